@@ -1,0 +1,1 @@
+"""Libraries shared by the services. Nothing here imports from `services` or `hedgerow`."""

@@ -1,0 +1,1 @@
+"""What every process is built from: settings, errors, clock, logs, metrics, runtime, stores, contracts."""

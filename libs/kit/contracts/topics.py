@@ -1,0 +1,17 @@
+"""Every topic, with who writes it, who reads it and what its key is. docs/topics.md lists them; a test checks."""
+
+from libs.kit.eventlog.base import Topic
+
+INGESTION_GROUP = "ingestion"
+WRITER_GROUP = "writer"
+
+# capture -> ingestion. Key: token:distinct_id, so that one person's events stay in order.
+EVENTS = Topic("events_plugin_ingestion", groups=(INGESTION_GROUP,), retention_hours=24)
+
+# ingestion -> writer, live views, destinations. Key: uuid, so that one writer sees every copy of an event.
+STORED_EVENTS = Topic("clickhouse_events_json", groups=(WRITER_GROUP,), admission=0.95, retention_hours=24)
+
+# ingestion and writer -> operators. The original record with headers dlq_reason, dlq_step, dlq_timestamp.
+DEAD_LETTERS = Topic("events_plugin_ingestion_dlq", admission=0.97, retention_hours=24 * 7)
+
+ALL = (EVENTS, STORED_EVENTS, DEAD_LETTERS)

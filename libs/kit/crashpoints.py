@@ -1,0 +1,33 @@
+"""Named places where a test may kill the process, to prove that nothing is lost or doubled there.
+
+`HEDGEROW_CRASH_AT=name` kills the process with SIGKILL the first time it passes `name`; `name:3` the third time;
+several are separated by commas. Unset, a crash point costs one truth test.
+"""
+
+import os
+import signal
+from collections import Counter
+
+_targets: dict[str, int] = {}
+_passed: Counter[str] = Counter()
+
+
+def arm(spec: str) -> None:
+    """Read a specification such as `writer.before_insert:2`; an empty one disarms."""
+    _targets.clear()
+    _passed.clear()
+    for item in filter(None, spec.split(",")):
+        name, _, times = item.partition(":")
+        _targets[name] = int(times or 1)
+
+
+def crash_point(name: str) -> None:
+    """Die here if a test asked for it."""
+    if not _targets:
+        return
+    _passed[name] += 1
+    if _targets.get(name) == _passed[name]:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+arm(os.environ.get("HEDGEROW_CRASH_AT", ""))

@@ -1,0 +1,54 @@
+"""Every Prometheus metric we export, in one file. Label sets are bounded: never a distinct_id, URL or event name.
+
+docs/metrics.md lists them too; a test fails when it does not.
+"""
+
+from prometheus_client import Counter, Gauge, Histogram
+
+SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
+
+# --- any HTTP service
+HTTP_REQUESTS = Counter("http_requests_total", "Requests answered.", ["service", "method", "route", "status"])
+HTTP_SECONDS = Histogram(
+    "http_requests_duration_seconds", "Time to answer a request.", ["service", "route"], buckets=SECONDS
+)
+
+# --- capture
+CAPTURE_EVENTS = Counter(
+    "capture_events_total", "Events by what became of them: accepted, dropped or refused, and why.", ["result", "reason"]
+)
+CAPTURE_BODY_BYTES = Histogram(
+    "capture_full_payload_size", "Request bodies as received, bytes.", buckets=(256, 1024, 8192, 65536, 524288, 4194304)
+)
+CAPTURE_PRODUCE_SECONDS = Histogram(
+    "capture_produce_ack_duration_seconds", "Time until the event log had a request's events.", buckets=SECONDS
+)
+
+# --- ingestion and writer
+CONSUMER_EVENTS = Counter(
+    "hedgerow_consumer_events_total", "Records by outcome: ok, dropped, dlq, duplicate, replayed.",
+    ["worker", "result", "reason"],
+)
+CONSUMER_BATCH_SIZE = Histogram(
+    "hedgerow_consumer_batch_size", "Records in a batch.", ["worker"], buckets=(1, 10, 50, 100, 500, 1000, 5000, 20000)
+)
+CONSUMER_STEP_SECONDS = Histogram(
+    "hedgerow_consumer_batch_duration_seconds", "Time of one step of a batch.", ["worker", "step"], buckets=SECONDS
+)
+CONSUMER_LAG = Gauge("hedgerow_consumer_lag_records", "Records not yet processed.", ["worker", "topic", "partition"])
+CONSUMER_RETRIES = Counter(
+    "hedgerow_consumer_retries_total", "Batches tried again because something was down.", ["worker", "code"]
+)
+
+# --- stores
+STORE_SECONDS = Histogram(
+    "hedgerow_store_duration_seconds", "Time of one call to an engine.", ["store", "operation"], buckets=SECONDS
+)
+STORE_ERRORS = Counter("hedgerow_store_errors_total", "Failed calls to an engine.", ["store", "operation", "code"])
+
+# --- query
+QUERY_SECONDS = Histogram("hedgerow_query_duration_seconds", "Time of a query.", ["kind", "cached"], buckets=SECONDS)
+QUERY_ERRORS = Counter("hedgerow_query_errors_total", "Refused or failed queries.", ["code"])
+
+# --- supervisor
+PART_RESTARTS = Counter("hedgerow_part_restarts_total", "Parts the supervisor started again.", ["part"])
