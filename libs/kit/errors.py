@@ -1,20 +1,20 @@
 """The error tree. Driver exceptions are translated where they are met; nothing above a client sees one.
 
-    HedgerowError                500  a bug of ours
-      InvalidRequest             400  the caller sent something wrong; the message says what
-      Unauthorized               401  no such credential
-      Forbidden                  403  the credential may not do this
-      NotFound                   404
-      MethodNotAllowed           405
-      Conflict                   409
-      PayloadTooLarge            413
-      RateLimited                429  too much for now; `retry_after` seconds
-      Unavailable                503  something we need is down; nothing was done; safe to send again
-        OutcomeUnknown           503  sent, but no answer came: it may or may not have been done
-        LogFull                  503  the event log has no room for new events
-      DeadlineExceeded           504  our own limit on the time of an operation
-      QueryRefused               400  ClickHouse refused a statement; `code` is ClickHouse's own
-      Fenced                     500  another process owns this partition now: stop, do not retry
+HedgerowError                500  a bug of ours
+  InvalidRequest             400  the caller sent something wrong; the message says what
+  Unauthorized               401  no such credential
+  Forbidden                  403  the credential may not do this
+  NotFound                   404
+  MethodNotAllowed           405
+  Conflict                   409
+  PayloadTooLarge            413
+  RateLimited                429  too much for now; `retry_after` seconds
+  Unavailable                503  something we need is down; nothing was done; safe to send again
+    OutcomeUnknown           503  sent, but no answer came: it may or may not have been done
+    LogFull                  503  the event log has no room for new events
+  DeadlineExceeded           504  our own limit on the time of an operation
+  QueryRefused               400  ClickHouse refused a statement; `code` is ClickHouse's own
+  Fenced                     500  another process owns this partition now: stop, do not retry
 """
 
 from typing import ClassVar

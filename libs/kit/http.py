@@ -124,8 +124,10 @@ class RequestContext:
             metrics.HTTP_REQUESTS.labels(self.service, scope["method"], route, str(status)).inc()
             metrics.HTTP_SECONDS.labels(self.service, route).observe(elapsed)
             log.info(
-                "request", method=scope["method"], path=scope["path"], status=status, duration_ms=round(elapsed * 1e3, 1)
+                "request",
+                method=scope["method"],
+                path=scope["path"],
+                status=status,
+                duration_ms=round(elapsed * 1e3, 1),
             )
             structlog.contextvars.unbind_contextvars("request_id")
-
-

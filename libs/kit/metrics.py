@@ -15,7 +15,9 @@ HTTP_SECONDS = Histogram(
 
 # --- capture
 CAPTURE_EVENTS = Counter(
-    "capture_events_total", "Events by what became of them: accepted, dropped or refused, and why.", ["result", "reason"]
+    "capture_events_total",
+    "Events by what became of them: accepted, dropped or refused, and why.",
+    ["result", "reason"],
 )
 CAPTURE_BODY_BYTES = Histogram(
     "capture_full_payload_size", "Request bodies as received, bytes.", buckets=(256, 1024, 8192, 65536, 524288, 4194304)
@@ -26,7 +28,8 @@ CAPTURE_PRODUCE_SECONDS = Histogram(
 
 # --- ingestion and writer
 CONSUMER_EVENTS = Counter(
-    "hedgerow_consumer_events_total", "Records by outcome: ok, dropped, dlq, duplicate, replayed.",
+    "hedgerow_consumer_events_total",
+    "Records by outcome: ok, dropped, dlq, duplicate, replayed.",
     ["worker", "result", "reason"],
 )
 CONSUMER_BATCH_SIZE = Histogram(

@@ -67,11 +67,15 @@ class KitSettings(BaseSettings):
     kafka_brokers: str | None = Field(None, description="host:port, comma separated.")
     log_partitions: int = Field(4, ge=1, description="Partitions of a topic that does not exist yet.")
     log_timeout_seconds: float = Field(10.0, gt=0, description="Wait for the event log to acknowledge.")
-    log_lease_seconds: float = Field(10.0, gt=1, description="Redis Streams: how long a silent owner keeps a partition.")
+    log_lease_seconds: float = Field(
+        10.0, gt=1, description="Redis Streams: how long a silent owner keeps a partition."
+    )
     log_admission_ratio: float = Field(
         0.7, gt=0, lt=0.95, description="Redis Streams: share of the log's memory new events may fill."
     )
-    state_redis_url: SecretStr = Field(..., description="redis:// address of the `state` server: sessions, jobs, caches.")
+    state_redis_url: SecretStr = Field(
+        ..., description="redis:// address of the `state` server: sessions, jobs, caches."
+    )
     redis_timeout_seconds: float = Field(5.0, gt=0, description="Wait for a Redis answer.")
 
     clickhouse_host: str = Field("127.0.0.1", description="ClickHouse server.")
