@@ -57,7 +57,7 @@ class ClickHouse:
     def stream(
         self, sql: str, params: Mapping[str, Any] | None = None, *, output_format: str, query_id: str | None = None
     ) -> AsyncIterator[bytes]:
-        """The result as bytes of `output_format`, ClickHouse's name for it, block by block; leaving early cancels the query."""
+        """The result as bytes of a ClickHouse `output_format`, block by block; leaving early cancels the query."""
         raise NotImplementedError
 
     async def insert(
