@@ -61,7 +61,7 @@ def metrics_page() -> str:
     """Every Prometheus metric."""
     found = [value for value in vars(metrics).values() if isinstance(value, MetricWrapperBase)]
     rows = [
-        (f"`{metric._name}`", metric._type, ", ".join(metric._labelnames) or "none", metric._documentation)  # noqa: SLF001
+        (f"`{metric._name}`", metric._type, ", ".join(metric._labelnames) or "none", metric._documentation)
         for metric in found
     ]
     return "# Metrics\n\nOn `/metrics` of the probes port.\n\n" + table(("name", "type", "labels", "meaning"), rows)
