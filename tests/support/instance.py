@@ -80,7 +80,9 @@ class Instance:
     async def wait_healthy(self, within: float = 90.0) -> None:
         """Until every part is ready again."""
         async with asyncio.timeout(within):
-            while not await self.healthy():
+            while True:
+                if await self.healthy():
+                    return
                 await asyncio.sleep(0.2)
 
     def descendants(self) -> list[psutil.Process]:
@@ -111,7 +113,7 @@ class Instance:
         below = self.descendants()
         self.process.kill()
         await self.process.wait()
-        gone, alive = await asyncio.to_thread(psutil.wait_procs, below, 15)
+        _, alive = await asyncio.to_thread(psutil.wait_procs, below, 15)
         assert not alive, f"outlived the supervisor: {[p.cmdline() for p in alive]}"
 
     async def stop(self, within: float = 60.0) -> None:
