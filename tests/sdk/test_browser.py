@@ -66,8 +66,8 @@ async def test_a_visit(hedgerow: Instance, site: tuple[Path, str], mark: str) ->
     rows = await rows_within(
         hedgerow,
         "select event, properties.$browser, properties.$current_url, properties.utm_source "
-        f"from events where properties.mark = '{mark}' and event in ('$pageview', '$autocapture', 'bought', '$pageleave') "
-        "order by event",
+        f"from events where properties.mark = '{mark}' "
+        "and event in ('$pageview', '$autocapture', 'bought', '$pageleave') order by event",
         4,
     )
     assert [row[0] for row in rows] == ["$autocapture", "$pageleave", "$pageview", "bought"]
