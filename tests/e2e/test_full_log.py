@@ -1,4 +1,4 @@
-"""A full log drains: capture fills it while ClickHouse stands still, answers 503, and everything acknowledged arrives."""
+"""A full log drains: capture fills it while ClickHouse stands still and answers 503; all that was acknowledged arrives."""
 
 import asyncio
 import signal
@@ -12,6 +12,15 @@ import pytest
 from tests.support.instance import running
 
 
+def batch(token: str) -> bytes:
+    """Fifty events of 4 kB."""
+    events = [
+        {"event": "fill", "distinct_id": f"u{n}", "uuid": str(uuid.uuid4()), "properties": {"filler": "x" * 4000}}
+        for n in range(50)
+    ]
+    return orjson.dumps({"api_key": token, "batch": events})
+
+
 @pytest.mark.embedded
 @pytest.mark.timeout(600)
 async def test_a_full_log_refuses_and_then_drains(tmp_path: Path) -> None:
@@ -20,7 +29,6 @@ async def test_a_full_log_refuses_and_then_drains(tmp_path: Path) -> None:
         clickhouse = instance.part("clickhouse")
         assert clickhouse is not None
         token = instance.info["project_api_key"]
-        filler = "x" * 4000
         acknowledged, refused = 0, 0
         clickhouse.send_signal(signal.SIGSTOP)
         try:
