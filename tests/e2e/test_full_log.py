@@ -1,4 +1,4 @@
-"""A full log drains: capture fills it while ClickHouse stands still, then answers 503; what was acknowledged arrives."""
+"""A full log drains: capture fills it while ClickHouse stands still, then answers 503; what it acknowledged arrives."""
 
 import asyncio
 import signal
