@@ -77,7 +77,9 @@ class KitSettings(BaseSettings):
         4, ge=1, description="Redis Streams: connections this process writes through; each has one request in flight."
     )
     log_uncommitted_records: int = Field(
-        10_000, ge=1, description="Redis Streams: records kept per partition of a topic no group commits (dead letters)."
+        10_000,
+        ge=1,
+        description="Redis Streams: records kept per partition of a topic no group commits (dead letters).",
     )
     log_tail_records: int = Field(
         1_000,
