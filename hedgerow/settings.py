@@ -24,3 +24,13 @@ class EmbeddedSettings(BaseSettings):
     part_start_seconds: float = Field(60.0, gt=0, description="How long our own processes may take to get ready.")
     stop_seconds: float = Field(20.0, gt=0, description="How long a part may take to end before it is killed.")
     part_log_max_mb: int = Field(20, gt=0, description="A part's log file is rotated beyond this; one old one is kept.")
+
+
+class ServeSettings(BaseSettings):
+    """Read by `hedgerow serve` and `hedgerow worker`."""
+
+    model_config = SettingsConfigDict(env_prefix="HEDGEROW_SERVE_", frozen=True, extra="ignore")
+
+    drain_seconds: int = Field(10, gt=0, description="How long requests and batches in flight may take when stopping.")
+    keep_alive_seconds: int = Field(65, gt=0, description="How long an idle connection stays open; above a proxy's 60.")
+    max_connections: int = Field(4000, gt=0, description="Open connections and requests; beyond it 503.")
