@@ -1,4 +1,4 @@
-"""The command line. Each verb imports what it needs when it runs: `--help` is instant and the supervisor stays small."""
+"""The command line. Each verb imports what it needs when it runs: `--help` is quick and the supervisor stays small."""
 
 import asyncio
 import sys
