@@ -1,8 +1,8 @@
 """An event as one JSONEachRow line of the `events` table, such that no event can spoil its neighbours' insert.
 
-`properties_raw` holds the object byte for byte, whatever is in it. `properties`, the JSON column that queries read, gets
-the same bytes, unless ClickHouse would refuse them: then it gets a repaired copy (see `readable`), and the insert goes
-through. docs/adr/0005-events-storage.md has the reasons and the figures.
+`properties_raw` holds the object byte for byte, whatever is in it. `properties`, the JSON column that queries read,
+gets the same bytes, unless ClickHouse would refuse them: then it gets a repaired copy (see `readable`), and the insert
+goes through. docs/adr/0005-events-storage.md has the reasons and the figures.
 """
 
 import json
