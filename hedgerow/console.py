@@ -15,7 +15,7 @@ from rich.text import Text
 
 from hedgerow import __version__
 from hedgerow.embedded.instance import Instance
-from hedgerow.settings import EmbeddedSettings
+from hedgerow.settings import UpSettings
 
 SNIPPETS = (
     (
@@ -61,7 +61,7 @@ class Console:
             body += [Text(), Syntax(code, language, theme="ansi_dark", background_color="default", word_wrap=True)]
         title = f"[bold]Hedgerow is ready[/] [dim]in {seconds:.1f} s[/]"
         self._out.print(Panel(Group(*body), title=title, title_align="left", border_style="green", padding=(1, 2)))
-        if EmbeddedSettings().log_fsync == "everysec":
+        if UpSettings().log_fsync == "everysec":
             self.problem("log", "warning", "syncs once a second: a machine that fails loses acknowledged events")
 
     def part_ended(self, part: str, why: str, last_lines: Sequence[str]) -> None:

@@ -3,10 +3,9 @@
 from collections.abc import Sequence
 from typing import Literal
 
-from libs.kit.schema.migrate import migrate as migrate_schemas
-
 from libs.kit.contracts import topics
 from libs.kit.runtime import Runtime
+from libs.kit.schema.migrate import migrate as migrate_schemas
 
 
 async def migrate(runtime: Runtime, phase: Literal["pre", "post"] | None = None) -> Sequence[str]:

@@ -13,17 +13,16 @@ from pathlib import Path
 from hedgerow import part_states, probe
 from hedgerow.console import Console
 from hedgerow.embedded import engines, instance
-from hedgerow.embedded.engines import Engine
+from hedgerow.embedded.engines import HERE, Engine
 from hedgerow.embedded.instance import Instance
 from hedgerow.embedded.process import Command
 from hedgerow.part_logs import PartLogs
-from hedgerow.settings import EmbeddedSettings
+from hedgerow.settings import UpSettings
 from hedgerow.supervisor import OK, Part, Supervisor
 from libs.kit.clock import SystemClock
 
 ENGINES, MIGRATE, HTTP, WORKERS = range(4)
 STATES = "parts.json"
-HERE = Path(__file__).resolve().parents[1]
 
 
 @dataclass(frozen=True)
@@ -42,7 +41,7 @@ class PortTaken(RuntimeError):
 
 def up(options: UpOptions, console: Console) -> None:
     """Run until a signal. Raises DirectoryInUse, PortTaken, EngineError or StartFailed; all is stopped by then."""
-    settings = EmbeddedSettings()
+    settings = UpSettings()
     with instance.opened(options.directory) as opened, closing(listen(options.host, options.port)) as listener:
         console.starting(opened.directory)
         engines.prepare(opened)
@@ -72,7 +71,7 @@ def site_url(host: str, port: int) -> str:
 
 
 def parts_of(
-    opened: Instance, settings: EmbeddedSettings, listener: socket.socket, processes: int, address: str
+    opened: Instance, settings: UpSettings, listener: socket.socket, processes: int, address: str
 ) -> list[Part]:
     """Everything to run, in the order of the stages."""
     environment = {
@@ -112,11 +111,10 @@ def _numbered(name: str, index: int) -> str:
 
 
 def _python(module: str, *argv: str, environment: Mapping[str, str]) -> Command:
-    # Run from where our packages are: `-m` puts the working directory first, and the caller's may hold a `libs` too.
     return Command((sys.executable, "-m", module, *argv), env=environment, cwd=HERE)
 
 
-def _engine(engine: Engine, opened: Instance, settings: EmbeddedSettings) -> Part:
+def _engine(engine: Engine, opened: Instance, settings: UpSettings) -> Part:
     async def ready() -> str:
         if not engine.ready():
             return "starting"
@@ -145,14 +143,14 @@ def free_ports(count: int) -> Sequence[int]:
 
 
 async def _supervise(
-    opened: Instance, settings: EmbeddedSettings, parts: Sequence[Part], address: str, console: Console
+    opened: Instance, settings: UpSettings, parts: Sequence[Part], address: str, console: Console
 ) -> None:
     stop, hurry = asyncio.Event(), asyncio.Event()
     _on_signals(stop, hurry, console.stopping)
     states_file = opened.directory / STATES
     supervisor = Supervisor(
         parts,
-        logs=PartLogs(opened.directory / "logs", max_bytes=settings.part_log_max_mb * 1024**2),
+        logs=PartLogs(opened.directory / "logs", max_bytes=settings.part_log_bytes),
         clock=SystemClock(),
         reporter=console,
         publish=lambda statuses, restarts: part_states.publish(states_file, part_states.PartStates(statuses, restarts)),
