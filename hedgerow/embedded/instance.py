@@ -138,6 +138,18 @@ def opened(directory: Path, *, wait_seconds: float = LOCK_WAIT_SECONDS) -> Itera
         os.close(lock)
 
 
+def kept_environment(directory: Path) -> dict[str, str] | None:
+    """What `Instance.environment` would give, without opening the directory; None when there is nothing in it."""
+    mine, ports = _kept(directory / "secrets.json", Secrets), _kept(directory / "ports.json", Ports)
+    if mine is None or ports is None:
+        return None
+    try:
+        url = str(read_instance(directory)["url"])
+    except FileNotFoundError:
+        url = "http://localhost:8000"
+    return Instance(directory.absolute(), mine, ports, lock=-1).environment(url)
+
+
 def read_instance(directory: Path) -> dict[str, str | int]:
     """What `announce` wrote. Raises FileNotFoundError while Hedgerow is not running there."""
     announced: dict[str, str | int] = json.loads((directory / "instance.json").read_text())
