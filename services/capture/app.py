@@ -1,5 +1,6 @@
 """Wiring: capture's hot paths in front of a small FastAPI app that answers the rest."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -9,6 +10,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from libs.kit.contracts.topics import EVENTS
 from libs.kit.errors import Unavailable
 from libs.kit.http import install_error_handlers
+from libs.kit.retry import until_settled
 from libs.kit.runtime import Runtime
 from services.capture.asgi import CaptureEndpoint
 from services.capture.handle import route_of
@@ -51,9 +53,19 @@ def create_app(runtime: Runtime, settings: CaptureSettings) -> FastAPI:
 
 @asynccontextmanager
 async def open_app(runtime: Runtime, settings: CaptureSettings) -> AsyncIterator[ASGIApp]:
-    """The app, ready to take events: its topic exists, or is made once the log can be reached."""
+    """The app. Its topic is made in the background: while the log is away, capture runs and answers 503."""
     endpoint = CaptureEndpoint(runtime.log, runtime.clock, settings)
+    stop = asyncio.Event()
+    ensuring = asyncio.create_task(_ensure_topic(runtime, stop))
     try:
         yield HotPathsFirst(endpoint, create_app(runtime, settings))
     finally:
+        stop.set()
+        await ensuring
         endpoint.close()
+
+
+async def _ensure_topic(runtime: Runtime, stop: asyncio.Event) -> None:
+    async for attempt in until_settled(runtime.clock, stop):
+        with attempt:
+            await runtime.log.ensure([EVENTS])

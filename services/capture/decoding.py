@@ -6,6 +6,7 @@ Nothing here is trusted to be small: inflating stops at a cap while it runs, and
 import binascii
 import codecs
 import re
+from collections.abc import Iterator
 from urllib.parse import unquote_to_bytes
 
 from isal import isal_zlib
@@ -18,6 +19,7 @@ GZIP_MAGIC = b"\x1f\x8b"
 _GZIP_WINDOW = 31
 _SNIFFED = 128
 _PIECE = 64 * 1024
+_DEFLATED_PIECE = 16 * 1024  # inflates to 16 MiB at most
 _FORM_FIELD = re.compile(rb"(?:^|&)(?:data|_|ip|compression)=")
 _BASE64 = re.compile(rb"[A-Za-z0-9+/=]+")
 _BASE64_OR_BLANK = re.compile(rb"[A-Za-z0-9+/= ]+")
@@ -63,8 +65,8 @@ def inflate(raw: bytes, limit: int) -> bytearray:
     text = bytearray()
     view = memoryview(raw)
     try:
-        for start in range(0, len(raw), _PIECE):
-            text += inflater.decompress(view[start : start + _PIECE], limit - len(text) + 1)
+        for start in range(0, len(raw), _DEFLATED_PIECE):
+            text += inflater.decompress(view[start : start + _DEFLATED_PIECE], limit - len(text) + 1)
             if len(text) > limit:
                 raise too_large(f"inflated payload is larger than {limit} bytes", "inflated_too_large")
             if inflater.eof:
@@ -126,7 +128,7 @@ def _read_form(raw: bytes | bytearray) -> tuple[bytes | bytearray, Compression |
     return raw if data is None else data, compression_named(fields.get(b"compression", b"").decode("latin-1"))
 
 
-def _form_fields(raw: bytes | bytearray):
+def _form_fields(raw: bytes | bytearray) -> Iterator[tuple[bytes, bytes]]:
     """name, value (still escaped), one at a time: a body of ampersands must not become a list of a million parts."""
     start = 0
     while start <= len(raw):

@@ -1,7 +1,7 @@
 """Events -> records for the log (kit.contracts.events.CapturedEvent), in the order they came."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import msgspec
 from msgspec import UNSET
@@ -13,6 +13,7 @@ from services.capture.identity import distinct_id, is_cookieless, new_uuid
 from services.capture.shapes import MAX_DEPTH, Event, Known, json_bytes, json_string, known_properties, too_deep
 from services.capture.times import EPOCH, event_time, rfc3339
 
+MILLISECOND = timedelta(milliseconds=1)
 INTERNAL_IP = "127.0.0.1"
 _encoder = msgspec.json.Encoder()
 
@@ -82,7 +83,7 @@ def _headers(captured: CapturedEvent, moment: datetime, session_id: str | None) 
         ("v", FORMAT_VERSION),
         ("token", captured.token.encode()),
         ("distinct_id", captured.distinct_id.encode()),
-        ("timestamp", b"%d" % ((moment - EPOCH).total_seconds() * 1000)),
+        ("timestamp", b"%d" % ((moment - EPOCH) // MILLISECOND)),
         ("event", captured.event.encode()),
         ("uuid", captured.uuid.encode()),
         ("now", captured.now.encode()),
