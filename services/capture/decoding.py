@@ -9,11 +9,12 @@ import re
 from collections.abc import Iterator
 from urllib.parse import unquote_to_bytes
 
-from isal import isal_zlib
+from isal import igzip_lib, isal_zlib
 
 from services.capture.answers import Refused, too_large, undecodable
 from services.capture.query import Compression, Query, compression_named
 
+Bytes = bytes | bytearray
 FORM_TYPE = b"application/x-www-form-urlencoded"  # exactly: with a charset behind it, PostHog reads no form either
 GZIP_MAGIC = b"\x1f\x8b"
 _GZIP_WINDOW = 31
@@ -27,9 +28,9 @@ _BASE64_OR_BLANK = re.compile(rb"[A-Za-z0-9+/= ]+")
 
 def decode_payload(
     query: Query, content_type: bytes, content_encoding: bytes, body: bytes, *, max_inflated: int
-) -> bytes | bytearray:
+) -> Bytes:
     """The JSON text, valid UTF-8. Raises Refused (400, 413)."""
-    raw = query.data or body
+    raw: Bytes = query.data or body
     if not raw:
         raise Refused(400, "request missing data payload", "no_payload")
     if not _looks_like_form(raw) and _looks_like_base64(raw):
@@ -41,11 +42,11 @@ def decode_payload(
     if hint is None:
         hint = compression_named(content_encoding.decode("latin-1")) if content_encoding.islower() else None
     text = _uncompressed(raw, hint, max_inflated)
-    # PostHog does this on /e, /capture, /engage and /track only; posthog-js may be pointed elsewhere by its remote config.
+    # PostHog does this on /e, /capture, /engage and /track only; posthog-js may be pointed elsewhere by remote config.
     return _unbase64_text(text) if _looks_like_base64(text) else text
 
 
-def _uncompressed(raw: bytes, hint: Compression | None, max_inflated: int) -> bytes | bytearray:
+def _uncompressed(raw: Bytes, hint: Compression | None, max_inflated: int) -> Bytes:
     if hint == "gzip" or raw.startswith(GZIP_MAGIC):
         text = inflate(raw, max_inflated)
         if not is_utf8(text):
@@ -56,7 +57,7 @@ def _uncompressed(raw: bytes, hint: Compression | None, max_inflated: int) -> by
     return raw
 
 
-def inflate(raw: bytes, limit: int) -> bytearray:
+def inflate(raw: Bytes, limit: int) -> bytearray:
     """The first gzip member, as flate2 reads it. Raises Refused: 413 past `limit` bytes, 400 for a broken or cut one.
 
     Fed in small pieces, so that output stops within one piece of the limit whatever the input claims.
@@ -71,12 +72,12 @@ def inflate(raw: bytes, limit: int) -> bytearray:
                 raise too_large(f"inflated payload is larger than {limit} bytes", "inflated_too_large")
             if inflater.eof:
                 return text
-    except isal_zlib.IsalError as exc:
+    except igzip_lib.IsalError as exc:  # type: ignore[misc]  # its stub declares an instance, not the class
         raise undecodable("invalid GZIP data", "bad_gzip") from exc
     raise undecodable("invalid GZIP data", "bad_gzip")
 
 
-def is_utf8(text: bytes | bytearray) -> bool:
+def is_utf8(text: Bytes) -> bool:
     """Checked in pieces: a decoded copy of 100 MiB would be up to four times as large."""
     if text.isascii():
         return True
@@ -91,15 +92,15 @@ def is_utf8(text: bytes | bytearray) -> bool:
     return True
 
 
-def _looks_like_form(raw: bytes) -> bool:
+def _looks_like_form(raw: Bytes) -> bool:
     return _FORM_FIELD.search(raw[:_SNIFFED]) is not None
 
 
-def _looks_like_base64(raw: bytes | bytearray, alphabet: re.Pattern[bytes] = _BASE64) -> bool:
+def _looks_like_base64(raw: Bytes, alphabet: re.Pattern[bytes] = _BASE64) -> bool:
     return len(raw) > 0 and len(raw) % 4 == 0 and alphabet.fullmatch(raw[:_SNIFFED]) is not None
 
 
-def _unbase64(raw: bytes | bytearray) -> bytes | bytearray:
+def _unbase64(raw: Bytes) -> Bytes:
     """Decoded, or as it was: PostHog's sniffing is a guess too."""
     try:
         return binascii.a2b_base64(raw, strict_mode=True)
@@ -107,12 +108,12 @@ def _unbase64(raw: bytes | bytearray) -> bytes | bytearray:
         return raw
 
 
-def _unbase64_text(text: bytes | bytearray) -> bytes | bytearray:
+def _unbase64_text(text: Bytes) -> Bytes:
     decoded = _unbase64(text)
     return decoded if is_utf8(decoded) else text
 
 
-def _read_form(raw: bytes | bytearray) -> tuple[bytes | bytearray, Compression | None]:
+def _read_form(raw: Bytes) -> tuple[Bytes, Compression | None]:
     """The field `data` (or, without one, the whole body) and what the field `compression` says."""
     if not _looks_like_form(raw):
         raise undecodable("expected form data in POST request payload", "no_form")
@@ -128,7 +129,7 @@ def _read_form(raw: bytes | bytearray) -> tuple[bytes | bytearray, Compression |
     return raw if data is None else data, compression_named(fields.get(b"compression", b"").decode("latin-1"))
 
 
-def _form_fields(raw: bytes | bytearray) -> Iterator[tuple[bytes, bytes]]:
+def _form_fields(raw: Bytes) -> Iterator[tuple[bytes, bytes]]:
     """name, value (still escaped), one at a time: a body of ampersands must not become a list of a million parts."""
     start = 0
     while start <= len(raw):
@@ -140,7 +141,7 @@ def _form_fields(raw: bytes | bytearray) -> Iterator[tuple[bytes, bytes]]:
 
 
 def _unquote(value: bytes) -> bytes:
-    """Percent and plus decoding in pieces, each cut where no escape is: the library's own makes a list of every part."""
+    """Percent and plus decoding in pieces, each cut where no escape is: the library's makes a list of all parts."""
     value = value.replace(b"+", b" ")
     if b"%" not in value:
         return value
@@ -148,7 +149,7 @@ def _unquote(value: bytes) -> bytes:
     start = 0
     while start < len(value):
         end = min(start + _PIECE, len(value))
-        if 0 <= (escape := value.find(b"%", max(start, end - 2), end)):
+        if (escape := value.find(b"%", max(start, end - 2), end)) >= 0:
             end = min(escape + 3, len(value)) if escape > start else end
         text += unquote_to_bytes(value[start:end])
         start = end

@@ -1,7 +1,7 @@
 """The decision on one request: what goes to the log and what is said back. No I/O, no clock.
 
-Two callers share it: the ASGI app, and whatever answers faster one day. The caller produces `Decision.records`, and says
-`Decision.answer` only once they are durable.
+Its callers (the ASGI app, and whatever answers faster one day) produce `Decision.records`, and say `Decision.answer`
+only once they are durable.
 """
 
 from collections.abc import Mapping, Sequence

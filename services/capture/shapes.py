@@ -17,7 +17,7 @@ from msgspec import UNSET, Meta, Raw, Struct, UnsetType, field
 from services.capture.answers import Refused, too_large, unparsable
 from services.capture.identity import canonical_uuid
 
-MAX_DEPTH = 512  # every reader behind us recurses too, some of them with a limit near 1,000
+MAX_DEPTH = 128  # serde_json's, so PostHog's; readers behind us recurse too (orjson prints 254 levels)
 NAMELESS = Refused(
     400,
     "failed to hydrate events from request: non-engage request missing event name attribute",
@@ -42,15 +42,15 @@ _budget = _Budget()
 class NamelessEvent(Struct, kw_only=True):
     """Everything of an event but its name. Encoding one gives PostHog's raw event: known fields, `token` so named."""
 
-    token: str | None | UnsetType = UNSET
-    dollar_token: str | None | UnsetType = field(default=UNSET, name="$token")
-    api_key: str | None | UnsetType = UNSET
+    token: str | UnsetType | None = UNSET
+    dollar_token: str | UnsetType | None = field(default=UNSET, name="$token")
+    api_key: str | UnsetType | None = UNSET
     distinct_id: Raw | UnsetType = UNSET
     dollar_distinct_id: Raw | UnsetType = field(default=UNSET, name="$distinct_id")
-    uuid: str | None | UnsetType = UNSET
+    uuid: str | UnsetType | None = UNSET
     properties: Raw = Raw(b"{}")
-    timestamp: str | None | UnsetType = UNSET
-    offset: Int64 | None | UnsetType = UNSET
+    timestamp: str | UnsetType | None = UNSET
+    offset: Int64 | UnsetType | None = UNSET
     set_: Raw | UnsetType = field(default=UNSET, name="$set")
     set_once: Raw | UnsetType = field(default=UNSET, name="$set_once")
 
@@ -183,7 +183,7 @@ def _identify(nameless: NamelessEvent) -> Event:
     return Event(event="$identify", **{name: getattr(nameless, name) for name in NamelessEvent.__struct_fields__})
 
 
-def _only(*spellings: T | None | UnsetType) -> T | UnsetType:
+def _only(*spellings: T | UnsetType | None) -> T | UnsetType:
     """The one given. Two spellings of one field are a duplicate field, and an error, in PostHog."""
     given = [value for value in spellings if value is not UNSET]
     if len(given) > 1:
