@@ -101,9 +101,9 @@ def _take(request: Request, route: str, limits: Limits) -> Decision:
     total = len(submission.events)
     if not kept:
         return Decision(success, events=total, dropped=total)
-    circumstances = Circumstances(
-        token=_token_of(submission, kept),
-        ip=client_ip(request.headers, request.peer),
+    circumstances = Circumstances.of(
+        _token_of(submission, kept),
+        client_ip(request.headers, request.peer),
         now=request.now,
         sent_at=parse_sent_at(submission.sent_at, query.sent_at_ms),
         historical_migration=submission.historical_migration,
@@ -120,6 +120,4 @@ def _token_of(submission: Submission, events: list[Event]) -> str:
 
 
 def _event_token(event: Event) -> str | None:
-    if isinstance(event.token, str):
-        return event.token
-    return json_string(known_properties(event.properties).token)
+    return event.token if isinstance(event.token, str) else json_string(known_properties(event.properties).token)

@@ -11,6 +11,7 @@ import orjson
 from services.capture.answers import Refused
 
 MAX_CHARACTERS = 200
+_string = msgspec.json.Decoder(str)
 _CANONICAL = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _ACCEPTED = re.compile(
     r"(?:[0-9a-f]{32}|(?:urn:uuid:)?[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|\{[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\})",
@@ -36,22 +37,29 @@ def new_uuid(now: datetime) -> str:
     return str(UUID(int=high << 64 | low))
 
 
-def distinct_id(root: bytes | None, in_properties: bytes | None) -> str:
+def distinct_id(root: msgspec.Raw | None, in_properties: msgspec.Raw | None) -> str:
     """The id of an event, from the JSON values at its root and in its properties. Raises Refused when there is none.
 
     Strings as they are, numbers with the sender's digits, anything else as compact JSON with sorted keys; NUL becomes
     U+FFFD; at most 200 characters are kept; blanks around it are kept.
     """
-    value = next((raw for raw in (root, in_properties) if raw is not None and raw != b"null"), None)
-    text = "" if value is None else _as_text(value).replace("\0", "\ufffd")
+    text = _as_text(root)
+    if text is None:
+        text = _as_text(in_properties)
     if not text or text.isspace():
         raise Refused(400, "event submitted without a distinct_id", "no_distinct_id")
-    return text[:MAX_CHARACTERS]
+    return text[:MAX_CHARACTERS].replace("\0", "\ufffd")
 
 
-def _as_text(raw: bytes) -> str:
+def _as_text(value: msgspec.Raw | None) -> str | None:
+    """None for none and for null."""
+    if value is None:
+        return None
+    raw = bytes(value)
     if raw[:1] == b'"':
-        return msgspec.json.decode(raw, type=str)
+        return _string.decode(raw)
+    if raw == b"null":
+        return None
     if raw[:1] not in b"[{":
         return raw.decode()
     try:

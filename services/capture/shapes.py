@@ -27,6 +27,9 @@ T = TypeVar("T")
 Int64 = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 
 
+_NO_PROPERTIES = Raw(b"{}")
+
+
 class _Budget(threading.local):
     """Events the request being read in this thread may still hold.
 
@@ -48,7 +51,7 @@ class NamelessEvent(Struct, kw_only=True):
     distinct_id: Raw | UnsetType = UNSET
     dollar_distinct_id: Raw | UnsetType = field(default=UNSET, name="$distinct_id")
     uuid: str | UnsetType | None = UNSET
-    properties: Raw = Raw(b"{}")
+    properties: Raw = _NO_PROPERTIES
     timestamp: str | UnsetType | None = UNSET
     offset: Int64 | UnsetType | None = UNSET
     set_: Raw | UnsetType = field(default=UNSET, name="$set")
@@ -58,17 +61,22 @@ class NamelessEvent(Struct, kw_only=True):
         _budget.left -= 1
         if _budget.left < 0:
             raise too_large("request holds too many events", "too_many_events")
-        self.token = _only(self.token, self.dollar_token, self.api_key)
-        self.dollar_token = self.api_key = UNSET
-        self.distinct_id = _only(self.distinct_id, self.dollar_distinct_id)
-        self.dollar_distinct_id = UNSET
+        if self.dollar_token is not UNSET or self.api_key is not UNSET:
+            self.token = _only(self.token, self.dollar_token, self.api_key)
+            self.dollar_token = self.api_key = UNSET
+        if self.dollar_distinct_id is not UNSET:
+            self.distinct_id = _only(self.distinct_id, self.dollar_distinct_id)
+            self.dollar_distinct_id = UNSET
+        self.token = UNSET if self.token is None else self.token
         self.uuid = canonical_uuid(self.uuid) if self.uuid else UNSET
         self.timestamp = UNSET if self.timestamp is None else self.timestamp
         self.offset = UNSET if self.offset is None else self.offset
-        if _kind(self.properties) != "{":
+        if self.properties is not _NO_PROPERTIES and _kind(self.properties) != "{":
             raise ValueError("Expected `object` - at `$.properties`")
-        self.set_ = _object_or_unset(self.set_)
-        self.set_once = _object_or_unset(self.set_once)
+        if self.set_ is not UNSET:
+            self.set_ = _object_or_unset(self.set_)
+        if self.set_once is not UNSET:
+            self.set_once = _object_or_unset(self.set_once)
 
 
 class Event(NamelessEvent, kw_only=True):
@@ -156,7 +164,9 @@ def _first_fit(text: bytes | bytearray, *, engage: bool, max_events: int) -> Sub
     _budget.left = max_events
     if _ARRAY.match(text):
         return Submission(_array.decode(text))
-    if (batch := _fits(_batch, text, max_events)) is not None:
+    # a refusal by the decoder costs more than the search; a key may also be spelled with escapes
+    may_be_batch = b'"batch"' in text or b"\\u" in text
+    if may_be_batch and (batch := _fits(_batch, text, max_events)) is not None:
         token = batch.token if isinstance(batch.token, str) else None
         return Submission(batch.batch, token, batch.sent_at, bool(batch.historical_migration))
     _budget.left = max_events
@@ -188,7 +198,7 @@ def _only(*spellings: T | UnsetType | None) -> T | UnsetType:
     given = [value for value in spellings if value is not UNSET]
     if len(given) > 1:
         raise ValueError("duplicate field")
-    return given[0] if given and given[0] is not None else UNSET
+    return UNSET if not given or given[0] is None else given[0]
 
 
 def _kind(raw: Raw) -> str:

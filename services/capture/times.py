@@ -6,6 +6,7 @@ from email.utils import parsedate_to_datetime
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 FUTURE_LIMIT = timedelta(hours=23)
+_RFC3339_UTC = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|\+00:00)")
 _ISO = re.compile(r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d.*)?", re.DOTALL)
 _SLASHED = re.compile(r"(?:(\d{4})/(\d{1,2})/(\d{1,2})|(\d{1,2})/(\d{1,2})/(\d{4}))(?:[T ](.+))?", re.DOTALL)
 _EPOCH = re.compile(r"\d{10}(?:\d{3})?")
@@ -15,6 +16,11 @@ _LONGEST = 64
 def parse_timestamp(text: str) -> datetime | None:
     """An aware time, or None. ISO 8601 (blank or T, any zone form, none meaning UTC), slashed dates (m/d/y and y/m/d),
     RFC 2822, and epoch seconds or milliseconds written as text."""
+    if _RFC3339_UTC.fullmatch(text):  # what SDKs send
+        try:
+            return datetime.fromisoformat(text)
+        except ValueError:
+            return None
     text = text.strip()
     if not text.isascii() or len(text) > _LONGEST:
         return None
@@ -84,6 +90,6 @@ def event_time(timestamp: str | None, offset: int | None, *, sent_at: datetime |
 
 
 def rfc3339(moment: datetime) -> str:
-    """UTC text with `Z`, to the millisecond or, where there is more, the microsecond."""
+    """A UTC time as text with `Z`, to the millisecond or, where there is more, the microsecond."""
     spec = "microseconds" if moment.microsecond % 1000 else "milliseconds"
-    return moment.replace(tzinfo=None).isoformat(timespec=spec) + "Z"
+    return moment.isoformat(timespec=spec).removesuffix("+00:00") + "Z"

@@ -366,3 +366,9 @@ async def test_49_an_unknown_token_is_taken(capture: Capturing) -> None:
 async def test_other_methods_and_paths(capture: Capturing) -> None:
     assert (await capture.http.put("/e/", content=ONE_TEXT)).status_code == 405
     assert (await capture.http.get("/s/")).status_code == 404
+
+
+async def test_keys_spelled_with_escapes(capture: Capturing) -> None:
+    body = rb'{"\u0061pi_key":"phc_t","b\u0061tch":[{"\u0065vent":"a","distinct_id":"u"}]}'
+    assert said(await capture.post("/e/", body)) == OK
+    assert len(capture.log.records) == 1
