@@ -120,15 +120,20 @@ def fetch_jars() -> None:
         shutil.rmtree(fetched)
 
 
-@functools.cache
-def shared_broker() -> KafkaBroker:
-    """The broker of this test run, started at first use and ended with the process. Skips when Java is missing."""
+def private_broker(directory: Path) -> KafkaBroker:
+    """A broker, not yet started, that a test may stop and start. Skips when Java or Maven is missing."""
     require(shutil.which("java"), "Java runs the Kafka broker (Debian: openjdk-17-jre-headless)")
     require(JARS.is_dir() or shutil.which("mvn"), "Maven fetches the Kafka broker (Debian: maven)")
     fetch_jars()
+    return KafkaBroker(directory)
+
+
+@functools.cache
+def shared_broker() -> KafkaBroker:
+    """The broker of this test run, started at first use and ended with the process."""
     directory = Path(mkdtemp(prefix="kafka-"))
     atexit.register(shutil.rmtree, directory, ignore_errors=True)
-    broker = KafkaBroker(directory)
+    broker = private_broker(directory)
     atexit.register(broker.kill)
     broker.launch()
     broker.wait_ready()

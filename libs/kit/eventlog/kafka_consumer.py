@@ -1,7 +1,6 @@
 """A member of a Kafka consumer group: manual commits, and an account of what it owns."""
 
 import asyncio
-import contextlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -133,6 +132,8 @@ class KafkaConsumer:
         if not done:
             return {}
         reading, self._reading = self._reading, None
+        if reading.cancelled():
+            raise Unavailable("the event log cannot be read: aiokafka gave up")
         return reading.result()
 
     def _batch(self, place: TopicPartition, entries: Sequence[Any]) -> Batch:
@@ -191,10 +192,11 @@ class KafkaConsumer:
     async def leave(self) -> None:
         """Leave the group, which hands the partitions on at once."""
         self._held.clear()
-        if self._consumer is not None:
-            with contextlib.suppress(KafkaError, OSError, TimeoutError):
-                async with asyncio.timeout(self._settings.log_timeout_seconds):
-                    await self._consumer.stop()
         if self._reading is not None:
             self._reading.cancel()
-            await asyncio.wait({self._reading})
+        if self._consumer is not None:
+            # As a task: when brokers are away, aiokafka lets a cancellation of its own tasks out of `stop`.
+            stopping = asyncio.create_task(self._consumer.stop())
+            await asyncio.wait({stopping}, timeout=self._settings.log_timeout_seconds)
+            if not stopping.cancel() and not stopping.cancelled():
+                stopping.exception()  # looked at: a group that cannot be told will find out by itself
