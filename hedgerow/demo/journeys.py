@@ -1,7 +1,7 @@
 """What people do: a story is a visitor and, if the visit led that far, their organisation and teammates. Pure.
 
-A story is a function of (seed, number, day of `now`) alone, cut off at `now`. Its events are in time order, none is later than `now`, and each is
-what an SDK sends: {"event","distinct_id","uuid","timestamp","properties"[,"$set"][,"$set_once"]}.
+A story is a function of (seed, number, day of `now`) alone, cut off at `now`. Its events are in time order, and each
+is what an SDK sends: {"event","distinct_id","uuid","timestamp","properties"[,"$set"][,"$set_once"]}.
 """
 
 import random

@@ -27,12 +27,12 @@ def at(event: Event) -> datetime:
 
 @pytest.fixture(scope="module")
 def events() -> list[Event]:
-    return first_events(40_000)
+    return first_events(25_000)
 
 
 @pytest.fixture(scope="module")
 def by_story() -> list[list[Event]]:
-    return list(itertools.islice(stories(7, NOW), 3000))
+    return list(itertools.islice(stories(7, NOW), 2000))
 
 
 def test_the_same_seed_and_now_tell_the_same_stories() -> None:
