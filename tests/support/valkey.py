@@ -1,5 +1,6 @@
 """A real Valkey for tests, started as `hedgerow up` starts its `log` server: password, each write synced."""
 
+import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -39,18 +40,18 @@ class ValkeyServer:
     def stop(self) -> None:
         """End it in order."""
         if self._process is not None:
-            process.stop(
-                self._process,
-                valkey.command(self.directory, self._role, 0, "", max_memory_mb=0).stop_signal,
-                seconds=10,
-            )
+            process.stop(self._process, signal.SIGTERM, seconds=10)
             self._process = None
 
-    @property
-    def pid(self) -> int:
-        """The running server's process id."""
+    def freeze(self) -> None:
+        """Stop the process where it is: connections stay open and nothing is answered."""
         assert self._process is not None
-        return self._process.pid
+        self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
 
 
 @contextmanager

@@ -31,7 +31,7 @@ from libs.kit.settings import KitSettings
 
 # A script holds the server up while it runs: a larger produce is sent in pieces of this size.
 CHUNK_RECORDS = 5_000
-CHUNK_BYTES = 16 * 1024 * 1024
+CHUNK_BYTES = 4 * 1024 * 1024
 
 
 class RedisEventLog:
