@@ -26,7 +26,7 @@ class ValkeyServer:
 
     def start(self) -> None:
         """Start it and wait until it answers."""
-        command = valkey.command(self.directory, self._role, self.port, PASSWORD, max_memory_mb=self._max_memory_mb)
+        command = valkey.command(self.directory, self._role, self.port, PASSWORD, max_memory=self._max_memory_mb * 1024**2)
         self._process = process.start(command, subprocess.DEVNULL)
         process.wait_until(lambda: valkey.answers(self.port, PASSWORD), self._process, seconds=15)
 
