@@ -9,10 +9,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
+import msgspec
+
 from libs.kit.contracts.events import PersonMode
-from libs.kit.eventlog import Record
+from libs.kit.eventlog import NewRecord, Record
 from libs.kit.teams import Team
-from services.cdp.ingestion import rows
 from services.cdp.ingestion.parse import MAX_DISTINCT_ID, Incoming, Rejected, parse
 from services.cdp.ingestion.persons import (
     FAKE_CREATED_AT,
@@ -22,6 +23,7 @@ from services.cdp.ingestion.persons import (
     person_uuid,
 )
 from services.cdp.ingestion.properties import Dropped, Normalised, normalised
+from services.cdp.ingestion.rows import row
 from services.cdp.raw_json import merged
 
 PersonKey = tuple[int, str]
@@ -40,7 +42,7 @@ class Known:
 class Plan:
     """What is to be done about a batch. `persons` holds those to write; `links` new distinct ids of persons."""
 
-    rows: list[rows.NewRow] = field(default_factory=list)
+    rows: list[NewRecord] = field(default_factory=list)
     dead: list[Rejected] = field(default_factory=list)
     persons: list[Person] = field(default_factory=list)
     links: dict[PersonKey, uuid.UUID] = field(default_factory=dict)
@@ -54,7 +56,7 @@ class Owner:
 
     uuid: uuid.UUID
     created_at: datetime
-    properties: Mapping[str, rows.Raw]
+    properties: Mapping[str, msgspec.Raw]
     mode: PersonMode
 
 
@@ -128,7 +130,7 @@ class _Planner:
         else:
             owner = self._owner(team, event, properties, happened, fresh=fresh)
         self._plan.rows.append(
-            rows.row(
+            row(
                 event,
                 properties.properties,
                 team_id=team.id,

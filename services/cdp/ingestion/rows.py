@@ -1,7 +1,6 @@
 """An event and its person -> the record of clickhouse_events_json (StoredEvent)."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import msgspec
@@ -13,8 +12,6 @@ from services.cdp.ingestion.elements import elements_chain
 from services.cdp.ingestion.parse import Incoming
 from services.cdp.raw_json import Properties, encode, text_of
 
-Raw = msgspec.Raw
-NewRow = NewRecord
 _MAX_EVENT_UNITS = 200
 
 
@@ -31,10 +28,10 @@ def row(
     timestamp: datetime,
     person_id: str,
     person_created_at: datetime,
-    person_properties: Mapping[str, Raw],
+    person_properties: Mapping[str, msgspec.Raw],
     person_mode: PersonMode,
     now: datetime,
-) -> NewRow:
+) -> NewRecord:
     """The record of one row; `properties` lose what becomes a column of its own. Keyed by uuid, so that one writer
     sees every copy."""
     chain = _take_elements(properties)
