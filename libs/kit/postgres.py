@@ -6,7 +6,7 @@ statement has a timeout from settings. Driver errors become the errors of `libs.
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, TypeAlias
 
 import asyncpg
 
@@ -15,7 +15,7 @@ from libs.kit.clock import Clock
 from libs.kit.errors import Conflict, DeadlineExceeded, HedgerowError, OutcomeUnknown, Unavailable
 from libs.kit.settings import KitSettings
 
-Connection = asyncpg.pool.PoolConnectionProxy
+Connection: TypeAlias = asyncpg.pool.PoolConnectionProxy  # any connection of ours; asyncpg carries no types
 
 _TRANSIENT = (
     asyncpg.PostgresConnectionError,
