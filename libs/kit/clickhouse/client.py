@@ -108,7 +108,7 @@ class ClickHouse:
     async def insert(
         self, table: str, body: bytes, *, settings: Mapping[str, str | int] | None = None, query_id: str | None = None
     ) -> None:
-        """Insert JSONEachRow lines, synchronously and durably (async_insert=0, fsync on). Not retried here.
+        """Insert JSONEachRow lines, synchronously and durably (async_insert=0; our tables fsync). Not retried here.
 
         Raises QueryRefused (nothing stored, the data is at fault), Unavailable (nothing was stored) or OutcomeUnknown.
         """

@@ -1,4 +1,8 @@
-"""ClickHouse settings of every kind of statement, in one place. All exist in ClickHouse 25.8."""
+"""ClickHouse settings of every kind of statement, in one place. All exist in ClickHouse 25.8.
+
+Missing on purpose: fsync_after_insert and fsync_part_directory. They are settings of a table (a statement that names
+them is refused, code 115), so migrations put them on every table that consumers write.
+"""
 
 import math
 from collections.abc import Mapping
@@ -10,7 +14,8 @@ JSON_INPUT: Settings = {
     "input_format_try_infer_dates": 0,  # a date stays the text that was sent
     "input_format_try_infer_datetimes": 0,
     "input_format_json_infer_incomplete_types_as_strings": 1,
-    "type_json_skip_duplicated_paths": 1,  # {"a":1,"a":2} and {"a.b":1,"a":{"b":2}}: the first one counts
+    "type_json_skip_duplicated_paths": 1,  # {"a":1,"a":2}: the first one counts, and the batch goes through
+    "json_type_escape_dots_in_keys": 1,  # the key "a.b" is the path `a%2Eb`, and never the path of {"a":{"b":...}}
     "input_format_skip_unknown_fields": 0,  # a field we forgot in the table must be seen, not lost
     "input_format_null_as_default": 1,
     "date_time_input_format": "best_effort",
@@ -19,8 +24,6 @@ JSON_INPUT: Settings = {
 INSERT: Settings = {
     **JSON_INPUT,
     "async_insert": 0,
-    "fsync_after_insert": 1,
-    "fsync_part_directory": 1,
     "insert_deduplicate": 0,  # the writer looks up what is stored; see ADR 0005
     # One block per insert, parsed before anything is written: a bad last row leaves nothing behind.
     "input_format_parallel_parsing": 0,
