@@ -35,15 +35,17 @@ _MOVE = """
     WHERE stood.log_id = $1 AND stood.topic = $2 AND stood.consumer_group = $3
       AND stood.partition = moved.partition AND stood.next_offset = moved.old
 """
-# A distinct id without a row may still have a person under its own uuid, left by a merge or a deletion.
+# A distinct id whose link is missing or leads nowhere may still have a person under its own uuid, left by a merge or a
+# deletion.
 _PERSONS = """
     SELECT wanted.team_id, wanted.distinct_id, person.uuid, person.created_at, person.properties::text AS properties,
-           person.version, person.is_deleted, link.person_uuid IS NOT NULL AS linked
+           person.version, person.is_deleted, linked.uuid IS NOT NULL AS linked
     FROM unnest($1::bigint[], $2::text[], $3::uuid[]) AS wanted (team_id, distinct_id, uuid)
     LEFT JOIN posthog_persondistinctid AS link
       ON link.team_id = wanted.team_id AND link.distinct_id = wanted.distinct_id AND NOT link.is_deleted
+    LEFT JOIN posthog_person AS linked ON linked.team_id = wanted.team_id AND linked.uuid = link.person_uuid
     JOIN posthog_person AS person
-      ON person.team_id = wanted.team_id AND person.uuid = coalesce(link.person_uuid, wanted.uuid)
+      ON person.team_id = wanted.team_id AND person.uuid = coalesce(linked.uuid, wanted.uuid)
 """
 _INSERT = """
     INSERT INTO posthog_person (team_id, uuid, created_at, properties, version, last_seen_at)
@@ -66,7 +68,9 @@ _LINK = """
     FROM unnest($1::bigint[], $2::text[], $3::uuid[]) AS made (team_id, distinct_id, uuid)
     ON CONFLICT (team_id, distinct_id)
     DO UPDATE SET person_uuid = excluded.person_uuid, is_deleted = false, version = link.version + 1
-    WHERE link.is_deleted
+    WHERE link.is_deleted OR NOT EXISTS (
+        SELECT FROM posthog_person AS person WHERE person.team_id = link.team_id AND person.uuid = link.person_uuid
+    )
 """
 
 # What PostgreSQL says when a value itself is at fault.
