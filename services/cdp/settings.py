@@ -44,8 +44,8 @@ class WriterSettings(BaseSettings):
     seen_filter_mebibytes: int = Field(
         16, gt=0, description="Memory of the filter that knows new events without asking; 10 bits an event work well."
     )
-    lease_check_seconds: float = Field(
-        1.0, gt=0, description="An insert starts only when our ownership was confirmed within this time."
+    refill_seconds: float = Field(
+        600.0, gt=0, description="Limit on reading the filter back from ClickHouse when a partition becomes ours."
     )
 
     @model_validator(mode="after")
