@@ -1,4 +1,4 @@
-"""A real Valkey for tests, started as `hedgerow up` starts its `log` server: password, AOF synced before each answer."""
+"""A real Valkey for tests, started as `hedgerow up` starts its `log` server: password, each write synced."""
 
 import subprocess
 from collections.abc import Iterator

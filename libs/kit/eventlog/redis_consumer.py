@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from libs.kit.errors import Fenced, HedgerowError, Unavailable
+from libs.kit.errors import Fenced, HedgerowError
 from libs.kit.eventlog import redis_scripts
 from libs.kit.eventlog.base import Assignment, Batch
 from libs.kit.eventlog.redis_streams import BLOCK_SECONDS, Incarnation, Source, read_streams
@@ -34,6 +34,7 @@ class Lease:
     next_offset: int
     floor: int
     committed: int
+    leaving: bool = False
 
     @property
     def settled(self) -> bool:
@@ -62,9 +63,7 @@ class RedisConsumer:
         while True:
             await self._beat(may_change=True)
             left = max(0.0, min(deadline, self._next_beat) - loop.time())
-            if not self._leases:
-                await asyncio.sleep(left)
-            elif batches := await self._read(max_records, left):
+            if batches := await self._read(max_records, left):
                 return batches
             if loop.time() >= deadline:
                 return []
@@ -74,7 +73,10 @@ class RedisConsumer:
         parts: dict[Source, list[Batch]] = {}
         total = size = 0
         while total < max_records and size < FETCH_BYTES:
-            positions = {source: lease.next_offset for source, lease in self._leases.items()}
+            positions = {source: lease.next_offset for source, lease in self._leases.items() if not lease.leaving}
+            if not positions:
+                await asyncio.sleep(0.0 if total else block_seconds)
+                break
             read = await read_streams(
                 self._reader, positions, limit=max_records - total, block_seconds=0.0 if total else block_seconds
             )
@@ -138,11 +140,14 @@ class RedisConsumer:
                 self._leases[incarnation, partition] = Lease(assignment, fence, position, position, position)
 
     async def _give_up_surplus(self, incarnation: Incarnation, quota: int) -> None:
-        """Free partitions above our share, but none with records that were handed out and not yet committed."""
+        """Free partitions above our share; one with records that wait for their commit is read no further till then."""
         ours = [source for source in self._leases if source[0] == incarnation]
-        surplus = [source for source in ours if self._leases[source].settled][: max(0, len(ours) - quota)]
-        if surplus:
-            await self._release(incarnation, surplus, leave=False)
+        ours.sort(key=lambda source: not self._leases[source].settled)
+        surplus = ours[: max(0, len(ours) - quota)]
+        for source in ours:
+            self._leases[source].leaving = source in surplus
+        if settled := [source for source in surplus if self._leases[source].settled]:
+            await self._release(incarnation, settled, leave=False)
 
     async def _release(self, incarnation: Incarnation, sources: Sequence[Source], *, leave: bool) -> None:
         pairs = [number for source in sources for number in (source[1], self._leases.pop(source).fence)]

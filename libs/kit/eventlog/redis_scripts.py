@@ -145,9 +145,9 @@ end
 return 'OK'
 """)
 
-# KEYS: topic, owners, positions, stream. ARGV: id, group, member, partition, fence, next offset, lease in ms, records to
-# keep for tails. Answers OK, FENCED or RECREATED. Kept for tails only while the log is less than a quarter full, so
-# that what is kept can never be what fills it.
+# KEYS: topic, owners, positions, stream. ARGV: id, group, member, partition, fence, next offset, lease in ms,
+# records to keep for tails. Answers OK, FENCED or RECREATED. Records are kept for tails only while the log is less
+# than a quarter full, so that what is kept can never be what fills it.
 COMMIT = Script(
     "#!lua flags=allow-oom\n"
     + _MEMORY

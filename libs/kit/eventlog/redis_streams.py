@@ -73,10 +73,10 @@ async def read_streams(
 ) -> Sequence[tuple[Source, Batch]]:
     """One read of all `positions`, at most `limit` records in all; waits up to `block_seconds` for the first one.
 
-    When there are more partitions than `limit`, only the first ones are read: the caller changes their order.
+    When more partitions have records than `limit`, the first ones win: the caller changes their order.
     """
     limit = min(limit, READ_RECORDS)
-    sources = list(positions)[:limit]
+    sources = list(positions)
     command: list[Argument] = ["XREAD", "COUNT", max(1, limit // max(1, len(sources)))]
     if (block_ms := int(min(block_seconds, BLOCK_SECONDS) * 1000)) > 0:  # BLOCK 0 would wait for ever
         command += ("BLOCK", block_ms)
@@ -85,7 +85,7 @@ async def read_streams(
     command += [f"0-{positions[source]}" for source in sources]
     answer = await wire.call(*command)
     by_key = {incarnation.stream(partition).encode(): (incarnation, partition) for incarnation, partition in sources}
-    return [(by_key[key], _batch(by_key[key], entries)) for key, entries in answer or ()]
+    return [(by_key[key], _batch(by_key[key], entries)) for key, entries in (answer or ())[:limit]]
 
 
 def _batch(source: Source, entries: Sequence[Any]) -> Batch:

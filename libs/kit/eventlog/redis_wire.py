@@ -1,9 +1,10 @@
 """One connection to the `log` server, which knows what a failure means: not sent, or sent and not answered."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from hashlib import sha1
-from typing import Any
+from typing import Any, cast
 
 import hiredis
 from redis import exceptions as redis_errors
@@ -12,6 +13,7 @@ from redis.asyncio.connection import AbstractConnection, Connection, parse_url
 from libs.kit.errors import LogFull, OutcomeUnknown, Unavailable
 
 Argument = bytes | str | int
+_pack: Callable[[tuple[Argument, ...]], bytes] = cast(Any, hiredis.pack_command)  # its stub allows one argument only
 # Answers of a server that did not run the command: starting up, failing writes, being a replica, or at maxmemory.
 _NOT_DONE = (redis_errors.BusyLoadingError, redis_errors.ReadOnlyError, redis_errors.AuthenticationError)
 
@@ -37,7 +39,7 @@ class Wire:
     def __init__(self, url: str, timeout_seconds: float):
         options: dict[str, Any] = dict(parse_url(url))
         kind: type[AbstractConnection] = options.pop("connection_class", Connection)
-        self._connection = kind(
+        self._connection: Any = kind(
             **options, socket_timeout=timeout_seconds, socket_connect_timeout=timeout_seconds, retry_on_timeout=False
         )
         self._lock = asyncio.Lock()
@@ -46,7 +48,7 @@ class Wire:
         """Send one command and return its answer."""
         async with self._lock:
             await self._open()
-            return await self._exchange(hiredis.pack_command(command))
+            return await self._exchange(_pack(command))
 
     async def script(self, script: Script, keys: list[str], arguments: list[Argument]) -> Any:
         """Run a script by its name, sending its text when the server has not seen it since it started."""
@@ -54,9 +56,9 @@ class Wire:
         async with self._lock:
             await self._open()
             try:
-                return await self._exchange(hiredis.pack_command(("EVALSHA", script.sha, *tail)))
+                return await self._exchange(_pack(("EVALSHA", script.sha, *tail)))
             except redis_errors.NoScriptError:
-                return await self._exchange(hiredis.pack_command(("EVAL", script.source, *tail)))
+                return await self._exchange(_pack(("EVAL", script.source, *tail)))
 
     async def close(self) -> None:
         """Close the connection; a call in another task fails."""
