@@ -24,7 +24,9 @@ class WebSettings(BaseSettings):
         1000, gt=0, description="Events kept for a slow live stream before its oldest are dropped."
     )
     live_stream_seconds: float = Field(
-        1800.0, gt=0, description="A live stream ends after so long; the browser comes back by itself, and is asked anew."
+        1800.0,
+        gt=0,
+        description="A live stream ends after so long; the browser comes back by itself, and is asked anew.",
     )
     live_heartbeat_seconds: float = Field(15.0, gt=0, description="Longest silence on a live stream.")
     live_retry_seconds: float = Field(1.0, gt=0, description="Wait before reading the event log again after an error.")

@@ -34,9 +34,7 @@ async def login_form(request: Request, access: Accessing) -> Response:
         await signed_in(request, access, answer, email.replace("\x00", ""), password)
     except (InvalidRequest, Forbidden, RateLimited) as error:
         shown = error.detail if not error.detail.startswith("CSRF") else "This page was too old. Please try again."
-        return render(
-            request, "accounts/login.html", status=error.status, next=target, email=email, message=shown
-        )
+        return render(request, "accounts/login.html", status=error.status, next=target, email=email, message=shown)
     return answer
 
 

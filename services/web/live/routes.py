@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import StreamingResponse
 
 from libs.kit.access.access import Authorised
@@ -22,7 +22,11 @@ CanRead = Annotated[Authorised, Depends(authorised("query:read"))]
 @router.get("/api/projects/{project_id}/live_events/stream")
 @router.get("/api/environments/{project_id}/live_events/stream")
 async def stream(
-    request: Request, allowed: CanRead, eventType: str = "", distinctId: str = "", columns: str = ""  # noqa: N803
+    request: Request,
+    allowed: CanRead,
+    events: Annotated[str, Query(alias="eventType")] = "",
+    distinct_id: Annotated[str, Query(alias="distinctId")] = "",
+    columns: str = "",
 ) -> StreamingResponse:
     """Server-sent events: the newest 1,000, then each as it arrives. `Last-Event-ID` continues a broken stream."""
     settings: WebSettings = request.app.state.settings
@@ -32,7 +36,7 @@ async def stream(
     fanout.check_room()  # here it is still an error, in the stream only an end
     body = events_of(
         allowed.team.id,
-        wanted=Filter(_names(eventType), distinctId, _names(columns)),
+        wanted=Filter(_names(events), distinct_id, _names(columns)),
         last_seen=_number(request.headers.get("last-event-id", "")),
         fanout=fanout,
         window=window,

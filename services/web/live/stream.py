@@ -34,9 +34,12 @@ async def events_of(
             passing = [(number, wanted.shown(event)) for number, event in known if wanted.passes(event)]
             yield snapshot(passing, sent)
         else:
-            yield b"".join(
-                message("event", wanted.shown(event), number) for number, event in missed if wanted.passes(event)
-            ) or HEARTBEAT
+            yield (
+                b"".join(
+                    message("event", wanted.shown(event), number) for number, event in missed if wanted.passes(event)
+                )
+                or HEARTBEAT
+            )
         while clock.monotonic() < ends_at:
             dropped, arrived = await subscription.take(heartbeat_seconds)
             parts = [message("dropped", {"dropped": dropped})] if dropped else []

@@ -1,5 +1,8 @@
 """HTML: a project's settings, and the first page of a project that has no events yet."""
 
+from collections.abc import Mapping
+from dataclasses import replace
+
 from fastapi import APIRouter, Request
 from starlette.responses import RedirectResponse, Response
 
@@ -55,22 +58,34 @@ async def save_settings(request: Request, project_id: str, projects: Projects) -
     changes = {name: form[name] for name in ("name", "timezone", "week_start_day") if name in form}
     changes["anonymize_ips"] = "anonymize_ips" in form  # an unticked box sends nothing
     try:
-        await projects.update(frame.team, changes)
+        team = await projects.update(frame.team, changes)
     except InvalidRequest as error:
-        return _settings(request, frame, status=400, refused=error)
+        attempted = {name: str(form.get(name, "")) for name in ("name", "timezone", "week_start_day")}
+        attempted["anonymize_ips"] = "x" if changes["anonymize_ips"] else ""
+        return _settings(request, frame, status=400, refused=error, attempted=attempted)
+    if request.headers.get("hx-request"):
+        return _settings(request, replace(frame, team=team), saved=True)
     return RedirectResponse(f"/project/{frame.team.id}/settings/project?saved=true", status_code=303)
 
 
 def _settings(
-    request: Request, frame: SignedIn, *, status: int = 200, saved: bool = False, refused: InvalidRequest | None = None
+    request: Request,
+    frame: SignedIn,
+    *,
+    status: int = 200,
+    saved: bool = False,
+    refused: InvalidRequest | None = None,
+    attempted: Mapping[str, str] | None = None,
 ) -> Response:
+    """The page, or for htmx only its form. `attempted`: what was typed and refused."""
     return render(
         request,
-        "projects/settings.html",
+        "projects/_form.html" if request.headers.get("hx-request") else "projects/settings.html",
         frame,
         status=status,
         saved=saved,
         refused=refused,
+        attempted=attempted,
         timezones=sorted(timezones()),
         snippets=_snippets(request, frame.team.api_token),
     )

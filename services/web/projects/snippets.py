@@ -6,12 +6,14 @@ import json
 def snippets(site_url: str, token: str) -> list[tuple[str, str, str]]:
     """(id, title, code) per language."""
     host, key = json.dumps(site_url), json.dumps(token)
+    array_js = json.dumps(f"{site_url}/static/array.js")
     return [
         (
             "web",
             "Web",
-            f'<script src={json.dumps(site_url + "/static/array.js")}></script>\n'
-            f"<script>\n  posthog.init({key}, {{\n    api_host: {host},\n    person_profiles: 'always',\n  }})\n</script>",
+            f"<script src={json.dumps(site_url + '/static/array.js')}></script>\n"
+            f"<script>\n  posthog.init({key}, {{\n    api_host: {host},\n"
+            "    person_profiles: 'always',\n  })\n</script>",
         ),
         (
             "js",

@@ -143,7 +143,9 @@ async def flags(request: Request) -> Response:
     if request.query_params.get("config", "").lower() in ("1", "true") or request.method == "GET":
         answer = {**base_config(), **answer}
     await request.body()  # read, or a client still sending sees its connection reset
-    return JSONResponse({**answer, "requestId": str(uuid.uuid4()), "evaluatedAt": _epoch_ms(request)}, headers=cors(request))
+    return JSONResponse(
+        {**answer, "requestId": str(uuid.uuid4()), "evaluatedAt": _epoch_ms(request)}, headers=cors(request)
+    )
 
 
 def _epoch_ms(request: Request) -> int:
