@@ -1,15 +1,18 @@
 """The four embedded engines of an instance, as the supervisor and the tests start them."""
 
-import importlib.util
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from hedgerow.embedded import instance as instances
 from hedgerow.embedded import postgres, valkey
 from hedgerow.embedded.instance import Instance
 from hedgerow.embedded.process import Command
-from hedgerow.settings import EmbeddedSettings
+from hedgerow.settings import MIB, UpSettings
+
+# Run from where our packages are: `-m` puts the working directory first, and the caller's may hold a `libs` too.
+HERE = Path(__file__).resolve().parents[2]
 
 
 @dataclass(frozen=True)
@@ -28,16 +31,14 @@ def prepare(instance: Instance) -> None:
         valkey.prepare(instance.directory / role)
 
 
-def all_of(instance: Instance, settings: EmbeddedSettings | None = None) -> tuple[Engine, ...]:
+def all_of(instance: Instance, settings: UpSettings | None = None) -> tuple[Engine, ...]:
     """Every engine; none depends on another."""
-    settings = settings or EmbeddedSettings()
-    parts = (
-        _postgres(instance),
-        _valkey(instance, "log", settings.log_max_memory_mb, settings.log_fsync),
-        _valkey(instance, "state", settings.state_max_memory_mb, "always"),
-    )
+    settings = settings or UpSettings()
     return (
-        (*parts, _clickhouse(instance)) if importlib.util.find_spec("hedgerow.embedded.clickhouse.__main__") else parts
+        _postgres(instance),
+        _valkey(instance, "log", settings.log_memory_bytes, settings.log_fsync),
+        _valkey(instance, "state", settings.state_memory_bytes, "always"),
+        _clickhouse(instance, settings.clickhouse_memory_bytes),
     )
 
 
@@ -57,23 +58,31 @@ def _postgres(instance: Instance) -> Engine:
     return Engine("postgres", lambda: postgres.command(directory, port), lambda: postgres.accepts(port))
 
 
-def _valkey(instance: Instance, role: valkey.Role, max_memory_mb: int, fsync: valkey.Fsync) -> Engine:
+def _valkey(instance: Instance, role: valkey.Role, max_memory: int, fsync: valkey.Fsync) -> Engine:
     port: int = getattr(instance.ports, role)
     password: str = getattr(instance.secrets, role)
     directory = instance.directory / role
     return Engine(
         role,
-        lambda: valkey.command(directory, role, port, password, max_memory_mb=max_memory_mb, appendfsync=fsync),
+        lambda: valkey.command(directory, role, port, password, max_memory=max_memory, appendfsync=fsync),
         lambda: valkey.answers(port, password),
     )
 
 
-def _clickhouse(instance: Instance) -> Engine:
+def _clickhouse(instance: Instance, max_memory: int) -> Engine:
+    ports = instance.ports
+    command = Command(
+        argv=(
+            *(sys.executable, "-m", "hedgerow.embedded.clickhouse"),
+            *("--data-dir", str(instance.directory / "clickhouse")),
+            *("--http-port", str(ports.clickhouse_http), "--native-port", str(ports.clickhouse_native)),
+            *("--max-memory-mb", str(max_memory // MIB)),
+        ),
+        env={"HEDGEROW_CLICKHOUSE_PASSWORD": instance.secrets.clickhouse},
+        cwd=HERE,
+    )
     return Engine(
         "clickhouse",
-        lambda: Command(
-            argv=(sys.executable, "-m", "hedgerow.embedded.clickhouse", str(instance.directory / "clickhouse")),
-            env=instance.environment("http://localhost"),
-        ),
-        lambda: postgres.accepts(instance.ports.clickhouse_http),
+        lambda: command,
+        lambda: postgres.accepts(ports.clickhouse_http) and postgres.accepts(ports.clickhouse_native),
     )

@@ -3,6 +3,8 @@
     DIR/lock            held (flock) by the supervisor and every child of it; names the supervisor's pid
     DIR/secrets.json    0600, generated at the first start
     DIR/ports.json      the loopback ports chosen at the first start
+    DIR/project.json    which project the first user has
+    DIR/parts.json      how the parts are, for `/_health`
     DIR/instance.json   0600, there while Hedgerow is ready: how to reach it and sign in
     DIR/postgres log state clickhouse blobs logs
 
@@ -140,6 +142,16 @@ def read_instance(directory: Path) -> dict[str, str | int]:
     """What `announce` wrote. Raises FileNotFoundError while Hedgerow is not running there."""
     announced: dict[str, str | int] = json.loads((directory / "instance.json").read_text())
     return announced
+
+
+def keep_project(directory: Path, project_id: int) -> None:
+    """Remember which project the first user has."""
+    _write_private(directory / "project.json", {"project_id": project_id})
+
+
+def kept_project(directory: Path) -> int:
+    """What `keep_project` wrote."""
+    return int(json.loads((directory / "project.json").read_text())["project_id"])
 
 
 def _make(directory: Path) -> None:

@@ -29,10 +29,11 @@ def prepare(directory: Path) -> None:
 
 
 def command(
-    directory: Path, role: Role, port: int, password: str, *, max_memory_mb: int, appendfsync: Fsync = "always"
+    directory: Path, role: Role, port: int, password: str, *, max_memory: int, appendfsync: Fsync = "always"
 ) -> Command:
     """The server of a prepared directory. The configuration goes in by stdin: no argument or file holds the password.
 
+    max_memory: in bytes, for the data and what clients have in flight.
     appendfsync: `everysec` loses up to a second of acknowledged writes when the machine fails.
     """
     settings: dict[str, str | int] = {
@@ -42,6 +43,7 @@ def command(
         "requirepass": password,
         "dir": ".",
         "daemonize": "no",
+        "proc-title-template": f'"{{title}} {role} {{listen-addr}}"',  # so that `ps` tells the two apart
         "appendonly": "yes",
         "appendfsync": appendfsync,
         "no-appendfsync-on-rewrite": "no",  # yes would stop syncing while the file is rewritten
@@ -51,7 +53,7 @@ def command(
         # A kill in the middle of a write leaves half a command, which was not acknowledged.
         "aof-load-truncated": "yes",
         "save": '""',
-        "maxmemory": f"{max_memory_mb}mb",
+        "maxmemory": max_memory,
         "maxmemory-policy": POLICIES[role],
         "databases": 1,
         "maxclients": 256,

@@ -61,6 +61,7 @@ class KitSettings(BaseSettings):
     person_partitions: int = Field(
         4, ge=1, le=256, description="Hash partitions of the person tables; fixed by the first migration (cluster: 32)."
     )
+    migration_timeout_seconds: float = Field(600.0, gt=0, description="Limit on one step of a migration.")
 
     eventlog: Literal["redis", "kafka"] = Field("redis", description="Which event log: Redis Streams or Kafka.")
     log_redis_url: SecretStr | None = Field(None, description="redis:// address of the `log` server.")
@@ -68,10 +69,24 @@ class KitSettings(BaseSettings):
     log_partitions: int = Field(4, ge=1, description="Partitions of a topic that does not exist yet.")
     log_timeout_seconds: float = Field(10.0, gt=0, description="Wait for the event log to acknowledge.")
     log_lease_seconds: float = Field(
-        10.0, gt=1, description="Redis Streams: how long a silent owner keeps a partition."
+        10.0, gt=1, description="How long a silent member of a consumer group keeps its partitions."
     )
     log_admission_ratio: float = Field(
         0.7, gt=0, lt=0.95, description="Redis Streams: share of the log's memory new events may fill."
+    )
+    log_producers: int = Field(
+        4, ge=1, description="Redis Streams: connections this process writes through; each has one request in flight."
+    )
+    log_uncommitted_records: int = Field(
+        10_000,
+        ge=1,
+        description="Redis Streams: records kept per partition of a topic no group commits (dead letters).",
+    )
+    log_tail_records: int = Field(
+        1_000,
+        ge=0,
+        description="Redis Streams: committed records kept per partition for live views, while the log is "
+        "less than a quarter full.",
     )
     state_redis_url: SecretStr = Field(
         ..., description="redis:// address of the `state` server: sessions, jobs, caches."

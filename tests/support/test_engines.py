@@ -5,6 +5,7 @@ from redis.asyncio import Redis
 
 from libs.kit.clock import SystemClock
 from libs.kit.postgres import Postgres
+from libs.kit.runtime import Runtime
 from libs.kit.settings import KitSettings
 
 
@@ -17,3 +18,10 @@ async def test_each_test_has_an_empty_world(fresh_settings: KitSettings, turn: i
     async with Redis.from_url(fresh_settings.state_redis_url.get_secret_value()) as state:
         assert await state.dbsize() == 0
         await state.set("turn", turn)
+
+
+async def test_the_runtime_reaches_every_engine(runtime: Runtime) -> None:
+    assert await runtime.health.report() == dict.fromkeys(("postgres", "clickhouse", "log", "state", "blobs"), "ok")
+    assert await runtime.clickhouse.fetch("SELECT count() FROM system.tables WHERE database = currentDatabase()") == [
+        (0,)
+    ]
