@@ -5,3 +5,29 @@
 
 This file alone chooses between the two and reports which it chose. `HEDGEROW_PURE_PYTHON=1` asks for the twins.
 """
+
+import importlib
+import os
+from collections.abc import Callable
+from types import ModuleType
+
+#: Which implementation serves each subject: "cython" or "python".
+CHOSEN: dict[str, str] = {}
+
+
+def _choose(name: str) -> ModuleType:
+    if not os.environ.get("HEDGEROW_PURE_PYTHON"):
+        try:
+            module = importlib.import_module(f"libs.fastpath.{name}")
+        except ImportError:
+            pass
+        else:
+            CHOSEN[name] = "cython"
+            return module
+    CHOSEN[name] = "python"
+    return importlib.import_module(f"libs.fastpath.{name}_py")
+
+
+_murmur2 = _choose("_murmur2")
+murmur2: Callable[[bytes], int] = _murmur2.murmur2
+partition_of: Callable[[bytes, int], int] = _murmur2.partition_of

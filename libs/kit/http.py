@@ -23,6 +23,7 @@ from libs.kit.errors import (
     Unauthorized,
 )
 from libs.kit.logging import get_logger
+from libs.kit.tracing import server_span
 
 log = get_logger(__name__)
 
@@ -92,6 +93,11 @@ def from_validation(exc: RequestValidationError) -> InvalidRequest:
     return InvalidRequest(detail, code=_PYDANTIC_CODES.get(first["type"]), attr="__".join(path) or None)
 
 
+def header(headers: dict[bytes, bytes], name: bytes) -> str:
+    """A request header as text, or an empty string."""
+    return headers.get(name, b"").decode("latin-1")
+
+
 class RequestContext:
     """ASGI middleware: request id in logs and answer, one access line, request metrics by route template."""
 
@@ -104,7 +110,7 @@ class RequestContext:
             await self.app(scope, receive, send)
             return
         headers = dict(scope["headers"])
-        request_id = headers.get(b"x-request-id", b"").decode("latin-1")[:64] or uuid.uuid4().hex
+        request_id = header(headers, b"x-request-id")[:64] or uuid.uuid4().hex
         structlog.contextvars.bind_contextvars(request_id=request_id)
         status = 500
         started = time.perf_counter()
@@ -117,7 +123,8 @@ class RequestContext:
             await send(message)
 
         try:
-            await self.app(scope, receive, sending)
+            with server_span(f"{scope['method']} {self.service}", {"traceparent": header(headers, b"traceparent")}):
+                await self.app(scope, receive, sending)
         finally:
             elapsed = time.perf_counter() - started
             route = getattr(scope.get("route"), "path", "unmatched")

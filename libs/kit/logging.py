@@ -8,11 +8,21 @@ import sys
 
 import structlog
 
+from libs.kit.tracing import current_trace_id
+
+
+def add_trace_id(_logger: object, _method: str, event: structlog.types.EventDict) -> structlog.types.EventDict:
+    """Processor: the current trace's id, so that a log line and a trace find each other."""
+    if trace_id := current_trace_id():
+        event["trace_id"] = trace_id
+    return event
+
 
 def configure_logging(level: str, *, service: str, version: str, human: bool = False) -> None:
     """Set up structlog and route the standard library's loggers through it. Call once per process."""
     shared: list[structlog.types.Processor] = [
         structlog.contextvars.merge_contextvars,
+        add_trace_id,
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),

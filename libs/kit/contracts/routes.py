@@ -1,7 +1,7 @@
 """The one route table: which service answers which path.
 
-The embedded dispatcher, compose and the ingress are made from it; a test proves that no path has two owners. The first
-matching row wins only by being the most specific: rows are checked for overlap, not order.
+The embedded dispatcher, compose and the ingress are made from it; a test proves that no path has two owners. The
+most specific matching row owns a path; the order of the rows means nothing.
 """
 
 import re
@@ -42,7 +42,37 @@ ROUTES: tuple[Route, ...] = (
 )
 
 
-def service_of(path: str, method: str = "GET") -> str:
-    """The owner of a path: the most specific row that matches."""
-    matching = [route for route in ROUTES if method in route.methods and route.pattern.match(path)]
+def service_of(path: str, method: str = "GET", routes: tuple[Route, ...] = ROUTES) -> str:
+    """The owner of a path: the most specific row that matches. Raises LookupError when none does."""
+    matching = [route for route in routes if method in route.methods and route.pattern.match(path)]
+    if not matching:
+        raise LookupError(path)
     return max(matching, key=lambda route: route.literals).service
+
+
+def ambiguous(routes: tuple[Route, ...] = ROUTES) -> list[tuple[Route, Route]]:
+    """Pairs of rows of two services that could both own one path equally well; must be empty.
+
+    Two rows meet when, segment by segment, each is the other's literal or a placeholder, as far as the shorter one
+    goes (a `/*` goes on for ever); they clash when neither is more specific.
+    """
+    return [
+        (one, other)
+        for index, one in enumerate(routes)
+        for other in routes[index + 1 :]
+        if one.service != other.service
+        and one.methods & other.methods
+        and one.literals == other.literals
+        and _meet(one, other)
+    ]
+
+
+def _meet(one: Route, other: Route) -> bool:
+    a, b = ([s for s in route.path.split("/") if s] for route in (one, other))
+    for left, right in zip(a, b, strict=False):
+        if "*" in (left, right):
+            return True
+        if left != right and not left.startswith("{") and not right.startswith("{"):
+            return False
+    rest = a[len(b) :] or b[len(a) :]
+    return rest in ([], ["*"])

@@ -1,0 +1,212 @@
+"""The event log in Redis Streams: a stream per partition, read by offset, with Kafka's semantics.
+
+`XADD key 0-*` numbers entries 0-1, 0-2... without gaps, so offset = sequence - 1. A produce is one script: it checks
+the log's identity and memory, then writes all of its records or none. Trimming follows the declared groups' positions
+(`redis_scripts.COMMIT`). Durable means `appendfsync always` on the server, which is what the supervisor starts.
+"""
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager
+from itertools import count
+from typing import Any
+
+from libs.fastpath import partition_of
+from libs.kit.clock import Clock
+from libs.kit.errors import LogFull, OutcomeUnknown, Unavailable
+from libs.kit.eventlog import redis_scripts
+from libs.kit.eventlog.base import NewRecord, Record, Tail, Topic
+from libs.kit.eventlog.redis_consumer import RedisConsumer
+from libs.kit.eventlog.redis_streams import (
+    BLOCK_SECONDS,
+    Incarnation,
+    Source,
+    entry_head,
+    read_streams,
+    topic_key,
+)
+from libs.kit.eventlog.redis_wire import Argument, Wire
+from libs.kit.settings import KitSettings
+
+# A script holds the server up while it runs: a larger produce is sent in pieces of this size.
+CHUNK_RECORDS = 5_000
+CHUNK_BYTES = 16 * 1024 * 1024
+
+
+class RedisEventLog:
+    """`EventLog` on one Redis 7+ or Valkey server that keeps what it acknowledged (`appendfsync always`)."""
+
+    def __init__(self, settings: KitSettings, clock: Clock):
+        if settings.log_redis_url is None:
+            raise ValueError("HEDGEROW_LOG_REDIS_URL is needed for the event log in Redis")
+        self._url = settings.log_redis_url.get_secret_value()
+        self._settings = settings
+        self._clock = clock
+        self._topics: dict[str, Incarnation] = {}
+        self._round_robin = count()
+        self._producers: asyncio.LifoQueue[Wire] = asyncio.LifoQueue()
+        for _ in range(settings.log_producers):
+            self._producers.put_nowait(self.wire())
+        self._control = self.wire()
+
+    def wire(self, extra_seconds: float = 0.0) -> Wire:
+        """A new connection; `extra_seconds` longer than usual before it gives up, for commands that block."""
+        return Wire(self._url, self._settings.log_timeout_seconds + extra_seconds)
+
+    async def ensure(self, topics: Sequence[Topic]) -> None:
+        for topic in topics:
+            answer = await self._control.script(
+                redis_scripts.ENSURE,
+                [topic_key(topic.name)],
+                [
+                    uuid.uuid4().hex,
+                    self._settings.log_partitions,
+                    ",".join(topic.groups),
+                    "" if topic.admission is None else str(topic.admission),
+                ],
+            )
+            self._topics[topic.name] = Incarnation(topic.name, answer[0].decode(), int(answer[1]))
+
+    async def incarnation(self, topic: str, *, fresh: bool = False) -> Incarnation:
+        """The topic on the server; raises Unavailable when there is none. `fresh` asks again."""
+        known = self._topics.get(topic)
+        if known is None or fresh:
+            self._topics.pop(topic, None)
+            answer = await self._control.call("HMGET", topic_key(topic), "id", "partitions")
+            if answer[0] is None:
+                raise Unavailable(f"there is no topic {topic} in the event log")
+            known = self._topics[topic] = Incarnation(topic, answer[0].decode(), int(answer[1]))
+        return known
+
+    async def log_id(self, topic: str) -> str:
+        return (await self.incarnation(topic, fresh=True)).log_id
+
+    async def partitions(self, topic: str) -> int:
+        return (await self.incarnation(topic)).partitions
+
+    async def produce(self, topic: str, records: Sequence[NewRecord]) -> None:
+        written = False
+        for chunk in _chunks(records):
+            try:
+                await self._produce_chunk(topic, chunk)
+            except Unavailable as exc:
+                if written:
+                    raise OutcomeUnknown(f"only some records were written: {exc.detail}") from exc
+                raise
+            written = True
+
+    async def _produce_chunk(self, topic: str, records: Sequence[NewRecord]) -> None:
+        incarnation = await self.incarnation(topic)
+        answer = await self._write(incarnation, records)
+        if answer == b"RECREATED":
+            incarnation = await self.incarnation(topic, fresh=True)
+            answer = await self._write(incarnation, records)
+        if answer == b"FULL":
+            raise LogFull(f"the event log has no room for {topic}")
+        if answer != b"OK":
+            raise Unavailable(f"the topic {topic} is being recreated")
+
+    async def _write(self, incarnation: Incarnation, records: Sequence[NewRecord]) -> Any:
+        settings = self._settings
+        arguments: list[Argument] = [
+            incarnation.log_id,
+            str(settings.log_admission_ratio),
+            settings.log_uncommitted_records,
+        ]
+        now_ms = int(self._clock.now().timestamp() * 1000)
+        partitions = incarnation.partitions
+        for record in records:
+            key = record.key
+            partition = next(self._round_robin) % partitions if key is None else partition_of(key, partitions)
+            arguments += (partition + 2, entry_head(now_ms, key, record.headers), record.value)
+        keys = [incarnation.meta, *incarnation.streams()]
+        try:
+            async with asyncio.timeout(settings.log_timeout_seconds):
+                wire = await self._producers.get()
+        except TimeoutError as exc:
+            raise Unavailable("the event log is too slow for what is produced") from exc
+        try:
+            return await wire.script(redis_scripts.PRODUCE, keys, arguments)
+        finally:
+            self._producers.put_nowait(wire)
+
+    @asynccontextmanager
+    async def consumer(self, topics: Sequence[str], group: str) -> AsyncIterator[RedisConsumer]:
+        consumer = RedisConsumer(self, topics, group, self._settings)
+        try:
+            yield consumer
+        finally:
+            await asyncio.shield(consumer.leave())
+
+    @asynccontextmanager
+    async def tail(self, topic: str, *, last: int = 0) -> AsyncIterator[Tail]:
+        tail = RedisTail(self, topic, last)
+        try:
+            await tail.locate()
+            yield tail
+        finally:
+            await tail.close()
+
+    async def check(self) -> None:
+        ratio = str(self._settings.log_admission_ratio)
+        if await self._control.script(redis_scripts.ADMITS, [], [ratio]) != b"OK":
+            raise LogFull("the event log has no room for new events")
+
+    async def close(self) -> None:
+        await self._control.close()
+        while not self._producers.empty():
+            await self._producers.get_nowait().close()
+
+
+class RedisTail:
+    """`Tail` over all partitions of a topic. What a tail has not read yet may be trimmed: it then skips forward."""
+
+    def __init__(self, log: RedisEventLog, topic: str, last: int):
+        self._log = log
+        self._topic = topic
+        self._last = last
+        self._wire = log.wire(extra_seconds=BLOCK_SECONDS)
+        self._incarnation: Incarnation | None = None
+        self._next: dict[Source, int] = {}
+
+    async def fetch(self, *, max_records: int, timeout: float) -> Sequence[Record]:
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + timeout
+        if self._incarnation is None:
+            await self.locate()
+        while True:
+            left = max(0.0, deadline - loop.time())
+            read = await read_streams(self._wire, self._next, limit=max_records, block_seconds=left)
+            for source, batch in read:
+                self._next.pop(source)
+                self._next[source] = batch.next_offset  # to the end of the order: the others come first next time
+            if read:
+                return [record for _, batch in read for record in batch.records]
+            await self.locate()
+            if loop.time() >= deadline:
+                return []
+
+    async def locate(self) -> None:
+        """Find the topic, and begin anew when it was made again; then everything in it is new to us."""
+        known = await self._log.incarnation(self._topic, fresh=True)
+        if known == self._incarnation:
+            return
+        ends = await self._wire.script(redis_scripts.ENDS, known.streams(), [])
+        first = self._incarnation is None
+        self._next = {(known, p): max(0, end - self._last) if first else 0 for p, end in enumerate(ends)}
+        self._incarnation = known
+
+    async def close(self) -> None:
+        await self._wire.close()
+
+
+def _chunks(records: Sequence[NewRecord]) -> Iterator[Sequence[NewRecord]]:
+    start = size = 0
+    for index, record in enumerate(records):
+        size += len(record.value)
+        if index > start and (index - start >= CHUNK_RECORDS or size > CHUNK_BYTES):
+            yield records[start:index]
+            start, size = index, len(record.value)
+    if start < len(records):
+        yield records[start:]

@@ -1,0 +1,74 @@
+"""Nothing acknowledged is lost and nothing is stored twice, while every process in turn is killed with SIGKILL.
+
+`make soak` runs it at full scale; CI runs a share of it.
+"""
+
+import asyncio
+import itertools
+from pathlib import Path
+
+import pytest
+from services.cdp.crashpoints import CRASH_POINTS
+
+from tests.support.instance import PARTS, Instance
+from tests.support.ledger import EVENT, Ledger, deliver
+from tests.support.scale import SCALE, scaled
+
+FULL_SCALE_EVENTS = 100_000
+
+
+async def assert_stored_once(instance: Instance, ledger: Ledger, *, within: float = 120.0) -> None:
+    """Wait until as many rows as were acknowledged are there, then hold them to be distinct and no more."""
+    question = f"select count(), count(distinct uuid) from events where event = '{EVENT}'"
+    rows = 0
+    async with asyncio.timeout(within):
+        while rows < ledger.acknowledged:
+            await asyncio.sleep(0.5)
+            rows = (await instance.query(question))[0][0]
+    await asyncio.sleep(2)  # what would be a second copy has time to arrive
+    stored, distinct = (await instance.query(question))[0]
+    assert (stored, distinct) == (ledger.acknowledged, ledger.acknowledged)
+
+
+@pytest.mark.embedded
+@pytest.mark.timeout(900)
+async def test_every_process_is_killed_in_turn(tmp_path: Path) -> None:
+    instance = Instance(tmp_path / "data")
+    await instance.start()
+    ledger = Ledger(seed=1, events=scaled(FULL_SCALE_EVENTS))
+    rounds = 1 if SCALE < 1 else 5
+    try:
+        pause = 0.2 if SCALE < 1 else 0.02
+        sending = asyncio.create_task(
+            deliver(ledger, instance.url, instance.info["project_api_key"], pause=pause, deadline=800)
+        )
+        for victim in itertools.chain.from_iterable([*PARTS, "supervisor"] for _ in range(rounds)):
+            await asyncio.sleep(0.7)
+            await instance.kill(victim)
+            if victim == "supervisor":
+                await instance.start()
+            await instance.wait_healthy()
+        await sending
+        await assert_stored_once(instance, ledger)
+    finally:
+        await instance.stop()
+
+
+@pytest.mark.embedded
+@pytest.mark.timeout(900)
+async def test_every_crash_point_is_hit(tmp_path: Path) -> None:
+    crashes = tmp_path / "crashes"
+    crashes.mkdir()
+    instance = Instance(tmp_path / "data", environment={"HEDGEROW_CRASH_DIR": str(crashes)})
+    await instance.start()
+    total = 0
+    try:
+        for number, point in enumerate(CRASH_POINTS):
+            (crashes / point).touch()
+            ledger = Ledger(seed=100 + number, events=100)
+            await deliver(ledger, instance.url, instance.info["project_api_key"])
+            total += ledger.acknowledged
+            await assert_stored_once(instance, Ledger(seed=0, events=0, acknowledged=total))
+            assert not (crashes / point).exists(), f"{point} was never passed"
+    finally:
+        await instance.stop()

@@ -1,0 +1,37 @@
+"""One running Hedgerow for all SDK tests: theirs is the stable interface, so nothing of ours is called directly."""
+
+import asyncio
+import time
+import uuid
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest_asyncio
+
+from tests.support.instance import Instance, running
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def hedgerow(tmp_path_factory: Any) -> AsyncIterator[Instance]:
+    """`hedgerow up` on an empty directory."""
+    directory: Path = tmp_path_factory.mktemp("sdk")
+    async with running(directory / "data") as instance:
+        yield instance
+
+
+@pytest_asyncio.fixture
+async def mark() -> str:
+    """Makes one test's events its own."""
+    return uuid.uuid4().hex[:10]
+
+
+async def rows_within(instance: Instance, query: str, count: int, seconds: float = 20.0) -> list[list[Any]]:
+    """The rows of `query` as soon as there are `count`; fails when there are others or too few in time."""
+    deadline = time.monotonic() + seconds
+    while True:
+        rows = await instance.query(query)
+        if len(rows) >= count or time.monotonic() > deadline:
+            assert len(rows) == count, rows
+            return rows
+        await asyncio.sleep(0.2)

@@ -1,0 +1,76 @@
+"""posthog-js, unmodified, in real Chromium: a page of another origin loads the snippet's array.js from Hedgerow."""
+
+import shutil
+import threading
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from playwright.async_api import async_playwright
+
+from tests.sdk.conftest import rows_within
+from tests.support.instance import ROOT, Instance
+from tests.support.require import require
+
+pytestmark = [pytest.mark.embedded, pytest.mark.asyncio(loop_scope="session")]
+
+CHROMIUM_FLAGS = [
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+]
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    """Serves files without printing a line for each."""
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        return
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[tuple[Path, str]]:
+    """A directory served on a port of its own: another origin than Hedgerow's."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(tmp_path)))
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield tmp_path, f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+
+
+async def test_a_visit(hedgerow: Instance, site: tuple[Path, str], mark: str) -> None:
+    chromium = shutil.which("chromium")
+    require(chromium, "chromium")
+    require((ROOT / "services/web/static/vendor/array.js").exists(), "browser assets (make assets)")
+    directory, origin = site
+    page_html = (ROOT / "tests/sdk/browser/page.html").read_text()
+    for name, value in {"HOST": hedgerow.url, "KEY": hedgerow.info["project_api_key"], "MARK": mark}.items():
+        page_html = page_html.replace(f"__{name}__", value)
+    (directory / "index.html").write_text(page_html)
+
+    complaints: list[str] = []
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_FLAGS)
+        page = await browser.new_page()
+        page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        await page.goto(f"{origin}/index.html?utm_source=hedge&plan=pro")
+        await page.get_by_role("button", name="Buy").click()
+        await page.wait_for_function("window.sent === true")
+        await page.wait_for_timeout(3500)  # posthog-js sends its queue every 3 s
+        await page.goto("about:blank")  # what is left goes as a beacon
+        await browser.close()
+
+    rows = await rows_within(
+        hedgerow,
+        "select event, properties.$browser, properties.$current_url, properties.utm_source "
+        f"from events where properties.mark = '{mark}' "
+        "and event in ('$pageview', '$autocapture', 'bought', '$pageleave') order by event",
+        4,
+    )
+    assert [row[0] for row in rows] == ["$autocapture", "$pageleave", "$pageview", "bought"]
+    assert all("Chrom" in row[1] for row in rows)
+    assert f"{origin}/index.html?utm_source=hedge&plan=pro" in rows[2][2]
+    assert complaints == []
