@@ -53,5 +53,8 @@ STORE_ERRORS = Counter("hedgerow_store_errors_total", "Failed calls to an engine
 QUERY_SECONDS = Histogram("hedgerow_query_duration_seconds", "Time of a query.", ["kind", "cached"], buckets=SECONDS)
 QUERY_ERRORS = Counter("hedgerow_query_errors_total", "Refused or failed queries.", ["code"])
 
+# --- web
+LIVE_STREAMS = Gauge("hedgerow_live_streams", "Live event streams open in this process.")
+
 # --- supervisor
 PART_RESTARTS = Counter("hedgerow_part_restarts_total", "Parts the supervisor started again.", ["part"])
