@@ -1,13 +1,13 @@
 """HogQL in, ClickHouse SQL out: the passes, in order.
 
-  parser      text -> tree                                 lexer.py, parser/
-  resolver    names -> columns, functions, sources         resolver.py, scope.py, schema.py, functions.py, rules.py
-  limits      how many rows                                limits.py
-  timezones   texts -> instants; times -> project's zone   timezones.py
-  nulls       comparisons that mind missing values         nulls.py  (on properties as such, whose types it knows)
-  properties  properties -> paths of a JSON column         properties.py
-  guard       this team's rows only; then checked          guard.py
-  printer     resolved tree -> SQL, values apart           printer.py
+parser      text -> tree                                 lexer.py, parser/
+resolver    names -> columns, functions, sources         resolver.py, scope.py, schema.py, functions.py, rules.py
+limits      how many rows                                limits.py
+timezones   texts -> instants; times -> project's zone   timezones.py
+nulls       comparisons that mind missing values         nulls.py  (on properties as such, whose types it knows)
+properties  properties -> paths of a JSON column         properties.py
+guard       this team's rows only; then checked          guard.py
+printer     resolved tree -> SQL, values apart           printer.py
 """
 
 from collections.abc import Mapping

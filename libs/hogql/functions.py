@@ -168,8 +168,31 @@ _RULES = """
 
 _ALWAYS_NULLABLE = frozenset(("nullIf", "toNullable"))
 _NEVER_NULLABLE = frozenset(
-    "assumeNotNull isNull isNotNull empty notEmpty count uniq uniqExact uniqHLL12 countIf uniqIf uniqExactIf now64 today "
-    "yesterday concat tuple array groupArray groupUniqArray row_number rank dense_rank".split()
+    [
+        "assumeNotNull",
+        "isNull",
+        "isNotNull",
+        "empty",
+        "notEmpty",
+        "count",
+        "uniq",
+        "uniqExact",
+        "uniqHLL12",
+        "countIf",
+        "uniqIf",
+        "uniqExactIf",
+        "now64",
+        "today",
+        "yesterday",
+        "concat",
+        "tuple",
+        "array",
+        "groupArray",
+        "groupUniqArray",
+        "row_number",
+        "rank",
+        "dense_rank",
+    ]
 )
 _KINDS = {
     "datetime": "now64 toStartOfHour toStartOfMinute toStartOfSecond toStartOfFiveMinutes toStartOfTenMinutes "
@@ -189,7 +212,9 @@ _KINDS = {
     "tuple": "tuple",
 }
 KIND_OF = {name: kind for kind, names in _KINDS.items() for name in names.split()}
-_SAME_AS_ARGUMENT = frozenset("min max any anyLast anyHeavy argMin argMax minIf maxIf anyIf assumeNotNull abs".split())
+_SAME_AS_ARGUMENT = frozenset(
+    ["min", "max", "any", "anyLast", "anyHeavy", "argMin", "argMax", "minIf", "maxIf", "anyIf", "assumeNotNull", "abs"]
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from libs.hogql import resolved as r
 from libs.hogql.errors import TeamGuardError
-from libs.hogql.schema import ColumnField, ExpressionField, Field, GroupField, JsonField, Table
+from libs.hogql.schema import ColumnField, ExpressionField, Field, GroupField, JsonField, PropertyField, Table
 
 
 class Guarding(r.Rewriter):
@@ -49,7 +49,7 @@ def _columns(table: Table) -> list[str]:
         match pending.pop(0):
             case ColumnField(column):
                 names[column] = None
-            case JsonField(column, raw):
+            case JsonField(column, raw) | PropertyField(column, raw):
                 names.update({column: None, raw: None})
             case GroupField(fields):
                 pending.extend(fields.values())

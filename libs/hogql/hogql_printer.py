@@ -8,7 +8,17 @@ from libs.hogql.visitor import Visitor
 
 _PLAIN = re.compile(r"[A-Za-z_$][A-Za-z0-9_$]*")
 _STRING = str.maketrans(
-    {"\\": "\\\\", "'": "\\'", "\b": "\\b", "\f": "\\f", "\r": "\\r", "\n": "\\n", "\t": "\\t", "\a": "\\a", "\v": "\\v"}
+    {
+        "\\": "\\\\",
+        "'": "\\'",
+        "\b": "\\b",
+        "\f": "\\f",
+        "\r": "\\r",
+        "\n": "\\n",
+        "\t": "\\t",
+        "\a": "\\a",
+        "\v": "\\v",
+    }
 )
 _FUNCTIONS = {"+": "plus", "-": "minus", "*": "multiply", "/": "divide", "%": "modulo"}
 _COMPARE = {
@@ -49,7 +59,9 @@ class HogQLPrinter(Visitor[str]):
         return repr(value)
 
     def visit_field(self, node: ast.Field) -> str:
-        return ".".join([step if step == "*" else identifier(step) if isinstance(step, str) else str(step) for step in node.chain])
+        return ".".join(
+            [step if step == "*" else identifier(step) if isinstance(step, str) else str(step) for step in node.chain]
+        )
 
     def visit_call(self, node: ast.Call) -> str:
         text = node.name
@@ -265,7 +277,9 @@ class HogQLPrinter(Visitor[str]):
         if node.group_by_mode == "all":
             return ["GROUP BY ALL"]
         if node.group_by_mode == "grouping_sets":
-            return [f"GROUP BY GROUPING SETS ({', '.join([f'({self.listed(exprs)})' for exprs in node.grouping_sets])})"]
+            return [
+                f"GROUP BY GROUPING SETS ({', '.join([f'({self.listed(exprs)})' for exprs in node.grouping_sets])})"
+            ]
         if not node.group_by:
             return []
         if node.group_by_mode in ("rollup", "cube"):

@@ -23,9 +23,7 @@ _NUMBER = re.compile(
     r"|\d+"
 )
 _DIGITS = re.compile(r"\d+")
-_OPERATOR = re.compile(
-    r"<=>|=~\*|!~\*|<>|<=|>=|==|!=|=~|!~|~\*|\|\||\?\?|\?\.|::|:=|->|[-+*/%=<>~?:.,()\[\]{};]"
-)
+_OPERATOR = re.compile(r"<=>|=~\*|!~\*|<>|<=|>=|==|!=|=~|!~|~\*|\|\||\?\?|\?\.|::|:=|->|[-+*/%=<>~?:.,()\[\]{};]")
 _ESCAPES = {"b": "\b", "f": "\f", "r": "\r", "n": "\n", "t": "\t", "0": "", "a": "\a", "v": "\v", "\\": "\\"}
 _STRING_STOP = re.compile(r"['\\{]")
 _ADJACENT_VALUE = frozenset({"name", "quoted", "int", "close"})

@@ -20,9 +20,62 @@ _JOINS = frozenset(
     for b in ("", "INNER", "ALL", "ANY", "ASOF", "SEMI", "ANTI")
 )  # fmt: skip
 _NATIVE_KEYWORDS = frozenset(
-    "select from where group order by limit offset having union all distinct as on using join inner left right full "
-    "cross and or not in is null like between case when then else end with array interval cast final sample prewhere "
-    "settings format into true false nan inf date timestamp values window over partition".split()
+    [
+        "select",
+        "from",
+        "where",
+        "group",
+        "order",
+        "by",
+        "limit",
+        "offset",
+        "having",
+        "union",
+        "all",
+        "distinct",
+        "as",
+        "on",
+        "using",
+        "join",
+        "inner",
+        "left",
+        "right",
+        "full",
+        "cross",
+        "and",
+        "or",
+        "not",
+        "in",
+        "is",
+        "null",
+        "like",
+        "between",
+        "case",
+        "when",
+        "then",
+        "else",
+        "end",
+        "with",
+        "array",
+        "interval",
+        "cast",
+        "final",
+        "sample",
+        "prewhere",
+        "settings",
+        "format",
+        "into",
+        "true",
+        "false",
+        "nan",
+        "inf",
+        "date",
+        "timestamp",
+        "values",
+        "window",
+        "over",
+        "partition",
+    ]
 )
 
 
@@ -45,7 +98,7 @@ def parameter_type(value: Any) -> str:
         for bits, name in ((64, "UInt64"), (128, "UInt128"), (256, "UInt256")):
             if 0 <= value < 2**bits:
                 return name
-        return "Int128" if -(2**127) <= value else "Int256"
+        return "Int128" if value >= -(2**127) else "Int256"
     return "Float64" if isinstance(value, float) else "String"
 
 
@@ -64,7 +117,7 @@ class ClickHousePrinter(Visitor[str]):
         key = (type(value), repr(value))
         name = self._names.get(key)
         if name is None:
-            name = self._names[key] = f"v{len(self.values)}"
+            name = self._names[key] = f"v{len(self._names)}"
             self.values[name] = value
         return f"{{{name}:{parameter_type(value)}}}"
 
@@ -94,7 +147,8 @@ class ClickHousePrinter(Visitor[str]):
         return identifier(node.name)
 
     def visit_guard(self, node: r.Guard) -> str:
-        return f"equals({identifier(node.source)}.{identifier(node.column)}, {self._bind(node.team_id)})"
+        self.values["team_id"] = node.team_id
+        return f"equals({identifier(node.source)}.{identifier(node.column)}, {{team_id:Int64}})"
 
     def visit_function(self, node: r.Function) -> str:
         if not _FUNCTION.fullmatch(node.name):

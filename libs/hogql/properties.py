@@ -20,7 +20,7 @@ class Properties(r.Rewriter):
     """See the module."""
 
     def visit_property(self, node: r.Property) -> r.RExpr:
-        return self._read(node, plain=False)
+        return self._read(node, plain=node.plain)
 
     def visit_compare(self, node: r.Compare) -> r.RExpr:
         left, right = node.left, node.right

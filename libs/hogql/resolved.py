@@ -63,7 +63,7 @@ class Column(RExpr):
 @dataclass(frozen=True, slots=True)
 class Property(RExpr):
     """A value inside a JSON document. `native` columns are of ClickHouse's JSON type, with the text in `raw`; others
-    are text. `typed` paths are stored as Nullable(String), whatever was sent."""
+    are text. `typed` paths are stored as Nullable(String), whatever was sent; `plain` ones hold neither arrays nor objects."""
 
     source: str
     column: str
@@ -71,6 +71,7 @@ class Property(RExpr):
     native: bool
     raw: str = ""
     typed: bool = False
+    plain: bool = False
     type: Type = Type("string", nullable=True)
 
 
@@ -352,7 +353,7 @@ def with_children(node: N, change: Any) -> N:
 def _changed(value: Any, change: Any) -> Any:
     if isinstance(value, RNode):
         return change(value)
-    if isinstance(value, tuple) and value and not isinstance(value[0], str | int | float) or _is_pairs(value):
+    if (isinstance(value, tuple) and value and not isinstance(value[0], str | int | float)) or _is_pairs(value):
         new = tuple(_changed(item, change) for item in value)
         return new if any(a is not b for a, b in zip(new, value, strict=True)) else value
     return value

@@ -123,9 +123,7 @@ class Resolver(Visitor[Any]):
         if name == "filters":
             return r.Value(True, r.BOOLEAN)
         if name.startswith("variables."):
-            raise QueryError(
-                f"Variable {name.partition('.')[2]} is missing from query", start=node.start, end=node.end
-            )
+            raise QueryError(f"Variable {name.partition('.')[2]} is missing from query", start=node.start, end=node.end)
         raise QueryError(f"Unresolved placeholder: {{{name}}}", start=node.start, end=node.end)
 
     def visit_select_set_query(self, node: ast.SelectSetQuery) -> r.RQuery:
@@ -279,9 +277,7 @@ class Resolver(Visitor[Any]):
             if source is None:
                 raise QueryError(f"Unknown table `{name}`.", start=node.start, end=node.end)
         elif not self.scope.sources:
-            raise QueryError(
-                "Cannot use '*' when there are no tables in the query", start=node.start, end=node.end
-            )
+            raise QueryError("Cannot use '*' when there are no tables in the query", start=node.start, end=node.end)
         elif len(self.scope.sources) > 1:
             raise QueryError(
                 "Cannot use '*' without table name when there are multiple tables in the query",
@@ -365,7 +361,9 @@ class Resolver(Visitor[Any]):
     # --- FROM
 
     def _from(self, chain: ast.JoinChain) -> tuple[r.Joined, ...]:
-        joined = [r.Joined(self._table(chain.first))] if not self._is_chain(chain.first) else [*self._inner(chain.first)]
+        joined = (
+            [r.Joined(self._table(chain.first))] if not self._is_chain(chain.first) else [*self._inner(chain.first)]
+        )
         for join in chain.joins:
             if isinstance(join, ast.Pivot):
                 raise NotSupported(f"{join.kind} is not allowed in clickhouse dialect", start=join.start, end=join.end)
@@ -587,9 +585,7 @@ class Resolver(Visitor[Any]):
                 end=node.end,
             )
         if self.scope.source(head) is not None:
-            raise QueryError(
-                f"Can't select a table when a column is expected: {head}", start=node.start, end=node.end
-            )
+            raise QueryError(f"Can't select a table when a column is expected: {head}", start=node.start, end=node.end)
         raise unresolved(head, self.scope, node)
 
     # --- expressions
@@ -850,9 +846,7 @@ class Resolver(Visitor[Any]):
         if node.params is None and definition.least_params:
             raise QueryError(f"Aggregation '{node.name}' requires parameters in addition to arguments", **at)
         if not definition.least_params <= given <= definition.most_params and node.params is not None:
-            raise QueryError(
-                f"{kind} '{node.name}' expects {definition.most_params} parameter(s), found {given}", **at
-            )
+            raise QueryError(f"{kind} '{node.name}' expects {definition.most_params} parameter(s), found {given}", **at)
 
     @contextmanager
     def _aggregating(self, node: ast.Call, definition: functions.FunctionDef) -> Iterator[None]:
@@ -895,9 +889,7 @@ class Resolver(Visitor[Any]):
     def visit_window_expr(self, node: ast.WindowExpr) -> r.Window:
         return r.Window(
             tuple(self._value(expr) for expr in node.partition_by),
-            tuple(
-                r.Order(self._value(key.expr), key.order == "DESC", key.nulls) for key in node.order_by
-            ),
+            tuple(r.Order(self._value(key.expr), key.order == "DESC", key.nulls) for key in node.order_by),
             node.frame_method,
             self._frame(node.frame_start),
             self._frame(node.frame_end),
@@ -1054,4 +1046,3 @@ def _aliases_in(node: Any) -> Iterator[str]:
         elif isinstance(current, ast.TableRef):
             yield from current.column_aliases
         pending.extend(getattr(current, name) for name in current.__dataclass_fields__)
-

@@ -94,7 +94,7 @@ def _concat(args: Args, zone: str) -> r.RExpr:
     return concat(args)
 
 
-_UNITS = frozenset("second minute hour day week month quarter year".split())
+_UNITS = frozenset(["second", "minute", "hour", "day", "week", "month", "quarter", "year"])
 
 
 def _shift(target: str) -> Callable[[Args, str], r.RExpr]:

@@ -36,13 +36,23 @@ class ExpressionField:
 
 
 @dataclass(frozen=True, slots=True)
+class PropertyField:
+    """One property that is text by its nature; empty when it is missing."""
+
+    column: str
+    raw: str
+    name: str
+    typed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class GroupField:
     """Fields behind a dot."""
 
     fields: Mapping[str, "Field"]
 
 
-Field = ColumnField | JsonField | ExpressionField | GroupField
+Field = ColumnField | JsonField | PropertyField | ExpressionField | GroupField
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -59,9 +69,9 @@ class Table:
 HOT_PATHS = frozenset(("$browser", "$current_url", "$device_type", "$os", "$pathname", "$session_id"))
 
 _ELEMENTS = {
-    "elements_chain_href": "extract(elements_chain, '(?::|\")href=\"(.*?)\"')",
-    "elements_chain_texts": "arrayDistinct(extractAll(elements_chain, '(?::|\")text=\"(.*?)\"'))",
-    "elements_chain_ids": "arrayDistinct(extractAll(elements_chain, '(?::|\")attr_id=\"(.*?)\"'))",
+    "elements_chain_href": 'extract(elements_chain, \'(?::|")href="(.*?)"\')',
+    "elements_chain_texts": 'arrayDistinct(extractAll(elements_chain, \'(?::|")text="(.*?)"\'))',
+    "elements_chain_ids": 'arrayDistinct(extractAll(elements_chain, \'(?::|")attr_id="(.*?)"\'))',
     "elements_chain_elements": (
         "arrayDistinct(extractAll(elements_chain, '(?:^|;)(a|button|form|input|select|textarea|label)(?:\\\\.|$|:)'))"
     ),
@@ -91,7 +101,10 @@ EVENTS = Table(
             "created_at": ColumnField("created_at", "datetime"),
             "captured_at": ColumnField("captured_at", "datetime", nullable=True),
             "inserted_at": ColumnField("inserted_at", "datetime"),
-            **{name: ExpressionField(f"ifNull(properties.{name}, '')") for name in _FROM_PROPERTIES},
+            **{
+                name: PropertyField("properties", "properties_raw", name, name in HOT_PATHS)
+                for name in _FROM_PROPERTIES
+            },
             "person_mode": ColumnField("person_mode", "unknown"),
             "historical_migration": ColumnField("historical_migration", "boolean"),
             **{name: ExpressionField(text) for name, text in _ELEMENTS.items()},
@@ -117,6 +130,21 @@ TABLES: Mapping[str, Table] = MappingProxyType({"events": EVENTS})
 
 # Part of the language, without rows yet: named in the error, so that nobody searches for a typing mistake.
 LATER = frozenset(
-    "persons person_distinct_ids person_distinct_id_overrides groups sessions session_replay_events cohort_people "
-    "static_cohort_people log_entries logs heatmaps query_log raw_persons raw_sessions raw_groups".split()
+    [
+        "persons",
+        "person_distinct_ids",
+        "person_distinct_id_overrides",
+        "groups",
+        "sessions",
+        "session_replay_events",
+        "cohort_people",
+        "static_cohort_people",
+        "log_entries",
+        "logs",
+        "heatmaps",
+        "query_log",
+        "raw_persons",
+        "raw_sessions",
+        "raw_groups",
+    ]
 )

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from libs.hogql import ast
 from libs.hogql import resolved as r
 from libs.hogql.errors import NotSupported, QueryError, ResolutionError
-from libs.hogql.schema import ColumnField, ExpressionField, Field, GroupField, JsonField, Table
+from libs.hogql.schema import ColumnField, ExpressionField, Field, GroupField, JsonField, PropertyField, Table
 
 PLAIN_NAME = re.compile(r"[A-Za-z_$][A-Za-z0-9_$]*")
 
@@ -132,6 +132,10 @@ def field_of(source: Source, chain: tuple[str | int, ...], node: ast.Node) -> "R
             case ColumnField(column, kind, nullable):
                 value = r.Column(source.alias, column, r.Type(kind, nullable))  # type: ignore[arg-type]
                 return _steps(value, rest, node)
+            case PropertyField(column, raw, name, typed):
+                text = r.Property(source.alias, column, (name,), True, raw, typed, plain=True)
+                value = r.Function("ifNull", (text, r.Word("''")), type=r.Type("string", nullable=False))
+                return _steps(value, rest, node)
             case ExpressionField():
                 if rest:
                     raise _no_fields(".".join(map(str, chain[: depth + 1])), node)
@@ -179,7 +183,5 @@ def _checked_path(path: tuple[str | int, ...], node: ast.Node) -> tuple[str | in
 def checked_index(index: int, node: ast.Node, example: str) -> int:
     """SQL counts from one."""
     if index == 0:
-        raise QueryError(
-            f"SQL indexes start from one, not from zero. E.g: {example}", start=node.start, end=node.end
-        )
+        raise QueryError(f"SQL indexes start from one, not from zero. E.g: {example}", start=node.start, end=node.end)
     return index

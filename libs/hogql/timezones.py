@@ -9,7 +9,17 @@ from libs.hogql import rules
 
 # These do not look at the calendar, or say the zone themselves.
 _ZONELESS = frozenset(
-    "toTimeZone isNull isNotNull count uniq uniqExact toUnixTimestamp toUnixTimestamp64Milli toNullable".split()
+    [
+        "toTimeZone",
+        "isNull",
+        "isNotNull",
+        "count",
+        "uniq",
+        "uniqExact",
+        "toUnixTimestamp",
+        "toUnixTimestamp64Milli",
+        "toNullable",
+    ]
 )
 
 

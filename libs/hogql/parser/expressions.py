@@ -331,7 +331,7 @@ class ExpressionParser(TagParser):
         return ast.Field((token.text,), start=token.start, end=token.end)
 
     def _not(self, token: Token, called: bool) -> ast.Expr | None:
-        if self.peek(1).kind == "op" and self.peek(1).text in (",", ")", ".", "=") or self.peek(1).kind == "eof":
+        if (self.peek(1).kind == "op" and self.peek(1).text in (",", ")", ".", "=")) or self.peek(1).kind == "eof":
             return None
         self.advance()
         return self._made(ast.Not, token.start, self.expression(NOT))  # type: ignore[no-any-return]
@@ -491,7 +491,9 @@ class ExpressionParser(TagParser):
                 f"Unsupported: {token.word} literals",
                 start=token.start,
                 end=self.peek(1).end,
-                hint=f"Write to{token.word.title()}('...') instead." if token.word == "DATE" else "Write toDateTime('...').",
+                hint=f"Write to{token.word.title()}('...') instead."
+                if token.word == "DATE"
+                else "Write toDateTime('...').",
             )
         return None
 
@@ -686,4 +688,3 @@ class ExpressionParser(TagParser):
 
 
 _SET_WORDS = frozenset(("UNION", "INTERSECT", "EXCEPT", "ORDER", "LIMIT", "OFFSET"))
-
