@@ -89,16 +89,14 @@ def identifier(name: str) -> str:
 
 
 def parameter_type(value: Any) -> str:
-    """The ClickHouse type that carries a value exactly."""
+    """The ClickHouse type that carries a value exactly; for a whole number the narrowest, as for a literal (some
+    functions take UInt8 only)."""
     if isinstance(value, bool):
         return "Bool"
     if isinstance(value, int):
-        if -(2**63) <= value < 2**63:
-            return "Int64"
-        for bits, name in ((64, "UInt64"), (128, "UInt128"), (256, "UInt256")):
-            if 0 <= value < 2**bits:
-                return name
-        return "Int128" if value >= -(2**127) else "Int256"
+        prefix, magnitude, spare = ("UInt", value, 0) if value >= 0 else ("Int", -value - 1, 1)
+        bits = max(8, 1 << (magnitude.bit_length() + spare - 1).bit_length())
+        return f"{prefix}{bits}"
     return "Float64" if isinstance(value, float) else "String"
 
 
