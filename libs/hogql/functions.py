@@ -1,8 +1,9 @@
 """The functions that may be called, how many arguments each takes, and what it is in ClickHouse.
 
-What is not here cannot be called. Each line of a table is `arity: names`; an arity is a number, `least-most` or `least+`.
-`name*` also matches in other cases, `name=target` is another function in ClickHouse, `name@` takes the project's time
-zone as its last argument.
+What is not here cannot be called. Each line of a table is `arity: names`; an arity is a number, `least-most` or
+`least+`. `name*` also matches in other cases,
+`name=target` is another function in ClickHouse, `name@` takes the project's
+time zone as its last argument.
 """
 
 import difflib
@@ -10,6 +11,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 _MANY = 1_000
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
 
 _SCALARS = """
 1: negate abs* empty notEmpty isEmpty=empty isNotEmpty=notEmpty length* reverse*
@@ -167,32 +173,10 @@ _RULES = """
 """
 
 _ALWAYS_NULLABLE = frozenset(("nullIf", "toNullable"))
-_NEVER_NULLABLE = frozenset(
-    [
-        "assumeNotNull",
-        "isNull",
-        "isNotNull",
-        "empty",
-        "notEmpty",
-        "count",
-        "uniq",
-        "uniqExact",
-        "uniqHLL12",
-        "countIf",
-        "uniqIf",
-        "uniqExactIf",
-        "now64",
-        "today",
-        "yesterday",
-        "concat",
-        "tuple",
-        "array",
-        "groupArray",
-        "groupUniqArray",
-        "row_number",
-        "rank",
-        "dense_rank",
-    ]
+_NEVER_NULLABLE = _words(
+    "assumeNotNull isNull isNotNull empty notEmpty count uniq uniqExact uniqHLL12 countIf uniqIf "
+    "uniqExactIf now64 today yesterday concat tuple array groupArray groupUniqArray row_number rank "
+    "dense_rank"
 )
 _KINDS = {
     "datetime": "now64 toStartOfHour toStartOfMinute toStartOfSecond toStartOfFiveMinutes toStartOfTenMinutes "
@@ -200,21 +184,21 @@ _KINDS = {
     "parseDateTime64BestEffortOrNull parseDateTime64BestEffortUSOrNull parseDateTimeOrNull fromUnixTimestamp",
     "date": "today yesterday toDate toDateOrNull toMonday toStartOfWeek toStartOfMonth toStartOfQuarter toStartOfYear "
     "toStartOfISOYear toLastDayOfMonth toLastDayOfWeek makeDate",
-    "integer": "count countIf uniq uniqExact uniqHLL12 uniqIf uniqExactIf length lengthUTF8 toYear toMonth toHour intDiv "
-    "toUnixTimestamp dateDiff age toDayOfMonth toDayOfWeek toDayOfYear row_number rank dense_rank position cityHash64",
+    "integer": "count countIf uniq uniqExact uniqHLL12 uniqIf uniqExactIf length lengthUTF8 toYear toMonth toHour "
+    "intDiv toUnixTimestamp dateDiff age toDayOfMonth toDayOfWeek toDayOfYear row_number rank dense_rank position "
+    "cityHash64",
     "float": "avg divide exp log ln sqrt avgIf quantile median stddevPop stddevSamp",
-    "string": "toString lower upper concat substring trim replaceAll replaceOne replaceRegexpAll replaceRegexpOne domain "
-    "path extract formatDateTime JSONExtractString JSONExtractRaw toJSONString toTypeName lowerUTF8 upperUTF8 leftUTF8 "
+    "string": "toString lower upper concat substring trim replaceAll replaceOne replaceRegexpAll replaceRegexpOne "
+    "domain path extract formatDateTime JSONExtractString JSONExtractRaw toJSONString toTypeName lowerUTF8 upperUTF8 "
+    "leftUTF8 "
     "rightUTF8 repeat base64Encode base64Decode monthName dateName",
     "boolean": "not and or xor empty notEmpty isNull isNotNull match startsWith endsWith has hasAny hasAll toBool",
-    "array": "array arrayMap arrayFilter groupArray groupUniqArray splitByChar splitByString range arraySort arrayDistinct "
-    "extractAll arrayConcat arrayReverse topK arrayZip",
+    "array": "array arrayMap arrayFilter groupArray groupUniqArray splitByChar splitByString range arraySort "
+    "arrayDistinct extractAll arrayConcat arrayReverse topK arrayZip",
     "tuple": "tuple",
 }
 KIND_OF = {name: kind for kind, names in _KINDS.items() for name in names.split()}
-_SAME_AS_ARGUMENT = frozenset(
-    ["min", "max", "any", "anyLast", "anyHeavy", "argMin", "argMax", "minIf", "maxIf", "anyIf", "assumeNotNull", "abs"]
-)
+_SAME_AS_ARGUMENT = _words("min max any anyLast anyHeavy argMin argMax minIf maxIf anyIf assumeNotNull abs")
 
 
 @dataclass(frozen=True, slots=True)

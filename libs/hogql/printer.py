@@ -7,6 +7,11 @@ from typing import Any
 from libs.hogql import resolved as r
 from libs.hogql.visitor import Visitor
 
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _QUOTABLE = re.compile(r"[A-Za-z0-9_$ -]+")
 _FUNCTION = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
@@ -19,63 +24,11 @@ _JOINS = frozenset(
     f"{a} {b}".strip() for a in ("", "INNER", "LEFT", "RIGHT", "FULL", "ALL", "ANY", "ASOF", "CROSS")
     for b in ("", "INNER", "ALL", "ANY", "ASOF", "SEMI", "ANTI")
 )  # fmt: skip
-_NATIVE_KEYWORDS = frozenset(
-    [
-        "select",
-        "from",
-        "where",
-        "group",
-        "order",
-        "by",
-        "limit",
-        "offset",
-        "having",
-        "union",
-        "all",
-        "distinct",
-        "as",
-        "on",
-        "using",
-        "join",
-        "inner",
-        "left",
-        "right",
-        "full",
-        "cross",
-        "and",
-        "or",
-        "not",
-        "in",
-        "is",
-        "null",
-        "like",
-        "between",
-        "case",
-        "when",
-        "then",
-        "else",
-        "end",
-        "with",
-        "array",
-        "interval",
-        "cast",
-        "final",
-        "sample",
-        "prewhere",
-        "settings",
-        "format",
-        "into",
-        "true",
-        "false",
-        "nan",
-        "inf",
-        "date",
-        "timestamp",
-        "values",
-        "window",
-        "over",
-        "partition",
-    ]
+_NATIVE_KEYWORDS = _words(
+    "select from where group order by limit offset having union all distinct as on using join inner left "
+    "right full cross and or not in is null like between case when then else end with array interval cast "
+    "final sample prewhere settings format into true false nan inf date timestamp values window over "
+    "partition"
 )
 
 
@@ -292,5 +245,5 @@ class ClickHousePrinter(Visitor[str]):
         ctes = ", ".join([f"{identifier(name)} AS ({self.visit(query)})" for name, query in node.ctes])
         query = self.visit(node.query)
         if isinstance(node.query, r.SetQuery):
-            query = f"SELECT * FROM ({query})"  # WITH belongs to one SELECT
+            query = f"SELECT * FROM ({query})"  # noqa: S608 - printed by us; WITH belongs to one SELECT
         return f"WITH {ctes} {query}"

@@ -5,7 +5,6 @@ chosen by the resolver; what the user called a column is only in `Item.label`.
 """
 
 from dataclasses import dataclass, fields, replace
-from functools import cache
 from typing import Any, Literal, TypeVar
 
 from libs.hogql.schema import Table
@@ -63,7 +62,7 @@ class Column(RExpr):
 @dataclass(frozen=True, slots=True)
 class Property(RExpr):
     """A value inside a JSON document. `native` columns are of ClickHouse's JSON type, with the text in `raw`; others
-    are text. `typed` paths are stored as Nullable(String), whatever was sent; `plain` ones hold neither arrays nor objects."""
+    are text. `typed` paths are stored as Nullable(String), whatever was sent; `plain` ones hold nothing nested."""
 
     source: str
     column: str
@@ -223,7 +222,6 @@ class TableSource(RNode):
 
     table: Table
     alias: str
-    sample: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -334,15 +332,21 @@ def columns_of(query: RQuery) -> tuple[Item, ...]:
 N = TypeVar("N", bound=RNode)
 
 
-@cache
-def _field_names(node_type: type) -> tuple[str, ...]:
-    return tuple(field.name for field in fields(node_type) if field.name not in ("type", "table", "alias"))
+_FIELDS: dict[type[RNode], tuple[str, ...]] = {}
+
+
+def _field_names(node_type: type[RNode]) -> tuple[str, ...]:
+    names = _FIELDS.get(node_type)
+    if names is None:
+        found = (field.name for field in fields(node_type))
+        names = _FIELDS[node_type] = tuple(name for name in found if name not in ("type", "table", "alias"))
+    return names
 
 
 def with_children(node: N, change: Any) -> N:
     """The same node with `change` applied to every node below it; itself if nothing changed."""
     changes = {}
-    for name in _field_names(type(node)):
+    for name in _field_names(node.__class__):
         old = getattr(node, name)
         new = _changed(old, change)
         if new is not old:

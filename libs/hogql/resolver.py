@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NoReturn
 
 from libs.hogql import ast, functions, rules
 from libs.hogql import resolved as r
@@ -104,7 +104,7 @@ class Resolver(Visitor[Any]):
     # --- queries
 
     def query(self, node: ast.Query) -> r.RQuery:
-        """A query in a scope of its own. Tables of WITH are seen by it and what is in it, columns of WITH only by it."""
+        """A query in a scope of its own. Names of WITH are seen by it and by what is in it."""
         outer_scope, outer_ctes, outer_macros = self.scope, self.cte_names, self.macros
         self.scope, self.cte_names, self.macros = Scope(), dict(self.cte_names), dict(self.macros)
         try:
@@ -427,7 +427,8 @@ class Resolver(Visitor[Any]):
         if source.name and self.scope.source(source.name) is not None:
             kind = f'Already have joined a table called "{source.name}". Can\'t redefine.'
             if source.table is None:
-                kind = f'Already have joined a subquery with name "{source.name}". Can\'t join another one with the same name.'
+                kind = f'Already have joined a subquery with name "{source.name}". '
+                kind += "Can't join another one with the same name."
             raise QueryError(kind, start=node.start, end=node.end, hint="Give it another name with AS.")
         self.scope.sources.append(source)
 
@@ -461,9 +462,10 @@ class Resolver(Visitor[Any]):
             raise NotSupported("Column aliases are only for subqueries.", start=node.start, end=node.end)
         alias = self._source_alias(called)
         self._add(Source(called, alias, table), node)
-        return r.TableSource(table, alias, self._sample(node))
+        self._check_sample(node)
+        return r.TableSource(table, alias)
 
-    def _sample(self, node: ast.TableRef) -> None:
+    def _check_sample(self, node: ast.TableRef) -> None:
         if node.sample is None:
             return
         ratio = node.sample.ratio
@@ -832,21 +834,33 @@ class Resolver(Visitor[Any]):
         return replace(value, where=where)
 
     def _refuse_call(self, node: ast.Call, definition: functions.FunctionDef) -> None:
-        at = {"start": node.start, "end": node.end}
+        start, end = node.start, node.end
         if node.within_group:
             raise NotSupported(
-                f"Aggregation '{node.name}' with WITHIN GROUP is not supported in ClickHouse dialect", **at
+                f"Aggregation '{node.name}' with WITHIN GROUP is not supported in ClickHouse dialect",
+                start=start,
+                end=end,
             )
         if node.order_by:
-            raise NotSupported("ORDER BY inside a call is not supported.", **at, hint="Use arraySort(groupArray(...)).")
+            raise NotSupported(
+                "ORDER BY inside a call is not supported.", start=start, end=end, hint="Use arraySort(groupArray(...))."
+            )
         if (node.distinct or node.filter_expr is not None) and not definition.aggregate:
-            raise QueryError(f"'{node.name}' is not an aggregation: DISTINCT and FILTER are for those.", **at)
+            raise QueryError(
+                f"'{node.name}' is not an aggregation: DISTINCT and FILTER are for those.", start=start, end=end
+            )
         kind = "Aggregation" if definition.aggregate else "Function"
         given = len(node.params or ())
         if node.params is None and definition.least_params:
-            raise QueryError(f"Aggregation '{node.name}' requires parameters in addition to arguments", **at)
+            raise QueryError(
+                f"Aggregation '{node.name}' requires parameters in addition to arguments", start=start, end=end
+            )
         if not definition.least_params <= given <= definition.most_params and node.params is not None:
-            raise QueryError(f"{kind} '{node.name}' expects {definition.most_params} parameter(s), found {given}", **at)
+            raise QueryError(
+                f"{kind} '{node.name}' expects {definition.most_params} parameter(s), found {given}",
+                start=start,
+                end=end,
+            )
 
     @contextmanager
     def _aggregating(self, node: ast.Call, definition: functions.FunctionDef) -> Iterator[None]:
@@ -868,7 +882,7 @@ class Resolver(Visitor[Any]):
             return self.visit_call(node.call) if definition is None else self._not_window(node)
         function = self._function(node.call, definition)
         if not isinstance(function, r.Function):
-            self._not_window(node)
+            return self._not_window(node)
         over: r.Window | str
         if isinstance(node.over, str):
             if node.over not in self.scope.windows:
@@ -883,7 +897,7 @@ class Resolver(Visitor[Any]):
             over = replace(over, method="ROWS", first=r.Frame("PRECEDING"), last=r.Frame("FOLLOWING"))
         return r.Windowed(function, over, function.type)
 
-    def _not_window(self, node: ast.WindowFunction) -> Any:
+    def _not_window(self, node: ast.WindowFunction) -> NoReturn:
         raise QueryError(f"'{node.call.name}' cannot be used with OVER.", start=node.start, end=node.end)
 
     def visit_window_expr(self, node: ast.WindowExpr) -> r.Window:
@@ -943,7 +957,7 @@ def _constant(value: Any, node: ast.Node) -> r.RExpr:
         case str():
             return r.Value(value, _NON_NULL_STRING)
         case list() | tuple():
-            target = "array" if isinstance(value, list) else "tuple"
+            target: r.Kind = "array" if isinstance(value, list) else "tuple"
             return replace(rules.call(target, *[_constant(item, node) for item in value]), type=r.Type(target, False))
     raise QueryError(f"A value of this kind cannot be used: {type(value).__name__}", start=node.start, end=node.end)
 

@@ -19,7 +19,7 @@ Args = tuple[r.RExpr, ...]
 
 def call(target: str, *args: r.RNode, params: Args = (), distinct: bool = False) -> r.Function:
     """A ClickHouse function with the type that follows from its arguments."""
-    types = [arg.type for arg in args if isinstance(arg, r.RExpr) and not isinstance(arg, r.Word)]  # type: ignore[attr-defined]
+    types = [arg.type for arg in args if isinstance(arg, r.RExpr) and not isinstance(arg, r.Word)]
     first = types[0].kind if types else "unknown"
     null = functions.nullable(target, any(t.nullable for t in types))
     kind = cast(r.Kind, functions.kind_of(target, first))
@@ -51,13 +51,13 @@ def _to_date_time(args: Args, zone: str) -> r.RExpr:
         if _FRACTION.fullmatch(value.value):
             return call("toDateTime64", value, r.Word("6"), where)
         return call("parseDateTime64BestEffort", value, r.Word("6"), where)
-    if value.type.kind in ("datetime", "date", "integer"):  # type: ignore[attr-defined]
+    if value.type.kind in ("datetime", "date", "integer"):
         return call("toDateTime", value, where)
     return call("parseDateTime64BestEffortOrNull", call("toString", value), r.Word("6"), where)
 
 
 def _to_date(args: Args, zone: str) -> r.RExpr:
-    known = args[0].type.kind in ("datetime", "date")  # type: ignore[attr-defined]
+    known = args[0].type.kind in ("datetime", "date")
     return call("toDate" if known else "toDateOrNull", args[0])
 
 
@@ -75,7 +75,7 @@ def accurate_cast(value: r.RExpr, type_name: str, kind: r.Kind) -> r.RExpr:
 
 def concat(args: Args) -> r.RExpr:
     """Text of everything, NULL as nothing."""
-    parts = []
+    parts: list[r.RExpr] = []
     for arg in args:
         if isinstance(arg, r.Value) and arg.value is None:
             continue

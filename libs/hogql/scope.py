@@ -134,8 +134,8 @@ def field_of(source: Source, chain: tuple[str | int, ...], node: ast.Node) -> "R
                 return _steps(value, rest, node)
             case PropertyField(column, raw, name, typed):
                 text = r.Property(source.alias, column, (name,), True, raw, typed, plain=True)
-                value = r.Function("ifNull", (text, r.Word("''")), type=r.Type("string", nullable=False))
-                return _steps(value, rest, node)
+                found_text = r.Function("ifNull", (text, r.Word("''")), type=r.Type("string", nullable=False))
+                return _steps(found_text, rest, node)
             case ExpressionField():
                 if rest:
                     raise _no_fields(".".join(map(str, chain[: depth + 1])), node)

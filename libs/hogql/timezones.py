@@ -7,20 +7,13 @@ Functions of a time, which may ask for its day or hour, get it in the project's 
 from libs.hogql import resolved as r
 from libs.hogql import rules
 
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
 # These do not look at the calendar, or say the zone themselves.
-_ZONELESS = frozenset(
-    [
-        "toTimeZone",
-        "isNull",
-        "isNotNull",
-        "count",
-        "uniq",
-        "uniqExact",
-        "toUnixTimestamp",
-        "toUnixTimestamp64Milli",
-        "toNullable",
-    ]
-)
+_ZONELESS = _words("toTimeZone isNull isNotNull count uniq uniqExact toUnixTimestamp toUnixTimestamp64Milli toNullable")
 
 
 class Timezones(r.Rewriter):

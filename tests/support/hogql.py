@@ -18,7 +18,9 @@ OTHER_MARK = "of-the-other-team"
 PERSON = "01890000-0000-0000-0000-00000000000{}"
 
 
-def _event(team: int, number: int, event: str, timestamp: str, properties: dict[str, Any], **more: Any) -> dict[str, Any]:
+def _event(
+    team: int, number: int, event: str, timestamp: str, properties: dict[str, Any], **more: Any
+) -> dict[str, Any]:
     raw = json.dumps(properties, ensure_ascii=False)
     person = more.pop("person_properties", {})
     return {
@@ -50,16 +52,20 @@ def _event(team: int, number: int, event: str, timestamp: str, properties: dict[
 ROWS: Sequence[dict[str, Any]] = [
     _event(
         TEAM, 1, "$pageview", "2024-05-01 10:00:00.123456",
-        {"$browser": "Chrome", "plan": "pro", "price": 10, "vip": True, "tags": ["a", "b"], "$set": {"email": "a@x.org"}},
-        person_properties={"email": "a@x.org", "age": 30},
+        {"$browser": "Chrome", "plan": "pro", "price": 10, "vip": True, "tags": ["a", "b"], "$set": {"email": "a@x"}},
+        person_properties={"email": "a@x.org"},
         elements_chain='a:href="/x"text="Go"attr_id="go";button:text="Go"',
     ),
-    _event(TEAM, 2, "$pageview", "2024-05-01 22:30:00", {"$browser": "Firefox", "plan": "free", "price": 2.5, "vip": False}),
-    _event(TEAM, 3, "signup", "2024-05-02 09:00:00", {"$browser": "Chrome", "plan": None, "price": "abc", "a b": {"c": "deep"}}),
-    _event(TEAM, 4, "signup", "2024-05-03 09:00:00", {"empty": "", "text": 'he said "hi"\n', "items": [{"sku": "s1"}, {"sku": "s2"}]}),
+    _event(TEAM, 2, "$pageview", "2024-05-01 22:30:00",
+        {"$browser": "Firefox", "plan": "free", "price": 2.5, "vip": False}),
+    _event(TEAM, 3, "signup", "2024-05-02 09:00:00",
+        {"$browser": "Chrome", "plan": None, "price": "abc", "a b": {"c": "deep"}}),
+    _event(TEAM, 4, "signup", "2024-05-03 09:00:00",
+        {"empty": "", "text": 'he said "hi"\n', "items": [{"sku": "s1"}, {"sku": "s2"}]}),
     _event(TEAM, 5, "purchase", "2024-05-04 09:00:00", {"plan": "pro", "price": 100, "due": "2024-06-01T00:00:00Z"}),
     *[
-        _event(OTHER_TEAM, number, OTHER_MARK, "2024-05-01 10:00:00", {"$browser": OTHER_MARK, "plan": OTHER_MARK, "price": 666666})
+        _event(OTHER_TEAM, number, OTHER_MARK, "2024-05-01 10:00:00",
+            {"$browser": OTHER_MARK, "plan": OTHER_MARK, "price": 666666})
         for number in range(1, 8)
     ],
 ]  # fmt: skip
@@ -77,7 +83,9 @@ class Engine:
                 if "events" in statement:
                     self._session.query(statement)
         settings = {**INSERT, **JSON_INPUT}
-        assignments = ", ".join(f"{k} = {v!r}" for k, v in settings.items() if not k.startswith(("wait", "distributed")))
+        assignments = ", ".join(
+            f"{k} = {v!r}" for k, v in settings.items() if not k.startswith(("wait", "distributed"))
+        )
         lines = "\n".join(json.dumps(row, ensure_ascii=False) for row in ROWS)
         self._session.query(f"INSERT INTO events SETTINGS {assignments} FORMAT JSONEachRow {lines}")
         self._session.query("SET transform_null_in = 1, output_format_json_quote_64bit_integers = 0")

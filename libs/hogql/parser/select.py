@@ -419,8 +419,7 @@ class SelectParser(ExpressionParser):
         return None, ""
 
     def _limit_number(self) -> ast.Expr:
-        expr = self._operand() if self.peek().kind in ("int", "float") else self.expression(TERNARY)
-        return expr
+        return self._operand() if self.peek().kind in ("int", "float") else self.expression(TERNARY)
 
     # --- FROM
 
