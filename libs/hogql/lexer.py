@@ -23,9 +23,7 @@ _NUMBER = re.compile(
     r"|\d+"
 )
 _DIGITS = re.compile(r"\d+")
-_OPERATOR = re.compile(
-    r"<=>|=~\*|!~\*|<>|<=|>=|==|!=|=~|!~|~\*|\|\||\?\?|\?\.|::|:=|->|[-+*/%=<>~?:.,()\[\]{};]"
-)
+_OPERATOR = re.compile(r"<=>|=~\*|!~\*|<>|<=|>=|==|!=|=~|!~|~\*|\|\||\?\?|\?\.|::|:=|->|[-+*/%=<>~?:.,()\[\]{};]")
 _ESCAPES = {"b": "\b", "f": "\f", "r": "\r", "n": "\n", "t": "\t", "0": "", "a": "\a", "v": "\v", "\\": "\\"}
 _STRING_STOP = re.compile(r"['\\{]")
 _ADJACENT_VALUE = frozenset({"name", "quoted", "int", "close"})
@@ -111,7 +109,7 @@ class Lexer:
 
     def _quoted(self, start: int) -> Token:
         quote, text, position = self.text[start], self.text, start + 1
-        out = []
+        out: list[str] = []
         while position < len(text):
             char = text[position]
             if char == quote:
@@ -130,7 +128,8 @@ class Lexer:
         raise HogQLSyntaxError("This name is not closed.", start=start, hint=f"Add {quote}.")
 
     def _string(self, start: int) -> Token:
-        text, position, out = self.text, start + 1, []
+        text, position = self.text, start + 1
+        out: list[str] = []
         while found := _STRING_STOP.search(text, position):
             out.append(text[position : found.start()])
             position = found.start()
