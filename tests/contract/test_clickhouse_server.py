@@ -19,6 +19,7 @@ import pytest_asyncio
 from asynch.errors import ServerException
 
 from hedgerow.embedded.clickhouse.process import ClickHouseProcess
+from tests.support.scale import scaled
 
 pytestmark = [pytest.mark.embedded, pytest.mark.asyncio(loop_scope="module")]
 
@@ -425,7 +426,8 @@ async def test_more_queries_than_slots_wait_and_are_then_refused(server: Server)
 
 
 async def test_a_large_result_streams_with_flat_memory(server: Server) -> None:
-    sql = "SELECT number, repeat('x', 100) AS s FROM numbers(3000000) FORMAT JSONEachRow"
+    rows = scaled(5_000_000, least=1_000_000)
+    sql = f"SELECT number, repeat('x', 100) AS s FROM numbers({rows}) FORMAT JSONEachRow"
     before, peak, received = server.memory(), 0, 0
     begin = time.monotonic()
     first = 0.0
@@ -434,9 +436,9 @@ async def test_a_large_result_streams_with_flat_memory(server: Server) -> None:
             first = first or time.monotonic() - begin
             received += len(chunk)
             peak = max(peak, server.memory())
-    assert received > 350_000_000
+    assert received > rows * 120
     assert first < (time.monotonic() - begin) / 3
-    assert peak - before < 150_000_000
+    assert peak - before < 100_000_000
 
 
 @pytest.mark.parametrize(
@@ -478,7 +480,7 @@ async def test_json_with_totals_and_without_rows(server: Server) -> None:
 
 
 async def test_an_error_in_the_middle_is_no_complete_answer(server: Server) -> None:
-    sql = "SELECT throwIf(number = 2000000), repeat('x', 100) FROM numbers(3000000) FORMAT JSONEachRow"
+    sql = "SELECT throwIf(number = 400000), repeat('x', 100) FROM numbers(500000) FORMAT JSONEachRow"
     received = b""
     async with server.http() as client:
 
@@ -515,10 +517,9 @@ async def test_http_inserts(server: Server) -> None:
         assert values.status_code == 200, values.text
         selected = await client.post("/", content=f"INSERT INTO {name} SELECT -4, 'z'")
         assert selected.status_code == 200, selected.text
-        for bad, code in ((b'{"a":bad}', "27"), (b'{"a":"x"}', "27"), (b'{"a":1}{', "27")):
+        for bad, codes in ((b'{"a":bad}', ("27",)), (b'{"a":"x"}', ("72", "27")), (b'{"a":1}{', ("33",))):
             refused = await client.post("/", params={"query": insert}, content=b'{"a":77}\n' + bad)
-            assert refused.status_code == 400, refused.text
-            assert refused.headers["x-clickhouse-exception-code"] in (code, "26", "117", "72")
+            assert refused.headers["x-clickhouse-exception-code"] in codes, refused.text
         missing = await client.post("/", params={"query": "INSERT INTO nope FORMAT JSONEachRow"}, content=b"{}")
         assert missing.headers["x-clickhouse-exception-code"] == "60"
     assert await server.fetch(f"SELECT count(), countIf(a < 0), countIf(a = 77), countIf(`é` = 'é') FROM {name}") == [

@@ -50,6 +50,7 @@ class HttpLimits:
 
     max_query_bytes: int = 16 * 1024 * 1024
     insert_chunk_bytes: int = 1024 * 1024
+    max_held_bytes: int = 128 * 1024 * 1024
     send_seconds: float = 300.0
 
 
@@ -212,6 +213,8 @@ class HttpInterface:
             held = bytearray()
             while (chunk := await ahead.next()) is not None:
                 held += joiner.feed(chunk.data)
+                if query.wait_end and len(held) > self._limits.max_held_bytes:
+                    raise refusal(errors.TOO_LARGE, "The result is too large for wait_end_of_query")
                 if query.wait_end or await ahead.ends_within(0.0 if answer.started else _PEEK_SECONDS):
                     continue
                 if not answer.started:

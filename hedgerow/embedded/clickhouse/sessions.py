@@ -103,6 +103,8 @@ class Sessions:
         # The engine stops with its last session and takes 0.1 s to start again, so one stays open; it also kills.
         self._keeper: EngineConnection | None = None
         self.running: dict[str, str] = {}
+        # Statements begun since the start.
+        self.begun = 0
         self._idle = asyncio.Event()
         self._idle.set()
 
@@ -138,6 +140,7 @@ class Sessions:
                 errors.QUERY_WITH_SAME_ID_IS_ALREADY_RUNNING, f"Query with id = {query_id} is already running"
             )
         self.running[query_id] = sql
+        self.begun += 1
         self._idle.clear()
         try:
             if first_word(sql) == "kill":  # must work when everything else is stuck
@@ -157,6 +160,14 @@ class Sessions:
             self.running.pop(query_id, None)
             if not self.running:
                 self._idle.set()
+
+    def purge(self) -> None:
+        """The engine's own free memory goes back to the system."""
+        self._kill_thread.submit(self._purge).result()
+
+    def _purge(self) -> None:
+        if self._keeper is not None:
+            self._keeper.query("SYSTEM JEMALLOC PURGE", "Null")
 
     async def drain(self, seconds: float) -> None:
         """Wait until nothing runs, then kill what still does."""
