@@ -61,6 +61,7 @@ class KitSettings(BaseSettings):
     person_partitions: int = Field(
         4, ge=1, le=256, description="Hash partitions of the person tables; fixed by the first migration (cluster: 32)."
     )
+    migration_timeout_seconds: float = Field(600.0, gt=0, description="Limit on one step of a migration.")
 
     eventlog: Literal["redis", "kafka"] = Field("redis", description="Which event log: Redis Streams or Kafka.")
     log_redis_url: SecretStr | None = Field(None, description="redis:// address of the `log` server.")

@@ -30,7 +30,8 @@ class ValkeyServer:
 
     def start(self) -> None:
         """Start it and wait until it answers."""
-        command = valkey.command(self.directory, self._role, self.port, PASSWORD, max_memory_mb=self._max_memory_mb)
+        limit = self._max_memory_mb * 1024**2
+        command = valkey.command(self.directory, self._role, self.port, PASSWORD, max_memory=limit)
         if self._binary:
             command = replace(command, argv=(self._binary, *command.argv[1:]))
         self._process = process.start(command, subprocess.DEVNULL)

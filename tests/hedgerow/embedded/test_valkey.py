@@ -19,7 +19,7 @@ SECRET = "valkey-secret"
 @contextmanager
 def running(directory: Path, port: int, role: valkey.Role = "log", **options: int) -> Iterator[subprocess.Popen[bytes]]:
     valkey.prepare(directory)
-    command = valkey.command(directory, role, port, SECRET, max_memory_mb=options.get("max_memory_mb", 64))
+    command = valkey.command(directory, role, port, SECRET, max_memory=options.get("max_memory", 64 << 20))
     child = process.start(command, subprocess.DEVNULL)
     try:
         process.wait_until(lambda: valkey.answers(port, SECRET), child, seconds=10)
@@ -54,7 +54,7 @@ def test_each_role_has_its_policy_and_syncs_every_write(tmp_path: Path, role: va
 def test_a_full_log_refuses_and_keeps_what_it_has(tmp_path: Path) -> None:
     port = free_port()
     with (
-        running(tmp_path / "log", port, max_memory_mb=8),
+        running(tmp_path / "log", port, max_memory=8 << 20),
         Redis.from_url(valkey.url(port, SECRET)) as client,
     ):
         pipeline = client.pipeline(transaction=False)
@@ -73,3 +73,8 @@ def test_acknowledged_writes_survive_sigkill(tmp_path: Path) -> None:
         child.wait()
     with running(directory, port), Redis.from_url(valkey.url(port, SECRET)) as client:
         assert [entry for entry, _ in client.xrange("s")] == ids
+
+
+def test_ps_tells_the_two_apart(tmp_path: Path) -> None:
+    with running(tmp_path / "state", free_port(), "state") as child:
+        assert "valkey-server state 127.0.0.1" in " ".join(psutil.Process(child.pid).cmdline())

@@ -1,0 +1,1 @@
+"""PostgreSQL migrations: plain SQL files, and their runner."""

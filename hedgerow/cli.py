@@ -1,0 +1,135 @@
+"""The command line. Each verb imports what it needs when it runs: `--help` is quick and the supervisor stays small."""
+
+import asyncio
+import sys
+from pathlib import Path
+from typing import Annotated, Literal, NoReturn
+
+import typer
+
+from hedgerow import __version__
+
+app = typer.Typer(
+    name="hedgerow",
+    help="Product analytics that any PostHog SDK can talk to.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_show_locals=False,  # locals hold passwords
+)
+
+DataDir = Annotated[Path, typer.Option("--data-dir", help="Where everything is kept.", envvar="HEDGEROW_DATA_DIR")]
+Host = Annotated[str, typer.Option(help="Address to listen on; anything but loopback opens it to the network.")]
+Port = Annotated[int, typer.Option(help="Port to listen on; 0 picks a free one.", min=0, max=65535)]
+DATA = Path("data")
+
+
+@app.command()
+def up(
+    data_dir: DataDir = DATA,
+    port: Port = 8000,
+    host: Host = "127.0.0.1",
+    processes: Annotated[int, typer.Option(help="HTTP processes and worker processes.", min=1, max=64)] = 1,
+) -> None:
+    """Start everything on this machine and stay; Ctrl-C stops it."""
+    from hedgerow.console import Console
+    from hedgerow.embedded.instance import DirectoryInUse
+    from hedgerow.embedded.postgres import EngineError
+    from hedgerow.supervisor import StartFailed
+    from hedgerow.up import PortTaken, UpOptions
+    from hedgerow.up import up as run_up
+
+    console = Console()
+    try:
+        run_up(UpOptions(data_dir, host, port, processes), console)
+    except (DirectoryInUse, EngineError, PortTaken, StartFailed) as exc:
+        console.failed(str(exc))
+        raise typer.Exit(1) from None
+
+
+@app.command()
+def serve(
+    service: Annotated[str, typer.Argument(help="capture, query, web, or all of them on one port.")],
+    port: Port = 8000,
+    host: Host = "127.0.0.1",
+    fd: Annotated[int | None, typer.Option(help="Listening socket inherited from a supervisor.", hidden=True)] = None,
+) -> None:
+    """Run one service, or all, against the engines that HEDGEROW_* variables name."""
+    from hedgerow.composition import SERVICES, UnknownName, chosen
+    from hedgerow.serve import listener_from, serve_services
+
+    try:
+        names = chosen(service, SERVICES)
+    except UnknownName as exc:
+        _fail(str(exc))
+    serve_services(names, listener_from(fd, host, port))
+
+
+@app.command()
+def worker(name: Annotated[str, typer.Argument(help="ingestion, writer, or all of them in one process.")]) -> None:
+    """Run one worker, or all, against the engines that HEDGEROW_* variables name."""
+    from hedgerow.composition import WORKERS, UnknownName, chosen
+    from hedgerow.serve import run_workers
+
+    try:
+        names = chosen(name, WORKERS)
+    except UnknownName as exc:
+        _fail(str(exc))
+    run_workers(names)
+
+
+@app.command()
+def migrate(
+    phase: Annotated[
+        Literal["pre", "post"] | None,
+        typer.Option(help="pre: before a deployment. post: when no process of the old release is left. Default: both."),
+    ] = None,
+) -> None:
+    """Bring both databases and the topics up to date. Safe to repeat."""
+    from hedgerow.migrate import migrate as run_migrations
+    from libs.kit.runtime import open_runtime
+    from libs.kit.settings import KitSettings
+
+    async def run() -> None:
+        async with open_runtime(KitSettings()) as runtime:
+            done = await run_migrations(runtime, phase)
+        print("\n".join(done) if done else "Nothing to do.")
+
+    asyncio.run(run())
+
+
+@app.command()
+def doctor(
+    data_dir: DataDir = DATA,
+    json: Annotated[bool, typer.Option("--json", help="Machine-readable.")] = False,
+) -> None:
+    """Check the installation. Exit code 1 when something is wrong, 0 when all is well or only noteworthy."""
+    from hedgerow.doctor import examine, show
+
+    findings = asyncio.run(examine(data_dir))
+    raise typer.Exit(show(findings, as_json=json))
+
+
+@app.command()
+def healthcheck(url: Annotated[str, typer.Argument(help="A server, or any path of it.")]) -> None:
+    """Exit code 0 when `/_health` (or the path given) answers 200. For containers without curl."""
+    from hedgerow.probe import health
+
+    well, text = asyncio.run(health(url))
+    print(text, file=sys.stdout if well else sys.stderr)
+    raise typer.Exit(0 if well else 1)
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    print(__version__)
+
+
+def _fail(message: str) -> NoReturn:
+    print(message, file=sys.stderr)
+    raise typer.Exit(2)
+
+
+def main() -> None:
+    """The `hedgerow` script."""
+    app()

@@ -1,0 +1,193 @@
+"""What the server must know about a statement before the engine sees it.
+
+Where the data of an INSERT begins, which statements wait for no slot, and what is refused: the engine is
+clickhouse-local inside, which reads and writes any file this process may, while a server must not.
+"""
+
+import re
+from dataclasses import dataclass
+
+from hedgerow.embedded.clickhouse.errors import ACCESS_DENIED, INTO_OUTFILE_NOT_ALLOWED, refusal
+
+# Strings, quoted names, comments, heredocs; then words, numbers and single signs. Whitespace is skipped.
+_TOKEN = re.compile(
+    r"""
+    (?P<space>\s+|--[^\n]*|\#[!\ ][^\n]*|/\*.*?\*/)
+  | (?P<quoted>'(?:[^'\\]|\\.|'')*'|`(?:[^`\\]|\\.|``)*`|"(?:[^"\\]|\\.|"")*")
+  | (?P<heredoc>\$(?P<tag>\w*)\$.*?\$(?P=tag)\$)
+  | (?P<word>[A-Za-z_][A-Za-z_0-9$]*)
+  | (?P<other>\d+|.)
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+
+# Table functions and engines that reach the machine's files or run programs.
+_LOCAL_FUNCTIONS = frozenset(
+    (
+        *("file", "filecluster", "filesystem", "executable", "executablepool", "python", "sqlite"),
+        *("deltalakelocal", "iceberglocal", "hudilocal", "paimonlocal"),
+    )
+)
+_AFTER_TABLE_SOURCE = frozenset(("from", "join", "into", "table", "function", "engine", ","))
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A word (lower case), a quoted thing or a sign, and where it lies in the text."""
+
+    kind: str
+    text: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Insert:
+    """An INSERT whose rows come as data: the statement without FORMAT or VALUES, the format, and where rows begin."""
+
+    head: str
+    input_format: str
+    data_start: int
+
+
+def tokens(sql: str) -> list[Token]:
+    """The meaningful tokens of `sql`."""
+    found = []
+    for match in _TOKEN.finditer(sql):
+        kind = match.lastgroup if match.lastgroup != "tag" else "heredoc"
+        if kind and kind != "space":
+            text = match.group()
+            found.append(Token(kind, text.lower() if kind == "word" else text, match.start(), match.end()))
+    return found
+
+
+def find_insert(sql: str) -> Insert | None:
+    """The INSERT with data that `sql` begins with, or None for every other statement (INSERT ... SELECT included)."""
+    depth = 0
+    previous: Token | None = None
+    first = True
+    for match in _TOKEN.finditer(sql):
+        kind, text = match.lastgroup, match.group()
+        if kind == "space":
+            continue
+        word = text.lower() if kind == "word" else ""
+        if first:
+            if word != "insert":
+                return None
+            first = False
+        if text in "([{" and kind == "other":
+            depth += 1
+        elif text in ")]}" and kind == "other":
+            depth -= 1
+        elif depth == 0 and word in ("select", "with", "watch", "from"):
+            return None
+        elif depth == 0 and word == "values":
+            return Insert(sql[: match.start()], "Values", match.end())
+        elif depth == 0 and previous is not None and previous.text == "format" and kind == "word":
+            return Insert(sql[: previous.start], text, match.end())
+        previous = Token(kind or "", word or text, match.start(), match.end())
+    return None
+
+
+def data_start(sql: str, insert: Insert) -> int:
+    """Where rows begin: after FORMAT's name ClickHouse skips blanks and one line end, VALUES takes everything."""
+    position = insert.data_start
+    if insert.input_format == "Values":
+        return position
+    while position < len(sql) and sql[position] in " \t\r;":
+        position += 1
+    return position + 1 if position < len(sql) and sql[position] == "\n" else position
+
+
+def refuse_local_files(sql: str) -> None:
+    """Raise for statements that touch the machine's files or programs. A real server refuses them too."""
+    found = tokens(sql)
+    for index, token in enumerate(found):
+        after = found[index + 1].text if index + 1 < len(found) else ""
+        if token.kind == "word" and token.text == "into" and after == "outfile":
+            raise refusal(INTO_OUTFILE_NOT_ALLOWED, "INTO OUTFILE is not allowed")
+        if token.kind == "word" and token.text == "from" and after == "infile":
+            raise refusal(ACCESS_DENIED, "FROM INFILE is not allowed")
+        name = token.text.strip('`"').lower() if token.kind in ("word", "quoted") else ""
+        before = found[index - 1].text if index else ""
+        is_source = after == "(" and (before in _AFTER_TABLE_SOURCE or before in ("=", "describe", "desc", "("))
+        if name in _LOCAL_FUNCTIONS and is_source:
+            raise refusal(ACCESS_DENIED, f"Not enough privileges: {name} reads this machine's files")
+
+
+def first_word(sql: str) -> str:
+    """The first word of the statement, lower case."""
+    for match in _TOKEN.finditer(sql):
+        if match.lastgroup == "word":
+            return match.group().lower()
+        if match.lastgroup != "space" and match.group() != "(":
+            break
+    return ""
+
+
+def with_client_query_ids(sql: str) -> str:
+    """`sql` with system.processes and KILL QUERY showing the query ids that clients chose.
+
+    The engine numbers queries itself; a client's id travels in `log_comment`, which nothing else here reads.
+    """
+    lowered = sql.lower()
+    if first_word(sql) == "kill":
+        return _replace_words(sql, "query_id", CLIENT_QUERY_ID)
+    if "processes" not in lowered:
+        return sql
+    return _PROCESSES.sub(_PROCESSES_VIEW, sql)
+
+
+CLIENT_QUERY_ID = "if(Settings['log_comment'] = '', query_id, Settings['log_comment'])"
+_PROCESSES = re.compile(r"\bsystem\s*\.\s*processes\b", re.IGNORECASE)
+_PROCESSES_VIEW = (
+    "(SELECT * REPLACE (if(Settings['log_comment'] = '', query_id, Settings['log_comment']) AS query_id,"
+    " if(Settings['log_comment'] = '', initial_query_id, Settings['log_comment']) AS initial_query_id)"
+    " FROM system.processes)"
+)
+
+
+def _replace_words(sql: str, word: str, replacement: str) -> str:
+    out, position = [], 0
+    for token in tokens(sql):
+        if token.kind == "word" and token.text == word:
+            out += [sql[position : token.start], replacement]
+            position = token.end
+    return "".join((*out, sql[position:]))
+
+
+def sample_query(head: str) -> str:
+    """A SELECT of the columns that an INSERT's head names."""
+    target, columns = insert_target(head)
+    return " ".join(("SELECT", columns or "*", "FROM", target))
+
+
+def insert_target(head: str) -> tuple[str, str]:
+    """The table (or function call) an INSERT's head names, and its column list without brackets, if it has one."""
+    found = tokens(head)
+    index = 1
+    while index < len(found) and found[index].text in ("into", "table"):
+        index += 1
+    start = index
+    if index < len(found) and found[index].text == "function":
+        start = index = index + 1
+        index += 1
+        index = _closing(found, index) + 1
+    else:
+        while index + 2 < len(found) and found[index + 1].text == ".":
+            index += 2
+        index += 1
+    target = head[found[start].start : found[index - 1].end] if start < len(found) else ""
+    if index < len(found) and found[index].text == "(":
+        end = _closing(found, index)
+        return target, head[found[index].end : found[end].start].strip()
+    return target, ""
+
+
+def _closing(found: list[Token], opening: int) -> int:
+    depth = 0
+    for index in range(opening, len(found)):
+        depth += {"(": 1, ")": -1}.get(found[index].text, 0)
+        if depth == 0:
+            return index
+    return len(found) - 1
