@@ -149,8 +149,8 @@ def _unquote(value: bytes) -> bytes:
     start = 0
     while start < len(value):
         end = min(start + _PIECE, len(value))
-        if (escape := value.find(b"%", max(start, end - 2), end)) >= 0:
-            end = min(escape + 3, len(value)) if escape > start else end
+        if end < len(value) and (escape := value.find(b"%", end - 2, end)) >= 0:
+            end = escape
         text += unquote_to_bytes(value[start:end])
         start = end
     return bytes(text)
