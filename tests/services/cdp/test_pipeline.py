@@ -4,8 +4,7 @@ import json
 
 from libs.kit.contracts import topics
 from libs.kit.runtime import Runtime
-from tests.support.captured import captured_new
-from tests.support.pipeline import Workers, dead, drained, events, prepare, stored
+from tests.support.pipeline import Workers, drained, events, prepare, stored
 
 
 async def test_events_arrive_with_their_persons(runtime: Runtime) -> None:
