@@ -7,6 +7,7 @@ import signal
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,6 +23,7 @@ from libs.kit.contracts import topics
 from libs.kit.errors import Fenced, OutcomeUnknown
 from libs.kit.postgres import Connection, Postgres
 from libs.kit.runtime import Runtime
+from services.cdp.ingestion import worker as ingestion
 from services.cdp.ingestion.persons import Person, person_uuid
 from services.cdp.ingestion.repository import Move, PersonStore, Source
 from services.cdp.writer import worker as writer
@@ -30,7 +32,7 @@ from services.cdp.writer.store import query_id
 from tests.support import engines as support
 from tests.support.captured import captured_new
 from tests.support.cdp_process import Forks
-from tests.support.pipeline import QUICK_WRITER, Workers, drained, events, lag, prepare, stored, until
+from tests.support.pipeline import QUICK_INGESTION, QUICK_WRITER, Workers, drained, events, lag, prepare, stored, until
 
 What = Literal["done", "half", "nothing"]
 
@@ -112,7 +114,8 @@ async def test_persons_are_written_once_and_rows_emitted_again(runtime: Runtime,
     properties = json.loads(person["properties"])
     assert (person["version"], properties["n"], len(properties)) == (0, 9, 12)
     result = await runtime.clickhouse.query(
-        "SELECT JSONExtractInt(properties_raw, '$set', 'n') AS n, JSONExtractInt(person_properties_raw, 'n') FROM events ORDER BY n"
+        "SELECT JSONExtractInt(properties_raw, '$set', 'n') AS n, JSONExtractInt(person_properties_raw, 'n') "
+        "FROM events ORDER BY n"
     )
     assert [list(map(int, each)) for each in result.rows] == [[index, index] for index in range(10)]
 
@@ -140,18 +143,13 @@ async def test_second_owner_of_a_position_is_fenced(runtime: Runtime) -> None:
     assert await store.positions(source, {0: 0, 1: 0}) == {0: 9, 1: 2}
 
 
-async def test_new_owner_ends_the_insert_that_an_old_one_still_runs(runtime: Runtime, instance: Instance) -> None:
-    """The old owner has sent half of its insert and stands still; what it wakes up to must find the door shut."""
+async def test_new_owner_ends_the_insert_that_an_old_one_still_runs(runtime: Runtime) -> None:
+    """The old owner has sent half of its insert and stands still; it wakes up when the new one has begun."""
     await prepare(runtime)
-    async with Workers(runtime) as workers:
-        await until(lambda: _idle(runtime))
-        workers.stop.set()  # only to have topics and leases made; what follows is for the writer alone
-    async with Workers(runtime) as only:
-        only.tasks[1].cancel()
-        await asyncio.gather(only.tasks[1], return_exceptions=True)
-        del only.tasks[1]
-        await runtime.log.produce(topics.EVENTS.name, events(40))
-        await until(lambda: _emitted(runtime))
+    stop = asyncio.Event()
+    first = asyncio.create_task(ingestion.run(runtime, QUICK_INGESTION, stop))
+    await runtime.log.produce(topics.EVENTS.name, events(40))
+    await until(lambda: _emitted(runtime, 40))
     rows = await _rows_in_log(runtime)
     assert len(rows) == 40
     awake, sent = asyncio.Event(), asyncio.Event()
@@ -166,14 +164,15 @@ async def test_new_owner_ends_the_insert_that_an_old_one_still_runs(runtime: Run
 
     zombie = asyncio.create_task(_raw_insert(runtime, rows, body()))
     await sent.wait()
-    await until(lambda: _runs(runtime))
-    stop = asyncio.Event()
+    await until(lambda: _running(runtime, "1"))
     owner = asyncio.create_task(writer.run(runtime, QUICK_WRITER, stop))
-    await drained(runtime)
+    await until(lambda: _running(runtime, "is_cancelled"))
+    assert await stored(runtime) == (0, 0), "the new owner waits for the old insert to end"
     awake.set()
-    await asyncio.gather(zombie, return_exceptions=True)
+    await asyncio.gather(zombie, return_exceptions=True)  # stored or not: the new owner looks once it has ended
+    await drained(runtime)
     stop.set()
-    await owner
+    await asyncio.gather(owner, first)
     assert await stored(runtime) == (40, 40)
 
 
@@ -198,7 +197,7 @@ async def test_owner_that_was_stopped_for_longer_than_its_lease(runtime: Runtime
             batch = events(60)
             await runtime.log.produce(topics.EVENTS.name, batch)
             sent += len(batch)
-            await until(lambda: _some(runtime, sent - 60))
+            await until(partial(_some, runtime, sent - 60))
             psutil.Process(pid).suspend()
             async with Workers(runtime):
                 await runtime.log.produce(topics.EVENTS.name, batch[:10])
@@ -209,20 +208,24 @@ async def test_owner_that_was_stopped_for_longer_than_its_lease(runtime: Runtime
     assert await stored(runtime) == (sent, sent)
 
 
-async def test_clickhouse_killed_while_it_writes(tmp_path: Path) -> None:
+def test_clickhouse_killed_while_it_writes(tmp_path: Path) -> None:
     with support.running(tmp_path / "own") as opened:
-        async with support.fresh_runtime(opened) as runtime:
-            await prepare(runtime)
-            sent = 0
-            async with Workers(runtime):
-                for round_ in range(3):
-                    batch = events(150)
-                    await runtime.log.produce(topics.EVENTS.name, batch)
-                    sent += len(batch)
-                    await asyncio.sleep(0.05 + round_ * 0.1)
-                    await asyncio.to_thread(_kill_and_restart_clickhouse, opened)
-                await drained(runtime, seconds=60)
-            assert await stored(runtime) == (sent, sent)
+        asyncio.run(_write_through_kills(opened))
+
+
+async def _write_through_kills(opened: Instance) -> None:
+    async with support.fresh_runtime(opened) as runtime:
+        await prepare(runtime)
+        sent = 0
+        async with Workers(runtime):
+            for round_ in range(3):
+                batch = events(150)
+                await runtime.log.produce(topics.EVENTS.name, batch)
+                sent += len(batch)
+                await asyncio.sleep(0.05 + round_ * 0.1)
+                await asyncio.to_thread(_kill_and_restart_clickhouse, opened)
+            await drained(runtime, seconds=60)
+        assert await stored(runtime) == (sent, sent)
 
 
 def _kill_and_restart_clickhouse(opened: Instance) -> None:
@@ -236,20 +239,16 @@ def _kill_and_restart_clickhouse(opened: Instance) -> None:
     process.wait_until(engine.ready, started, seconds=60)
 
 
-async def _idle(runtime: Runtime) -> bool:
-    return not await lag(runtime, topics.EVENTS.name, topics.INGESTION_GROUP)
-
-
-async def _emitted(runtime: Runtime) -> bool:
-    return await _idle(runtime) and await lag(runtime, topics.STORED_EVENTS.name, topics.WRITER_GROUP) >= 40
+async def _emitted(runtime: Runtime, number: int) -> bool:
+    return await lag(runtime, topics.STORED_EVENTS.name, topics.WRITER_GROUP) >= number
 
 
 async def _some(runtime: Runtime, more_than: int) -> bool:
     return (await stored(runtime))[0] > more_than
 
 
-async def _runs(runtime: Runtime) -> bool:
-    sql = "SELECT count() FROM system.processes WHERE startsWith(query_id, 'hedgerow-writer-')"
+async def _running(runtime: Runtime, condition: str) -> bool:
+    sql = f"SELECT count() FROM system.processes WHERE startsWith(query_id, 'hedgerow-writer-') AND {condition}"
     return bool((await runtime.clickhouse.fetch(sql))[0][0])
 
 

@@ -3,8 +3,6 @@
 import json
 import uuid
 
-import pytest
-
 from libs.kit.contracts import topics
 from libs.kit.eventlog import NewRecord
 from libs.kit.runtime import Runtime
@@ -32,8 +30,7 @@ DEAD = {
 }
 
 
-@pytest.mark.parametrize("position", ["first", "last"])
-async def test_a_batch_full_of_poison(runtime: Runtime, position: str) -> None:
+async def test_a_batch_full_of_poison(runtime: Runtime) -> None:
     await prepare(runtime)
     good = events(20)
     poison = [captured_new(event=name, properties=raw, distinct_id=name) for name, raw in KEPT.items()]
@@ -42,7 +39,7 @@ async def test_a_batch_full_of_poison(runtime: Runtime, position: str) -> None:
         captured_new(event="month", timestamp=f"{2000 + n // 12}-{n % 12 + 1:02}-01T00:00:00Z") for n in range(130)
     ]
     poison += [NewRecord(b"k", value) for value in DEAD]
-    batch = poison + good if position == "first" else good + poison
+    batch = [*good[:10], *poison, *good[10:]]
     async with Workers(runtime):
         await runtime.log.produce(topics.EVENTS.name, batch)
         await drained(runtime)
@@ -66,7 +63,7 @@ async def test_row_that_clickhouse_refuses_goes_alone_and_its_copy_gets_a_turn(r
         return NewRecord(uuid_.encode(), json.dumps(event).encode())
 
     bad = str(uuid.uuid4())
-    refused = record(bad, "2026-02-31 99:00:00".replace("99", "23"))
+    refused = record(bad, "2026-02-31 23:00:00")
     batch = [record(str(uuid.uuid4())) for _ in range(9)]
     await runtime.log.produce(topics.STORED_EVENTS.name, [*batch[:5], refused, *batch[5:], record(bad)])
     async with Workers(runtime):
