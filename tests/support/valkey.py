@@ -1,5 +1,6 @@
 """A real Valkey for tests, started as `hedgerow up` starts its `log` server: password, each write synced."""
 
+import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,7 +26,7 @@ class ValkeyServer:
 
     def start(self) -> None:
         """Start it and wait until it answers."""
-        command = valkey.command(self.directory, self._role, self.port, PASSWORD, max_memory_mb=self._max_memory_mb)
+        command = valkey.command(self.directory, self._role, self.port, PASSWORD, max_memory=self._max_memory_mb * 1024**2)
         self._process = process.start(command, subprocess.DEVNULL)
         process.wait_until(lambda: valkey.answers(self.port, PASSWORD), self._process, seconds=15)
 
@@ -39,18 +40,18 @@ class ValkeyServer:
     def stop(self) -> None:
         """End it in order."""
         if self._process is not None:
-            process.stop(
-                self._process,
-                valkey.command(self.directory, self._role, 0, "", max_memory_mb=0).stop_signal,
-                seconds=10,
-            )
+            process.stop(self._process, signal.SIGTERM, seconds=10)
             self._process = None
 
-    @property
-    def pid(self) -> int:
-        """The running server's process id."""
+    def freeze(self) -> None:
+        """Stop the process where it is: connections stay open and nothing is answered."""
         assert self._process is not None
-        return self._process.pid
+        self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
 
 
 @contextmanager

@@ -11,7 +11,7 @@ def snippets(site_url: str, token: str) -> list[tuple[str, str, str]]:
         (
             "web",
             "Web",
-            f"<script src={json.dumps(site_url + '/static/array.js')}></script>\n"
+            f"<script src={array_js}></script>\n"
             f"<script>\n  posthog.init({key}, {{\n    api_host: {host},\n"
             "    person_profiles: 'always',\n  })\n</script>",
         ),

@@ -17,7 +17,7 @@ from libs.kit.errors import NotFound, ParseError, Unavailable
 from services.web.projects.routes import Projects
 from services.web.sdk.config import base_config, config_script, is_token, no_flags, remote_config
 
-router = APIRouter()
+router = APIRouter(include_in_schema=False)
 
 OWN_FILES = {path.name: path for path in (Path(__file__).parents[1] / "static").glob("*.*")}
 VENDORED = frozenset({"htmx.min.js"})
