@@ -3,7 +3,7 @@
     DIR/lock            held (flock) by the supervisor and every child of it; names the supervisor's pid
     DIR/secrets.json    0600, generated at the first start
     DIR/ports.json      the loopback ports chosen at the first start
-    DIR/project.json    which project the first user has
+    DIR/prepared.json   what the step before the services did, so that it need not be done at every start
     DIR/parts.json      how the parts are, for `/_health`
     DIR/instance.json   0600, there while Hedgerow is ready: how to reach it and sign in
     DIR/postgres log state clickhouse blobs logs
@@ -101,7 +101,7 @@ class Instance:
 
     def announce(self, url: str, project_id: int) -> None:
         """Write `instance.json`: from now on Hedgerow is ready to serve."""
-        _write_private(
+        write_private(
             self.directory / "instance.json",
             {
                 "url": url,
@@ -138,20 +138,22 @@ def opened(directory: Path, *, wait_seconds: float = LOCK_WAIT_SECONDS) -> Itera
         os.close(lock)
 
 
+def kept_environment(directory: Path) -> dict[str, str] | None:
+    """What `Instance.environment` would give, without opening the directory; None when there is nothing in it."""
+    mine, ports = _kept(directory / "secrets.json", Secrets), _kept(directory / "ports.json", Ports)
+    if mine is None or ports is None:
+        return None
+    try:
+        url = str(read_instance(directory)["url"])
+    except FileNotFoundError:
+        url = "http://localhost:8000"
+    return Instance(directory.absolute(), mine, ports, lock=-1).environment(url)
+
+
 def read_instance(directory: Path) -> dict[str, str | int]:
     """What `announce` wrote. Raises FileNotFoundError while Hedgerow is not running there."""
     announced: dict[str, str | int] = json.loads((directory / "instance.json").read_text())
     return announced
-
-
-def keep_project(directory: Path, project_id: int) -> None:
-    """Remember which project the first user has."""
-    _write_private(directory / "project.json", {"project_id": project_id})
-
-
-def kept_project(directory: Path) -> int:
-    """What `keep_project` wrote."""
-    return int(json.loads((directory / "project.json").read_text())["project_id"])
 
 
 def _make(directory: Path) -> None:
@@ -205,7 +207,7 @@ def _kept(path: Path, model: type[M]) -> M | None:
 
 def _generated(path: Path) -> Secrets:
     fresh = Secrets()
-    _write_private(path, fresh.model_dump())
+    write_private(path, fresh.model_dump())
     return fresh
 
 
@@ -216,7 +218,7 @@ def _usable_ports(path: Path) -> Ports:
     with contextlib.ExitStack() as held:  # held together, so that no two are the same
         after = {name: held.enter_context(_free(port)) for name, port in before.items()}
     if after != before:
-        _write_private(path, after)
+        write_private(path, after)
     return Ports(**after)
 
 
@@ -231,7 +233,7 @@ def _free(wanted: int) -> Iterator[int]:
         yield probe.getsockname()[1]
 
 
-def _write_private(path: Path, values: object) -> None:
+def write_private(path: Path, values: object) -> None:
     """Whole or not at all, readable by us alone."""
     staging = path.with_name(f"{path.name}.new")
     staging.unlink(missing_ok=True)

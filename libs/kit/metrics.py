@@ -42,6 +42,13 @@ CONSUMER_LAG = Gauge("hedgerow_consumer_lag_records", "Records not yet processed
 CONSUMER_RETRIES = Counter(
     "hedgerow_consumer_retries_total", "Batches tried again because something was down.", ["worker", "code"]
 )
+INGESTION_WARNINGS = Counter(
+    "hedgerow_ingestion_warnings_total", "Events stored or dropped with a warning, by PostHog's type.", ["type"]
+)
+SEEN_KEYS = Gauge("hedgerow_writer_seen_keys", "Keys in the writer's filter, by generation.", ["generation"])
+SEEN_LOOKUPS = Counter(
+    "hedgerow_writer_seen_total", "Events by the filter's answer: new, or maybe (looked up in ClickHouse).", ["answer"]
+)
 
 # --- stores
 STORE_SECONDS = Histogram(

@@ -66,6 +66,28 @@ class KitSettings(BaseSettings):
     eventlog: Literal["redis", "kafka"] = Field("redis", description="Which event log: Redis Streams or Kafka.")
     log_redis_url: SecretStr | None = Field(None, description="redis:// address of the `log` server.")
     kafka_brokers: str | None = Field(None, description="host:port, comma separated.")
+    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
+        "PLAINTEXT", description="How to talk to the brokers."
+    )
+    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
+        "PLAIN", description="How to sign in to the brokers, with a SASL protocol."
+    )
+    kafka_username: str | None = Field(None, description="Who signs in to the brokers.")
+    kafka_password: SecretStr | None = Field(None, description="Their password.")
+    kafka_ca_file: Path | None = Field(
+        None, description="Certificates that vouch for the brokers; unset: the system's."
+    )
+    kafka_replication_factor: int = Field(1, ge=1, description="Replicas of a topic that does not exist yet.")
+    kafka_min_insync_replicas: int = Field(
+        1, ge=1, description="Replicas that must have a record before it is acknowledged, of a topic made by us."
+    )
+    kafka_max_message_bytes: int = Field(
+        8 * 1024**2, gt=0, description="Largest batch of a topic made by us, and what one read of a partition brings."
+    )
+    kafka_batch_bytes: int = Field(512 * 1024, gt=0, description="How far a batch grows before the next one begins.")
+    kafka_max_poll_seconds: float = Field(
+        300.0, gt=0, description="How long a member may neither fetch nor say that it lives before it leaves its group."
+    )
     log_partitions: int = Field(4, ge=1, description="Partitions of a topic that does not exist yet.")
     log_timeout_seconds: float = Field(10.0, gt=0, description="Wait for the event log to acknowledge.")
     log_lease_seconds: float = Field(
@@ -81,6 +103,9 @@ class KitSettings(BaseSettings):
         10_000,
         ge=1,
         description="Redis Streams: records kept per partition of a topic no group commits (dead letters).",
+    )
+    log_uncommitted_ratio: float = Field(
+        0.05, gt=0, lt=0.5, description="Redis Streams: share of the log's memory each such topic may keep."
     )
     log_tail_records: int = Field(
         1_000,

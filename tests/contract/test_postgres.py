@@ -88,9 +88,13 @@ async def test_why_no_statement_is_cached(fresh_settings: KitSettings) -> None:
     """The trap itself: with asyncpg's own default, clients behind PgBouncer meet each other's prepared statements."""
     with bouncing(fresh_settings) as dsn:
         clients = [await asyncpg.connect(dsn) for _ in range(3)]
+
+        async def repeat() -> None:
+            for turn in range(50):
+                await asyncio.gather(*(client.fetchval("SELECT $1::int", turn) for client in clients))
+
         with pytest.raises(asyncpg.PostgresError, match="prepared statement"):
-            for client in clients:
-                await client.fetchval("SELECT $1::int", 1)
+            await repeat()
         for client in clients:
             client.terminate()
 

@@ -1,12 +1,13 @@
 """Event logs of every backend behind one face, so that the contract suite says everything once."""
 
-from collections.abc import Awaitable, Callable
+import asyncio
 from typing import Any, Protocol
 
+from aiokafka.admin import AIOKafkaAdminClient
 from redis.asyncio import Redis
 
 from libs.kit.clock import SystemClock
-from libs.kit.eventlog import EventLog, Topic
+from libs.kit.eventlog import EventLog
 from libs.kit.eventlog.open import open_eventlog
 from libs.kit.eventlog.testing import MemoryEventLog
 from libs.kit.settings import KitSettings
@@ -74,11 +75,26 @@ class RedisBackend:
             await client.delete(*keys)
 
 
-async def make_topic(log: EventLog, name: str, *groups: str) -> Topic:
-    """A topic whose trimming waits for `groups`."""
-    topic = Topic(name, groups=groups)
-    await log.ensure([topic])
-    return topic
+class KafkaBackend:
+    """A broker that was started by the test run."""
 
+    name = "kafka"
 
-Connect = Callable[[], Awaitable[EventLog]]
+    def __init__(self, brokers: str, **changes: Any):
+        self._brokers = brokers
+        self._changes = changes
+        self.environment = {"HEDGEROW_EVENTLOG": "kafka", "HEDGEROW_KAFKA_BROKERS": brokers}
+
+    async def connect(self) -> EventLog:
+        settings = log_settings(eventlog="kafka", kafka_brokers=self._brokers, **self._changes)
+        return await open_eventlog(settings, SystemClock())
+
+    async def delete(self, topic: str) -> None:
+        admin = AIOKafkaAdminClient(bootstrap_servers=self._brokers)
+        await admin.start()
+        try:
+            await admin.delete_topics([topic])
+            while topic in await admin.list_topics():
+                await asyncio.sleep(0.05)
+        finally:
+            await admin.close()

@@ -1,7 +1,7 @@
 """What the server must know about a statement before the engine sees it.
 
-Where the data of an INSERT begins, which statements wait for no slot, and what is refused: the engine is clickhouse-local
-inside, which reads and writes any file this process may, while a server must not.
+Where the data of an INSERT begins, which statements wait for no slot, and what is refused: the engine is
+clickhouse-local inside, which reads and writes any file this process may, while a server must not.
 """
 
 import re
@@ -23,8 +23,10 @@ _TOKEN = re.compile(
 
 # Table functions and engines that reach the machine's files or run programs.
 _LOCAL_FUNCTIONS = frozenset(
-    "file filecluster filesystem executable executablepool python sqlite deltalakelocal iceberglocal hudilocal "
-    "paimonlocal".split()
+    (
+        *("file", "filecluster", "filesystem", "executable", "executablepool", "python", "sqlite"),
+        *("deltalakelocal", "iceberglocal", "hudilocal", "paimonlocal"),
+    )
 )
 _AFTER_TABLE_SOURCE = frozenset(("from", "join", "into", "table", "function", "engine", ","))
 
@@ -139,8 +141,9 @@ def with_client_query_ids(sql: str) -> str:
 CLIENT_QUERY_ID = "if(Settings['log_comment'] = '', query_id, Settings['log_comment'])"
 _PROCESSES = re.compile(r"\bsystem\s*\.\s*processes\b", re.IGNORECASE)
 _PROCESSES_VIEW = (
-    f"(SELECT * REPLACE ({CLIENT_QUERY_ID} AS query_id, {CLIENT_QUERY_ID.replace('query_id', 'initial_query_id')}"
-    " AS initial_query_id) FROM system.processes)"
+    "(SELECT * REPLACE (if(Settings['log_comment'] = '', query_id, Settings['log_comment']) AS query_id,"
+    " if(Settings['log_comment'] = '', initial_query_id, Settings['log_comment']) AS initial_query_id)"
+    " FROM system.processes)"
 )
 
 
@@ -151,6 +154,12 @@ def _replace_words(sql: str, word: str, replacement: str) -> str:
             out += [sql[position : token.start], replacement]
             position = token.end
     return "".join((*out, sql[position:]))
+
+
+def sample_query(head: str) -> str:
+    """A SELECT of the columns that an INSERT's head names."""
+    target, columns = insert_target(head)
+    return " ".join(("SELECT", columns or "*", "FROM", target))
 
 
 def insert_target(head: str) -> tuple[str, str]:

@@ -8,6 +8,8 @@ from typing import Protocol
 
 from libs.kit.errors import InvalidRequest
 
+MAX_KEY = 1000
+MAX_SEGMENT = 200  # a file name has 255 bytes, and ours carries a mark
 _KEY = re.compile(r"[A-Za-z0-9._=-]+(/[A-Za-z0-9._=-]+)*")
 
 
@@ -22,19 +24,29 @@ class BlobStat:
 
 def checked(key: str) -> str:
     """The key itself, or InvalidRequest: no key may leave the store's root."""
-    if len(key) > 1000 or not _KEY.fullmatch(key) or any(part in (".", "..") for part in key.split("/")):
+    parts = key.split("/")
+    if len(key) > MAX_KEY or not _KEY.fullmatch(key) or any(p in (".", "..") or len(p) > MAX_SEGMENT for p in parts):
         raise InvalidRequest(f"Not a blob key: {key[:100]!r}")
     return key
 
 
+def checked_range(start: int, length: int | None) -> None:
+    """Raise InvalidRequest for a range that no blob can have."""
+    if start < 0 or (length is not None and length < 0):
+        raise InvalidRequest("A range starts at 0 or later and is not shorter than nothing.")
+
+
 class Blobs(Protocol):
-    """Whole-object storage. A key is written in one piece: a reader sees the old bytes or the new, never a mix."""
+    """Whole-object storage. A key is written in one piece: a reader sees the old bytes or the new, never a mix.
+
+    Every method raises InvalidRequest for a key that is none, and Unavailable when the store does not do it in time.
+    All of them may be repeated."""
 
     async def put(self, key: str, body: bytes) -> None:
         """Store durably, replacing what is there."""
 
     async def get(self, key: str, *, start: int = 0, length: int | None = None) -> bytes:
-        """The bytes, or a range of them. Raises NotFound."""
+        """The bytes, or a range of them, cut off at the end of the blob. Raises NotFound."""
 
     async def stat(self, key: str) -> BlobStat | None:
         """Size and time, or None."""

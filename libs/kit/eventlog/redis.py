@@ -31,7 +31,7 @@ from libs.kit.settings import KitSettings
 
 # A script holds the server up while it runs: a larger produce is sent in pieces of this size.
 CHUNK_RECORDS = 5_000
-CHUNK_BYTES = 16 * 1024 * 1024
+CHUNK_BYTES = 4 * 1024 * 1024
 
 
 class RedisEventLog:
@@ -113,6 +113,7 @@ class RedisEventLog:
             incarnation.log_id,
             str(settings.log_admission_ratio),
             settings.log_uncommitted_records,
+            str(settings.log_uncommitted_ratio / incarnation.partitions),
         ]
         now_ms = int(self._clock.now().timestamp() * 1000)
         partitions = incarnation.partitions

@@ -1,0 +1,229 @@
+"""Text -> tokens, made one at a time.
+
+The parser asks for tokens as it goes, because what follows depends on where it is: `<b>it's</b>` is a tag where a value
+is expected, and its text has no tokens; after a value the same `<` compares.
+"""
+
+import re
+from dataclasses import dataclass
+
+from libs.hogql.errors import HogQLSyntaxError, TooComplex
+
+MAX_LENGTH = 200_000
+MAX_TOKENS = 60_000
+
+# Unicode's White_Space and the byte order mark. U+200B is not among them and is refused by name.
+_SPACE = r"[\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000\ufeff]"
+_SKIP = re.compile(rf"(?:{_SPACE}+|--[^\n]*|//[^\n]*|#(?!\d)[^\n]*|/\*.*?\*/)*", re.DOTALL)
+_NAME = re.compile(r"[A-Za-z_$][A-Za-z0-9_$]*")
+_NUMBER = re.compile(
+    r"0[xX][0-9a-fA-F]+(?P<hex_float>(?:\.[0-9a-fA-F]*)?[pP][+-]?\d+)?"
+    r"|0[bB][01]+"
+    r"|(?P<float>\d+\.\d*(?:[eE][+-]?\d+)?|\.\d+(?:[eE][+-]?\d+)?|\d+[eE][+-]?\d+)"
+    r"|\d+"
+)
+_DIGITS = re.compile(r"\d+")
+_OPERATOR = re.compile(r"<=>|=~\*|!~\*|<>|<=|>=|==|!=|=~|!~|~\*|\|\||\?\?|\?\.|::|:=|->|[-+*/%=<>~?:.,()\[\]{};]")
+_ESCAPES = {"b": "\b", "f": "\f", "r": "\r", "n": "\n", "t": "\t", "0": "", "a": "\a", "v": "\v", "\\": "\\"}
+_STRING_STOP = re.compile(r"['\\{]")
+_ADJACENT_VALUE = frozenset({"name", "quoted", "int", "close"})
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """`kind` is name, quoted, string, template, int, float, positional, op or eof. `text` is what was written, for a
+    name as it stands and for strings without quotes and escapes; `word` is the name in capitals, for keywords."""
+
+    kind: str
+    text: str
+    start: int
+    end: int
+    word: str = ""
+    parts: tuple["str | tuple[int, int]", ...] = ()
+
+
+class Lexer:
+    """Tokens from any position of one text."""
+
+    def __init__(self, text: str):
+        if len(text) > MAX_LENGTH:
+            raise TooComplex(f"The query is longer than {MAX_LENGTH:,} characters.", start=MAX_LENGTH)
+        self.text = text
+        self.made = 0
+
+    def token(self, position: int, previous: Token | None) -> Token:
+        """The token at or after `position`. `previous` decides whether `.1` is a number or a step into a tuple."""
+        self.made += 1
+        if self.made > MAX_TOKENS:
+            raise TooComplex(f"The query has more than {MAX_TOKENS:,} words and signs.", start=position)
+        text = self.text
+        start = self.skip(position)
+        if start >= len(text):
+            return Token("eof", "", len(text), len(text))
+        char = text[start]
+        if char == "'":
+            return self._string(start)
+        if char in '`"':
+            return self._quoted(start)
+        if text.startswith("f'", start):
+            return self._template(start, start + 2, "'")
+        if name := _NAME.match(text, start):
+            return Token("name", name.group(), start, name.end(), name.group().upper())
+        if char.isascii() and char.isdigit():
+            after_dot = previous is not None and previous.text in (".", "?.") and previous.end == start
+            return self._step(start) if after_dot else self._number(start)
+        if char == "." and _DIGITS.match(text, start + 1) and not _steps_from(previous, start):
+            return self._number(start)
+        if char == "#":
+            digits = _DIGITS.match(text, start + 1)
+            assert digits is not None  # noqa: S101  (any other # began a comment)
+            return Token("positional", digits.group(), start, digits.end())
+        if operator := _OPERATOR.match(text, start):
+            return Token("op", operator.group(), start, operator.end())
+        raise stray_character(text, start)
+
+    def skip(self, position: int) -> int:
+        """Past white space and comments."""
+        match = _SKIP.match(self.text, position)
+        end = match.end() if match else position
+        if self.text.startswith("/*", end):
+            raise HogQLSyntaxError("This comment is not closed.", start=end, hint="Add */.")
+        return end
+
+    def _step(self, start: int) -> Token:
+        match = _DIGITS.match(self.text, start)
+        assert match is not None  # noqa: S101
+        return Token("int", match.group(), start, match.end())
+
+    def _number(self, start: int) -> Token:
+        text = self.text
+        match = _NUMBER.match(text, start)
+        assert match is not None  # noqa: S101
+        if re.compile(r"0[oObB]\d*").fullmatch(text, start, start + 2):
+            literal = _NAME.match(text, start + 1)
+            if match.end() == start + 1 or (literal and literal.end() > match.end()):
+                shown = "0" + (literal.group() if literal else "")
+                raise HogQLSyntaxError(f"Not a number: {shown}", start=start, end=start + len(shown))
+        is_float = match["float"] is not None or match["hex_float"] is not None
+        return Token("float" if is_float else "int", match.group(), start, match.end())
+
+    def _quoted(self, start: int) -> Token:
+        quote, text, position = self.text[start], self.text, start + 1
+        out: list[str] = []
+        while position < len(text):
+            char = text[position]
+            if char == quote:
+                if not text.startswith(quote, position + 1):
+                    if not out:
+                        raise HogQLSyntaxError("An empty name.", start=start, end=position + 1)
+                    return Token("quoted", "".join(out), start, position + 1)
+                out.append(quote)
+                position += 2
+            elif char == "\\":
+                value, position = self._escape(position, quote if quote == '"' else "")
+                out.append(value)
+            else:
+                out.append(char)
+                position += 1
+        raise HogQLSyntaxError("This name is not closed.", start=start, hint=f"Add {quote}.")
+
+    def _string(self, start: int) -> Token:
+        text, position = self.text, start + 1
+        out: list[str] = []
+        while found := _STRING_STOP.search(text, position):
+            out.append(text[position : found.start()])
+            position = found.start()
+            if text[position] == "{":
+                out.append("{")
+                position += 1
+            elif text[position] == "\\":
+                value, position = self._escape(position, "'")
+                out.append(value)
+            elif text.startswith("''", position):
+                out.append("'")
+                position += 2
+            else:
+                return Token("string", "".join(out), start, position + 1)
+        raise HogQLSyntaxError("This string is not closed.", start=start, hint="Add '.")
+
+    def _template(self, start: int, position: int, close: str) -> Token:
+        text = self.text
+        parts: list[str | tuple[int, int]] = []
+        out: list[str] = []
+        while found := _STRING_STOP.search(text, position):
+            out.append(text[position : found.start()])
+            position = found.start()
+            if text[position] == "{":
+                if out:
+                    parts.append("".join(out))
+                    out = []
+                end = self.closing_brace(position + 1)
+                parts.append((position + 1, end))
+                position = end + 1
+            elif text.startswith("\\{", position):
+                out.append("{")
+                position += 2
+            elif text[position] == "\\":
+                value, position = self._escape(position, "'")
+                out.append(value)
+            elif text.startswith("''", position):
+                out.append("'")
+                position += 2
+            else:
+                if "".join(out):
+                    parts.append("".join(out))
+                return Token("template", text[start : position + 1], start, position + 1, parts=tuple(parts))
+        raise HogQLSyntaxError("This string is not closed.", start=start, hint=f"Add {close}.")
+
+    def closing_brace(self, position: int) -> int:
+        """Where the brace that was opened before `position` is closed."""
+        depth, opened, previous = 1, position - 1, None
+        while True:
+            token = self.token(position, previous)
+            if token.kind == "eof":
+                raise HogQLSyntaxError("Unmatched curly bracket", start=opened, end=opened + 1, hint="Add }.")
+            if token.kind == "op":
+                depth += (token.text == "{") - (token.text == "}")
+                if depth == 0:
+                    return token.start
+            position, previous = token.end, token
+
+    def _escape(self, position: int, quote: str) -> tuple[str, int]:
+        char = self.text[position + 1 : position + 2]
+        if char and char in _ESCAPES:
+            return _ESCAPES[char], position + 2
+        if char and char == quote:
+            return char, position + 2
+        if re.compile(r"\\x[0-9a-fA-F]{2}").match(self.text, position):
+            return self.text[position : position + 4], position + 4  # the peer keeps these four characters as they are
+        raise HogQLSyntaxError(
+            f"Unknown escape \\{char}", start=position, end=position + 2, hint="Write \\\\ for a backslash."
+        )
+
+    def first_stray(self, position: int) -> HogQLSyntaxError | None:
+        """The first character from `position` on that begins no token: reported before any other complaint."""
+        previous = None
+        try:
+            while True:
+                token = self.token(position, previous)
+                if token.kind == "eof":
+                    return None
+                position, previous = token.end, token
+        except TooComplex:
+            return None
+        except HogQLSyntaxError as error:
+            return error if error.message.startswith("Unexpected character") else None
+
+
+def _steps_from(previous: Token | None, start: int) -> bool:
+    if previous is None or previous.end != start:
+        return False
+    return previous.kind in _ADJACENT_VALUE or previous.text in (")", "]")
+
+
+def stray_character(text: str, position: int) -> HogQLSyntaxError:
+    """The error for a character that begins no token."""
+    char = text[position]
+    name = f"U+{ord(char):04X}"
+    shown = f"'{char}' ({name})" if char.isascii() and char.isprintable() else name
+    return HogQLSyntaxError(f"Unexpected character {shown}", start=position, end=position + 1)

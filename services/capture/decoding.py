@@ -1,0 +1,156 @@
+"""Bytes on the wire -> the JSON text: forms, base64 and gzip, sniffed where SDKs do not say what they send.
+
+Nothing here is trusted to be small: inflating stops at a cap while it runs, and what is scanned is scanned in pieces.
+"""
+
+import binascii
+import codecs
+import re
+from collections.abc import Iterator
+from urllib.parse import unquote_to_bytes
+
+from isal import igzip_lib, isal_zlib
+
+from services.capture.answers import Refused, too_large, undecodable
+from services.capture.query import Compression, Query, compression_named
+
+Bytes = bytes | bytearray
+FORM_TYPE = b"application/x-www-form-urlencoded"  # exactly: with a charset behind it, PostHog reads no form either
+GZIP_MAGIC = b"\x1f\x8b"
+_GZIP_WINDOW = 31
+_SNIFFED = 128
+_PIECE = 64 * 1024
+_DEFLATED_PIECE = 16 * 1024  # inflates to 16 MiB at most
+_FORM_FIELD = re.compile(rb"(?:^|&)(?:data|_|ip|compression)=")
+_BASE64 = re.compile(rb"[A-Za-z0-9+/=]+")
+_BASE64_OR_BLANK = re.compile(rb"[A-Za-z0-9+/= ]+")
+
+
+def decode_payload(
+    query: Query, content_type: bytes, content_encoding: bytes, body: bytes, *, max_inflated: int
+) -> Bytes:
+    """The JSON text, valid UTF-8. Raises Refused (400, 413)."""
+    raw: Bytes = query.data or body
+    if not raw:
+        raise Refused(400, "request missing data payload", "no_payload")
+    if not _looks_like_form(raw) and _looks_like_base64(raw):
+        raw = _unbase64(raw)
+    hint = query.compression
+    if content_type == FORM_TYPE:
+        raw, form_hint = _read_form(raw)
+        hint = hint or form_hint
+    if hint is None:
+        hint = compression_named(content_encoding.decode("latin-1")) if content_encoding.islower() else None
+    text = _uncompressed(raw, hint, max_inflated)
+    # PostHog does this on /e, /capture, /engage and /track only; posthog-js may be pointed elsewhere by remote config.
+    return _unbase64_text(text) if _looks_like_base64(text) else text
+
+
+def _uncompressed(raw: Bytes, hint: Compression | None, max_inflated: int) -> Bytes:
+    if hint == "gzip" or raw.startswith(GZIP_MAGIC):
+        text = inflate(raw, max_inflated)
+        if not is_utf8(text):
+            raise undecodable("invalid gzip data", "bad_gzip_text")
+        return text
+    if not is_utf8(raw):
+        raise undecodable("invalid UTF8 in request payload", "bad_utf8")
+    return raw
+
+
+def inflate(raw: Bytes, limit: int) -> bytearray:
+    """The first gzip member, as flate2 reads it. Raises Refused: 413 past `limit` bytes, 400 for a broken or cut one.
+
+    Fed in small pieces, so that output stops within one piece of the limit whatever the input claims.
+    """
+    inflater = isal_zlib.decompressobj(_GZIP_WINDOW)
+    text = bytearray()
+    view = memoryview(raw)
+    try:
+        for start in range(0, len(raw), _DEFLATED_PIECE):
+            text += inflater.decompress(view[start : start + _DEFLATED_PIECE], limit - len(text) + 1)
+            if len(text) > limit:
+                raise too_large(f"inflated payload is larger than {limit} bytes", "inflated_too_large")
+            if inflater.eof:
+                return text
+    except igzip_lib.IsalError as exc:  # type: ignore[misc]  # its stub declares an instance, not the class
+        raise undecodable("invalid GZIP data", "bad_gzip") from exc
+    raise undecodable("invalid GZIP data", "bad_gzip")
+
+
+def is_utf8(text: Bytes) -> bool:
+    """Checked in pieces: a decoded copy of 100 MiB would be up to four times as large."""
+    if text.isascii():
+        return True
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    view = memoryview(text)
+    try:
+        for start in range(0, len(text), _PIECE):
+            decoder.decode(view[start : start + _PIECE])
+        decoder.decode(b"", True)
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _looks_like_form(raw: Bytes) -> bool:
+    return _FORM_FIELD.search(raw[:_SNIFFED]) is not None
+
+
+def _looks_like_base64(raw: Bytes, alphabet: re.Pattern[bytes] = _BASE64) -> bool:
+    return len(raw) > 0 and len(raw) % 4 == 0 and alphabet.fullmatch(raw[:_SNIFFED]) is not None
+
+
+def _unbase64(raw: Bytes) -> Bytes:
+    """Decoded, or as it was: PostHog's sniffing is a guess too."""
+    try:
+        return binascii.a2b_base64(raw, strict_mode=True)
+    except binascii.Error:
+        return raw
+
+
+def _unbase64_text(text: Bytes) -> Bytes:
+    decoded = _unbase64(text)
+    return decoded if is_utf8(decoded) else text
+
+
+def _read_form(raw: Bytes) -> tuple[Bytes, Compression | None]:
+    """The field `data` (or, without one, the whole body) and what the field `compression` says."""
+    if not _looks_like_form(raw):
+        raise undecodable("expected form data in POST request payload", "no_form")
+    fields: dict[bytes, bytes] = {}
+    for name, value in _form_fields(raw):
+        if name in fields:
+            raise undecodable("invalid urlencoded form data", "bad_form")
+        if name in (b"data", b"compression"):
+            fields[name] = _unquote(value)
+    data = fields.get(b"data")
+    if data is not None and b" " in data and _looks_like_base64(data, _BASE64_OR_BLANK):
+        data = data.replace(b" ", b"+")  # a plus that the sender forgot to escape
+    return raw if data is None else data, compression_named(fields.get(b"compression", b"").decode("latin-1"))
+
+
+def _form_fields(raw: Bytes) -> Iterator[tuple[bytes, bytes]]:
+    """name, value (still escaped), one at a time: a body of ampersands must not become a list of a million parts."""
+    start = 0
+    while start <= len(raw):
+        end = raw.find(b"&", start)
+        end = len(raw) if end < 0 else end
+        name, _, value = bytes(raw[start:end]).partition(b"=")
+        yield name, value
+        start = end + 1
+
+
+def _unquote(value: bytes) -> bytes:
+    """Percent and plus decoding in pieces, each cut where no escape is: the library's makes a list of all parts."""
+    value = value.replace(b"+", b" ")
+    if b"%" not in value:
+        return value
+    text = bytearray()
+    start = 0
+    while start < len(value):
+        end = min(start + _PIECE, len(value))
+        if end < len(value) and (escape := value.find(b"%", end - 2, end)) >= 0:
+            end = escape
+        text += unquote_to_bytes(value[start:end])
+        start = end
+    return bytes(text)

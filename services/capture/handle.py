@@ -1,0 +1,123 @@
+"""The decision on one request: what goes to the log and what is said back. No I/O, no clock.
+
+Its callers (the ASGI app, and whatever answers faster one day) produce `Decision.records`, and say `Decision.answer`
+only once they are durable.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from libs.kit.contracts.routes import CAPTURE_PATHS
+from libs.kit.eventlog import NewRecord
+from services.capture import answers
+from services.capture.answers import Answer, Refused
+from services.capture.client import client_ip
+from services.capture.decoding import decode_payload
+from services.capture.query import parse_query
+from services.capture.records import Circumstances, records_of
+from services.capture.settings import CaptureSettings
+from services.capture.shapes import Event, Submission, json_string, known_properties, parse_submission
+from services.capture.times import parse_sent_at
+from services.capture.tokens import checked_token, one_token
+
+PERFORMANCE_EVENT = "$performance_event"
+_ROUTES = {spelling: path for path in CAPTURE_PATHS for spelling in (path, f"{path}/")}
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request as it came. `headers` are lower-case names; `peer` is the address of the socket; `now` is receipt."""
+
+    method: str
+    path: str
+    query: bytes
+    headers: Mapping[bytes, bytes]
+    body: bytes
+    peer: str | None
+    now: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one request may hold (see settings)."""
+
+    max_inflated_bytes: int
+    max_record_bytes: int
+    max_events: int
+
+    @classmethod
+    def of(cls, settings: CaptureSettings) -> "Limits":
+        """Those of the settings."""
+        return cls(settings.max_inflated_bytes, settings.max_record_bytes, settings.max_events)
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Produce `records`, then say `answer`. `refused` is the reason when nothing is taken; `events` were asked for,
+    of which `dropped` are left out on purpose."""
+
+    answer: Answer
+    records: Sequence[NewRecord] = ()
+    refused: str | None = None
+    events: int = 0
+    dropped: int = 0
+
+
+def route_of(path: str) -> str | None:
+    """The capture path a request is for, without its trailing slash; None for any other."""
+    return _ROUTES.get(path)
+
+
+def decide(request: Request, limits: Limits) -> Decision:
+    """Never raises for anything a sender can do."""
+    route = route_of(request.path)
+    if route is None:
+        return Decision(answers.NOT_FOUND, refused="not_found")
+    if request.method == "OPTIONS":
+        return Decision(answers.PREFLIGHT)
+    if request.method not in ("GET", "POST"):
+        return Decision(answers.METHOD_NOT_ALLOWED, refused="method_not_allowed")
+    try:
+        return _take(request, route, limits)
+    except Refused as refused:
+        return Decision(refused.answer, refused=refused.reason, events=refused.events)
+
+
+def _take(request: Request, route: str, limits: Limits) -> Decision:
+    query = parse_query(request.query)
+    text = decode_payload(
+        query,
+        request.headers.get(b"content-type", b""),
+        request.headers.get(b"content-encoding", b""),
+        request.body,
+        max_inflated=limits.max_inflated_bytes,
+    )
+    submission = parse_submission(text, engage=route == "/engage", max_events=limits.max_events)
+    if not submission.events:
+        raise Refused(400, "request holds no event", "no_event", events=0)
+    kept = [event for event in submission.events if event.event != PERFORMANCE_EVENT]
+    success = answers.NO_CONTENT if query.beacon else answers.OK
+    total = len(submission.events)
+    if not kept:
+        return Decision(success, events=total, dropped=total)
+    circumstances = Circumstances.of(
+        _token_of(submission, kept),
+        client_ip(request.headers, request.peer),
+        now=request.now,
+        sent_at=parse_sent_at(submission.sent_at, query.sent_at_ms),
+        historical_migration=submission.historical_migration,
+        max_record_bytes=limits.max_record_bytes,
+    )
+    return Decision(success, records_of(kept, circumstances), events=total, dropped=total - len(kept))
+
+
+def _token_of(submission: Submission, events: list[Event]) -> str:
+    token = submission.token
+    if token is None:
+        token = one_token((_event_token(event) for event in events), events=len(events))
+    return checked_token(token, events=len(events))
+
+
+def _event_token(event: Event) -> str | None:
+    return event.token if isinstance(event.token, str) else json_string(known_properties(event.properties).token)

@@ -1,0 +1,60 @@
+"""Query parameters of the v0 routes. Unknown ones, and unknown compressions, are ignored."""
+
+from dataclasses import dataclass
+from typing import Literal
+from urllib.parse import parse_qsl
+
+from services.capture.answers import Refused
+
+Compression = Literal["gzip"]
+_COMPRESSIONS: dict[str, Compression] = {"gzip": "gzip", "gzip-js": "gzip"}
+_INT64 = range(-(2**63), 2**63)
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """data: a payload in the address, which wins over the body. sent_at_ms: the client's clock when it sent."""
+
+    data: bytes = b""
+    compression: Compression | None = None
+    sent_at_ms: int | None = None
+    beacon: bool = False
+
+
+NOTHING = Query()
+_KNOWN = {"data", "compression", "_", "sent_at", "beacon"}
+
+
+def compression_named(name: str) -> Compression | None:
+    """The codec a hint stands for; None for those that change nothing."""
+    return _COMPRESSIONS.get(name.lower())
+
+
+def parse_query(query: bytes) -> Query:
+    """Read the query string. Raises Refused (400) when a number is not one, or a parameter is given twice."""
+    if not query:
+        return NOTHING
+    given: dict[str, str] = {}
+    for name, value in parse_qsl(query.decode("latin-1"), keep_blank_values=True, errors="replace"):
+        if name in _KNOWN and (name in given or {name, *given} >= {"_", "sent_at"}):
+            raise _refuse(f"duplicate field `{name}`")
+        given[name] = value
+    return Query(
+        data=given.get("data", "").encode(),
+        compression=compression_named(given.get("compression", "")),
+        sent_at_ms=_integer(given.get("_", given.get("sent_at"))),
+        beacon=_integer(given.get("beacon")) == 1,
+    )
+
+
+def _integer(text: str | None) -> int | None:
+    if text is None:
+        return None
+    digits = text[1:] if text[:1] in ("-", "+") else text
+    if len(text) > 20 or not (digits.isascii() and digits.isdigit()) or int(text) not in _INT64:
+        raise _refuse("invalid digit found in string")
+    return int(text)
+
+
+def _refuse(detail: str) -> Refused:
+    return Refused(400, f"Failed to deserialize query string: {detail}", "bad_query")

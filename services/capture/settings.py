@@ -1,0 +1,36 @@
+"""Capture's knobs: limits on what one request may hold, and on what all requests together may."""
+
+from pydantic import Field
+from pydantic_settings import SettingsConfigDict
+
+from libs.kit.settings import BaseSettings
+
+
+class CaptureSettings(BaseSettings):
+    """Read from `HEDGEROW_CAPTURE_*`."""
+
+    model_config = SettingsConfigDict(env_prefix="HEDGEROW_CAPTURE_", frozen=True, extra="ignore")
+
+    max_body_bytes: int = Field(20 * 1024**2, gt=0, description="Largest request body as sent; beyond it 413.")
+    max_inflated_bytes: int = Field(100 * 1024**2, gt=0, description="Largest body after inflating; beyond it 413.")
+    max_record_bytes: int = Field(
+        1_000_000, gt=0, description="Largest record on the log (key, value and headers); a larger event is a 413."
+    )
+    max_events: int = Field(100_000, gt=0, description="Most events in one request; beyond it 413.")
+    max_inflight_body_bytes: int = Field(
+        128 * 1024**2, gt=0, description="Bodies held in memory at once, all requests together; beyond it 503."
+    )
+    inline_body_bytes: int = Field(
+        256 * 1024, ge=0, description="Bodies up to this size are decided on the event loop, larger ones in a thread."
+    )
+    inline_inflated_bytes: int = Field(
+        1024**2, ge=0, description="A small body that inflates beyond this is decided in a thread too."
+    )
+    heavy_requests: int = Field(
+        2, gt=0, le=32, description="Large bodies decided at once; others wait with their bodies unparsed."
+    )
+    body_idle_timeout_seconds: float = Field(
+        30.0, gt=0, description="Wait for the next piece of a body; beyond it 408."
+    )
+    retry_after_seconds: int = Field(2, ge=1, description="Retry-After of a 503.")
+    access_log_every: int = Field(100, ge=1, description="One access line per so many successful requests.")

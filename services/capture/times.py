@@ -1,0 +1,95 @@
+"""When an event happened: the sender's clock, corrected by how far it is off, and never far in the future."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+FUTURE_LIMIT = timedelta(hours=23)
+_RFC3339_UTC = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|\+00:00)")
+_ISO = re.compile(r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d.*)?", re.DOTALL)
+_SLASHED = re.compile(r"(?:(\d{4})/(\d{1,2})/(\d{1,2})|(\d{1,2})/(\d{1,2})/(\d{4}))(?:[T ](.+))?", re.DOTALL)
+_EPOCH = re.compile(r"\d{10}(?:\d{3})?")
+_LONGEST = 64
+
+
+def parse_timestamp(text: str) -> datetime | None:
+    """An aware time, or None. ISO 8601 (blank or T, any zone form, none meaning UTC), slashed dates (m/d/y and y/m/d),
+    RFC 2822, and epoch seconds or milliseconds written as text."""
+    if _RFC3339_UTC.fullmatch(text):  # what SDKs send
+        try:
+            return datetime.fromisoformat(text)
+        except ValueError:
+            return None
+    text = text.strip()
+    if not text.isascii() or len(text) > _LONGEST:
+        return None
+    try:
+        parsed = _parse(text)
+    except (ValueError, OverflowError, IndexError, TypeError):
+        return None
+    if parsed is None:
+        return None
+    return _to_utc(parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC))
+
+
+def _to_utc(moment: datetime) -> datetime | None:
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:  # 9999-12-31 west of Greenwich
+        return EPOCH
+
+
+def _parse(text: str) -> datetime | None:
+    if _EPOCH.fullmatch(text):
+        return EPOCH + timedelta(milliseconds=int(text) if len(text) == 13 else int(text) * 1000)
+    if _ISO.fullmatch(text.upper()):
+        head, tail = text.upper()[:11], text.upper()[11:]
+        return datetime.fromisoformat(head + tail.replace(" ", "").replace("UTC", "Z"))
+    if slashed := _SLASHED.fullmatch(text):
+        year, month, day, month_, day_, year_, rest = slashed.groups()
+        date = f"{year or year_}-{month or month_:0>2}-{day or day_:0>2}"
+        return datetime.fromisoformat(f"{date}T{rest}" if rest else date)
+    return parsedate_to_datetime(text)
+
+
+def parse_sent_at(text: str | None, milliseconds: int | None) -> datetime | None:
+    """The client's clock when it sent: the body's ISO 8601 text, else the query's milliseconds if after 2020 (some
+    clients send seconds there). None when neither can be used."""
+    if text is not None and len(text) <= _LONGEST and _ISO.fullmatch(text.upper()):
+        try:
+            sent = datetime.fromisoformat(text.upper())
+        except ValueError:
+            return None
+        return _to_utc(sent) if sent.tzinfo else None
+    if milliseconds is None:
+        return None
+    try:
+        sent = EPOCH + timedelta(milliseconds=milliseconds)
+    except OverflowError:
+        return None
+    return sent if sent.year > 2020 else None
+
+
+def event_time(timestamp: str | None, offset: int | None, *, sent_at: datetime | None, now: datetime) -> datetime:
+    """The rule of PostHog's capture: `offset` (milliseconds ago) wins over `timestamp`, which is shifted by the
+    client's clock error; no usable time, or one more than 23 hours ahead, is now; one that no calendar holds is the
+    epoch."""
+    moment = now
+    ahead = False
+    try:
+        if offset is not None:
+            ahead = offset < 0
+            moment = now - timedelta(milliseconds=offset)
+        elif timestamp is not None and (parsed := parse_timestamp(timestamp)) is not None:
+            ahead = sent_at is not None and sent_at < now
+            moment = parsed - (sent_at - now) if sent_at else parsed
+    except OverflowError:
+        return now if ahead else EPOCH
+    return now if moment - now > FUTURE_LIMIT else moment
+
+
+def rfc3339(moment: datetime) -> str:
+    """A UTC time as text with `Z`, to the millisecond or, where there is more, the microsecond."""
+    spec = "microseconds" if moment.microsecond % 1000 else "milliseconds"
+    return moment.isoformat(timespec=spec).removesuffix("+00:00") + "Z"

@@ -1,0 +1,70 @@
+"""The same services on the networked set: Kafka, PgBouncer, Redis, S3. What holds on one machine holds here."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import posthog
+import pytest
+import pytest_asyncio
+
+from tests.e2e.test_ledger import assert_stored_once
+from tests.support.ledger import Ledger, deliver
+from tests.support.networked import Networked, running
+from tests.support.scale import SCALE, scaled
+
+pytestmark = [pytest.mark.networked, pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(900)]
+OUTAGE_SECONDS = 30 if SCALE >= 1 else 12
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def hedgerow(tmp_path_factory: Any) -> AsyncIterator[Networked]:
+    directory: Path = tmp_path_factory.mktemp("networked")
+    async with running(directory / "set") as instance:
+        yield instance
+
+
+async def test_an_event_arrives(hedgerow: Networked) -> None:
+    client = posthog.Posthog(hedgerow.info["project_api_key"], host=hedgerow.url)
+    client.capture("over kafka", distinct_id="ada", properties={"n": 1, "$browser": "Firefox"})
+    client.shutdown()
+    async with asyncio.timeout(30):
+        while not await hedgerow.query("select uuid from events where event = 'over kafka'"):
+            await asyncio.sleep(0.1)
+    rows = await hedgerow.query("select properties.$browser, timestamp from events where event = 'over kafka'")
+    assert rows[0][0] == "Firefox"
+    assert abs((datetime.fromisoformat(rows[0][1]) - datetime.now(UTC)).total_seconds()) < 60
+
+
+async def test_the_broker_stops_and_comes_back(hedgerow: Networked) -> None:
+    """While it is away every answer is 503 (or none), never 200; afterwards each event is there once."""
+    assert hedgerow.broker
+    ledger = Ledger(seed=2, events=scaled(50_000))
+    token = hedgerow.info["project_api_key"]
+    sending = asyncio.create_task(deliver(ledger, hedgerow.url, token, pause=0.1, deadline=600))
+    await asyncio.sleep(1)
+    await hedgerow.broker.stop()
+    await asyncio.sleep(1)
+    during = ledger.acknowledged
+    await asyncio.sleep(OUTAGE_SECONDS)
+    assert ledger.acknowledged == during
+    assert ledger.resent > 0
+    await hedgerow.broker.start()
+    await sending
+    await assert_stored_once(hedgerow, ledger, within=180)
+
+
+@pytest.mark.parametrize("victim", ["http", "ingestion", "writer"])
+async def test_a_process_is_killed(hedgerow: Networked, victim: str) -> None:
+    before = (await hedgerow.query("select count() from events where event = 'ledger'"))[0][0]
+    ledger = Ledger(seed=len(victim) + 10, events=1000, acknowledged=before)
+    token = hedgerow.info["project_api_key"]
+    sending = asyncio.create_task(deliver(ledger, hedgerow.url, token, pause=0.05, deadline=300))
+    await asyncio.sleep(0.5)
+    hedgerow.processes[victim].kill()
+    hedgerow.processes[victim].wait()
+    hedgerow.relaunch(victim)
+    await sending
+    await assert_stored_once(hedgerow, ledger, within=180)

@@ -1,0 +1,124 @@
+"""Capture as it runs: over HTTP, in front of a real event log, which comes and goes."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from types import SimpleNamespace
+from typing import Any
+
+import httpx
+import orjson
+import pytest
+import uvicorn
+
+from libs.kit.clock import SystemClock
+from libs.kit.contracts.topics import EVENTS, INGESTION_GROUP
+from libs.kit.eventlog import EventLog
+from services.capture.app import open_app
+from services.capture.settings import CaptureSettings
+from tests.support.eventlogs import RedisBackend
+from tests.support.valkey import ValkeyServer, running_valkey
+
+pytestmark = pytest.mark.embedded
+MIB = 1024 * 1024
+
+
+@asynccontextmanager
+async def serving(log: EventLog) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of capture on a port of its own."""
+    runtime: Any = SimpleNamespace(log=log, clock=SystemClock())
+    async with open_app(runtime, CaptureSettings()) as app:
+        server = uvicorn.Server(uvicorn.Config(app, port=0, lifespan="off", log_config=None))  # type: ignore[arg-type]
+        task = asyncio.create_task(server.serve())
+        while not server.started:
+            await asyncio.sleep(0.01)
+        port = server.servers[0].sockets[0].getsockname()[1]
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
+            yield client
+        server.should_exit = True
+        await task
+
+
+@asynccontextmanager
+async def connected(server: ValkeyServer, **changes: Any) -> AsyncIterator[EventLog]:
+    log = await RedisBackend(server.url, **changes).connect()
+    try:
+        yield log
+    finally:
+        await log.close()
+
+
+def batch(first: int, count: int, filler: str = "") -> bytes:
+    events = [
+        {"event": "a", "distinct_id": f"u{n % 7}", "properties": {"n": n, "f": filler}}
+        for n in range(first, first + count)
+    ]
+    return orjson.dumps({"api_key": "phc_t", "batch": events})
+
+
+async def stored(log: EventLog, expected: int) -> list[dict[str, Any]]:
+    """The values on the topic, per key in order."""
+    found: list[dict[str, Any]] = []
+    async with log.consumer([EVENTS.name], INGESTION_GROUP) as consumer:
+        while len(found) < expected:
+            for part in await consumer.fetch(max_records=500, timeout=5):
+                found += [orjson.loads(record.value) for record in part.records]
+    return found
+
+
+async def test_acknowledged_means_durable_even_when_the_log_is_killed() -> None:
+    with running_valkey() as server:
+        async with connected(server, log_timeout_seconds=2) as log, serving(log) as client:
+            for start in range(0, 100, 20):
+                assert (await client.post("/batch/", content=batch(start, 20))).status_code == 200
+            assert (await client.get("/_readiness")).status_code == 200
+            server.kill()
+            answer = await client.post("/batch/", content=batch(100, 20))
+            assert (answer.status_code, answer.text) == (503, "transient error, please retry")
+            assert (await client.get("/_readiness")).status_code == 503
+            assert (await client.get("/_liveness")).status_code == 200
+            server.start()
+            async with asyncio.timeout(20):
+                while (await client.post("/batch/", content=batch(100, 20))).status_code != 200:
+                    await asyncio.sleep(0.05)
+            events = await stored(log, 120)
+        numbers = [event["data"]["properties"]["n"] for event in events]
+        assert set(numbers) == set(range(120))
+        for person in range(7):  # order within a key
+            own = [n for n in numbers if n % 7 == person and n < 100]
+            assert own == sorted(own)
+
+
+async def test_capture_starts_before_its_log() -> None:
+    with running_valkey() as server:
+        server.stop()
+        async with connected(server, log_timeout_seconds=1) as log, serving(log) as client:
+            assert (await client.post("/e/", content=batch(0, 1))).status_code == 503
+            server.start()
+            async with asyncio.timeout(20):
+                while (await client.post("/e/", content=batch(0, 1))).status_code != 200:
+                    await asyncio.sleep(0.05)
+
+
+async def test_a_full_log_is_a_503_and_not_a_loss() -> None:
+    with running_valkey(max_memory_mb=12) as server:
+        async with connected(server) as log, serving(log) as client:
+            taken = 0
+            async with asyncio.timeout(30):
+                while (answer := await client.post("/batch/", content=batch(taken, 50, "x" * 4000))).status_code == 200:
+                    taken += 50
+            assert (answer.status_code, answer.text) == (503, "transient error, please retry")
+            assert int(answer.headers["retry-after"]) >= 1
+            assert taken > 100
+            assert {event["data"]["properties"]["n"] for event in await stored(log, taken)} >= set(range(taken))
+
+
+async def test_a_body_of_thirty_megabytes_leaves_the_connection_usable() -> None:
+    with running_valkey() as server:
+        async with connected(server) as log, serving(log) as client:
+            for _ in range(2):
+                answer = await client.post("/batch/", content=b"x" * 30 * MIB)
+                assert answer.status_code == 413
+                assert answer.text.startswith("maximum event size exceeded: ")
+            assert (await client.post("/e/", content=batch(0, 1))).status_code == 200
+            assert (await client.get("/nowhere")).status_code == 404

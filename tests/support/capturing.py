@@ -1,0 +1,68 @@
+"""Capture in this process, on a log that keeps what it is given: for tests of what one request becomes."""
+
+import json
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+import orjson
+
+from libs.kit.clock import ManualClock
+from libs.kit.eventlog import NewRecord
+from services.capture.asgi import CaptureEndpoint
+from services.capture.settings import CaptureSettings
+
+NOW = datetime(2026, 11, 21, 12, 0, 0, tzinfo=UTC)
+CLIENT = ("203.0.113.9", 40000)
+
+
+@dataclass
+class KeptLog:
+    """Takes records and keeps them, or raises `failure`. Only what capture calls of an EventLog."""
+
+    records: list[NewRecord] = field(default_factory=list)
+    topics: list[str] = field(default_factory=list)
+    failure: Exception | None = None
+
+    async def produce(self, topic: str, records: Sequence[NewRecord]) -> None:
+        """Durable here means: in the list."""
+        if self.failure:
+            raise self.failure
+        self.topics.append(topic)
+        self.records.extend(records)
+
+    def events(self) -> list[dict[str, Any]]:
+        """The values, parsed."""
+        return [json.loads(record.value) for record in self.records]
+
+
+@dataclass
+class Capturing:
+    """The endpoint, a client of it, and its log and clock."""
+
+    endpoint: CaptureEndpoint
+    http: httpx.AsyncClient
+    log: KeptLog
+    clock: ManualClock
+
+    async def post(self, path: str, body: Any, **headers: str) -> httpx.Response:
+        """POST bytes as they are, anything else as JSON. Header names take `_` for `-`."""
+        content = body if isinstance(body, bytes) else orjson.dumps(body)
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        return await self.http.post(path, content=content, headers=named)
+
+
+@asynccontextmanager
+async def capturing(**settings: int | float) -> AsyncIterator[Capturing]:
+    """Capture with these settings, at NOW, called from CLIENT."""
+    log, clock = KeptLog(), ManualClock(NOW)
+    endpoint = CaptureEndpoint(log, clock, CaptureSettings(**settings))  # type: ignore[arg-type]  # not a whole log
+    transport = httpx.ASGITransport(endpoint, client=CLIENT)  # type: ignore[arg-type]  # httpx types scopes as dicts
+    try:
+        async with httpx.AsyncClient(transport=transport, base_url="http://capture") as http:
+            yield Capturing(endpoint, http, log, clock)
+    finally:
+        endpoint.close()
