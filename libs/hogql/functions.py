@@ -264,6 +264,11 @@ def find(name: str) -> FunctionDef | None:
     return _EXACT.get(name) or _FOLDED.get(name.lower())
 
 
+def every() -> list[FunctionDef]:
+    """The whole list."""
+    return list(_EXACT.values())
+
+
 def closest(name: str) -> str | None:
     """The name that was perhaps meant."""
     candidates = [known for known in _EXACT if not known.startswith("_")]
