@@ -103,7 +103,6 @@ _SCALARS = """
 1+: JSONHas JSONLength JSONArrayLength JSONType JSONExtractUInt JSONExtractInt JSONExtractFloat JSONExtractBool
 1+: JSONExtractString JSONExtractKeys JSONExtractRaw JSONExtractArrayRaw JSONExtractKeysAndValuesRaw
 2+: JSONExtract JSON_VALUE
-1: untuple
 2-3: tupleElement
 2: tuplePlus tupleMinus tupleMultiply tupleDivide dotProduct cosineDistance L1Distance L2Distance
 1: isFinite isInfinite isNaN formatReadableDecimalSize formatReadableSize formatReadableQuantity

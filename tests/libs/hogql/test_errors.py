@@ -71,7 +71,7 @@ REFUSED = [
     (QueryError, "select event from events where e.event = 'a'", 31, "Unable to resolve field: e"),
     (QueryError, "select 1 union all select 1, 2", 19, "1 and 2 columns"),
     (QueryError, "select event from events group by 2", 34, "There is no column 2"),
-    (QueryError, "select e.event from events e where e.uuid in (select f.uuid from events f where f.uuid = e.uuid)", 88,
+    (QueryError, "select e.event from events e where e.uuid in (select f.uuid from events f where f.uuid = e.uuid)", 89,
      "Unable to resolve field: e"),
     (TooComplex, "select " + "(" * 1001 + "1" + ")" * 1001, None, "too deeply nested"),
     (TooComplex, "select " + "not " * 100_000 + "1", None, ""),

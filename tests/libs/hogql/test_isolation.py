@@ -117,8 +117,9 @@ def test_generated_queries_stay_within_their_team(engine: Engine) -> None:
         nonlocal ran
         try:
             rows = engine.hogql(text)
-        except (HogQLError, ChdbError) as error:
-            assert not isinstance(error, TeamGuardError)
+        except TeamGuardError:
+            raise
+        except (HogQLError, ChdbError):
             return
         ran += 1
         assert OTHER_MARK not in json.dumps(rows, default=str)
@@ -151,8 +152,9 @@ ATTACKS = [
 def test_attacks(engine: Engine, text: str) -> None:
     try:
         rows = engine.hogql(text)
-    except (HogQLError, ChdbError) as error:
-        assert not isinstance(error, TeamGuardError)
+    except TeamGuardError:
+        raise
+    except (HogQLError, ChdbError):
         return
     assert OTHER_MARK not in json.dumps(rows, default=str)
 
