@@ -6,7 +6,6 @@ from typing import Annotated, Any, TypeVar
 
 import orjson
 from fastapi import APIRouter, Depends, Request
-from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ValidationError
 from starlette.responses import JSONResponse, Response
 
@@ -14,7 +13,7 @@ from libs.hogql.errors import HogQLError, TeamGuardError
 from libs.kit import metrics
 from libs.kit.access.access import Access
 from libs.kit.errors import HedgerowError, InvalidRequest
-from libs.kit.http import error_body, from_validation
+from libs.kit.http import error_body
 from services.query.body import json_object
 from services.query.schemas import HogQLQuery, QueryRequest
 from services.query.service import QueryService
@@ -82,8 +81,13 @@ def _checked(model: type[M], value: dict[str, Any], where: tuple[str, ...]) -> M
     try:
         return model.model_validate(value)
     except ValidationError as exc:
-        errors = [{**error, "loc": (*where, *error["loc"])} for error in exc.errors(include_url=False)]
-        raise from_validation(RequestValidationError(errors)) from exc
+        first = exc.errors(include_url=False, include_input=False)[0]
+        missing = first["type"] == "missing"
+        raise InvalidRequest(
+            "This field is required." if missing else str(first["msg"]),
+            code="required" if missing else None,
+            attr="__".join(str(part) for part in (*where, *first["loc"])) or None,
+        ) from exc
 
 
 async def _unless_disconnected(request: Request, work: Coroutine[Any, Any, T]) -> T:
