@@ -257,6 +257,30 @@ async def test_parameters_arrive_as_they_were_meant(server: Server) -> None:
         assert (await client.post("/", content="SELECT {v:String}")).headers["x-clickhouse-exception-code"] == "456"
 
 
+async def test_broken_requests_are_the_clients_fault(server: Server) -> None:
+    async with server.http() as client:
+        bad_form = {"content-type": "multipart/form-data; boundary=x"}
+        no_boundary = {"content-type": "multipart/form-data"}
+        for answer in (
+            await client.post("/", content=b"SELECT '\xff'"),
+            await client.post("/?param_v=%ff", content=b"SELECT {v:String}"),
+            await client.post("/", files={"query": (None, b"SELECT {v:String}"), "param_v": (None, b"\xff\xfe")}),
+            await client.post("/", content=b"no form", headers=bad_form),
+            await client.post("/", content=b"no form", headers=no_boundary),
+            await client.post("/", content=b""),
+            await client.post("/?bad=name=x&=y&a%20b=1", content=b"SELECT 1"),
+            await client.post("/", content=b"SELECT 1", headers={"content-encoding": "gzip"}),
+            await client.post("/", files={"query": (None, "SELECT 1"), "t": ("t.csv", b"1")}),
+        ):
+            assert 400 <= answer.status_code < 600, answer.text
+            assert answer.status_code != 500, answer.text
+            assert answer.headers["x-clickhouse-exception-code"] not in ("49", "1001"), answer.text
+    reader, writer = await asyncio.open_connection(server.process.host, server.process.native_port)
+    writer.write(b"GET / HTTP/1.1\r\n\r\n")
+    assert (await asyncio.wait_for(reader.read(1), 5)) == b"\x02"
+    writer.close()
+
+
 async def test_http_settings_database_format_and_headers(server: Server) -> None:
     async with server.http() as client:
         query_id = str(uuid.uuid4())
@@ -427,7 +451,7 @@ async def test_more_queries_than_slots_wait_and_are_then_refused(server: Server)
 
 
 async def test_a_large_result_streams_with_flat_memory(server: Server) -> None:
-    rows = scaled(5_000_000, least=1_000_000)
+    rows = scaled(5_000_000, least=1_500_000)
     sql = f"SELECT number, repeat('x', 100) AS s FROM numbers({rows}) FORMAT JSONEachRow"
     peaks, received = [0, 0], 0
     begin = time.monotonic()
@@ -440,7 +464,7 @@ async def test_a_large_result_streams_with_flat_memory(server: Server) -> None:
             peaks[half] = max(peaks[half], server.memory())
     assert received > rows * 120
     assert first < (time.monotonic() - begin) / 3
-    assert peaks[1] < peaks[0] + 30_000_000, "the second half of the answer needs no more memory than the first"
+    assert peaks[1] < peaks[0] + 60_000_000, "the second half of the answer needs no more memory than the first"
 
 
 @pytest.mark.parametrize(

@@ -323,6 +323,8 @@ class Session:
             return await asyncio.shield(asyncio.wrap_future(future))
         except RuntimeError as error:
             raise from_engine(error) from None
+        except UnicodeEncodeError:
+            raise refusal(errors.BAD_REQUEST, "A statement or parameter is not UTF-8") from None
 
     def _engine_connection(self) -> EngineConnection:
         if self._connection is None:
