@@ -247,13 +247,14 @@ def memory() -> Finding:
 def show(findings: Sequence[Finding], *, as_json: bool) -> int:
     """Print them; the exit code: 1 when something is wrong."""
     wrong = any(finding.level == "wrong" for finding in findings)
+    console = Console()
     if as_json:
-        print(json.dumps({"ok": not wrong, "findings": [asdict(finding) for finding in findings]}, indent=2))
+        console.print_json(json.dumps({"ok": not wrong, "findings": [asdict(finding) for finding in findings]}))
         return int(wrong)
     table = Table(box=None, padding=(0, 2), show_header=False)
     for finding in findings:
         table.add_row(f"[{STYLES[finding.level]}]{finding.level}[/]", finding.check, escape(finding.text))
-    Console().print(table)
+    console.print(table)
     return int(wrong)
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import resource
 import signal
 import socket
 import sys
@@ -12,7 +13,7 @@ from pathlib import Path
 
 from hedgerow import part_states, probe
 from hedgerow.console import Console
-from hedgerow.embedded import engines, instance
+from hedgerow.embedded import engines, instance, preparation
 from hedgerow.embedded.engines import HERE, Engine
 from hedgerow.embedded.instance import Instance
 from hedgerow.embedded.process import Command
@@ -21,8 +22,10 @@ from hedgerow.settings import UpSettings
 from hedgerow.supervisor import OK, Part, Supervisor
 from libs.kit.clock import SystemClock
 
-ENGINES, MIGRATE, HTTP, WORKERS = range(4)
+# HTTP and workers need the same things and not each other: they start together, and stop together.
+ENGINES, MIGRATE, SERVICES = range(3)
 STATES = "parts.json"
+OPEN_FILES = 65_536
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,7 @@ class PortTaken(RuntimeError):
 def up(options: UpOptions, console: Console) -> None:
     """Run until a signal. Raises DirectoryInUse, PortTaken, EngineError or StartFailed; all is stopped by then."""
     settings = UpSettings()
+    allow_many_files()
     with instance.opened(options.directory) as opened, closing(listen(options.host, options.port)) as listener:
         console.starting(opened.directory)
         engines.prepare(opened)
@@ -52,6 +56,14 @@ def up(options: UpOptions, console: Console) -> None:
         finally:
             opened.withdraw()
             (opened.directory / STATES).unlink(missing_ok=True)
+
+
+def allow_many_files() -> None:
+    """Use what the system allows us (children inherit it): ClickHouse opens a file per column of each part."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -98,11 +110,12 @@ def parts_of(
 
     descriptor = listener.fileno()
     serve = ("hedgerow", "serve", "all", "--fd", str(descriptor))
+    migrate = python("migrate", MIGRATE, "hedgerow.embedded.first_boot", str(opened.directory))
     return [
-        *(_engine(engine, opened, settings) for engine in engines.all_of(opened, settings)),
-        python("migrate", MIGRATE, "hedgerow.embedded.first_boot", str(opened.directory)),
-        *(python(_numbered("http", i), HTTP, *serve, keep=(descriptor,)) for i in range(processes)),
-        *(python(_numbered("workers", i), WORKERS, "hedgerow", "worker", "all") for i in range(processes)),
+        *(_engine(engine, settings) for engine in engines.all_of(opened, settings)),
+        *([migrate] if preparation.needed(opened.directory) else []),
+        *(python(_numbered("http", i), SERVICES, *serve, keep=(descriptor,)) for i in range(processes)),
+        *(python(_numbered("workers", i), SERVICES, "hedgerow", "worker", "all") for i in range(processes)),
     ]
 
 
@@ -114,13 +127,9 @@ def _python(module: str, *argv: str, environment: Mapping[str, str]) -> Command:
     return Command((sys.executable, "-m", module, *argv), env=environment, cwd=HERE)
 
 
-def _engine(engine: Engine, opened: Instance, settings: UpSettings) -> Part:
+def _engine(engine: Engine, settings: UpSettings) -> Part:
     async def ready() -> str:
-        if not engine.ready():
-            return "starting"
-        if engine.name == "postgres":
-            await engines.ensure_database(opened, seconds=1.0)
-        return OK
+        return OK if engine.ready() else "starting"
 
     return Part(
         engine.name,
@@ -158,7 +167,7 @@ async def _supervise(
     )
 
     async def on_ready() -> None:
-        opened.announce(address, instance.kept_project(opened.directory))
+        opened.announce(address, preparation.project_id(opened.directory))
         console.ready(address, opened)
 
     await supervisor.run(stop, hurry, on_ready)
@@ -170,8 +179,8 @@ def _on_signals(stop: asyncio.Event, hurry: asyncio.Event, on_stop: Callable[[],
         if stop.is_set():
             hurry.set()
         else:
-            on_stop()
             stop.set()
+            on_stop()
 
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):

@@ -1,5 +1,6 @@
 """The four embedded engines of an instance, as the supervisor and the tests start them."""
 
+import socket
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -53,6 +54,15 @@ async def ensure_database(instance: Instance, *, seconds: float = 60.0) -> None:
     )
 
 
+def listens(port: int) -> bool:
+    """Whether a connection to this loopback port opens. (ClickHouse listens once its tables are loaded.)"""
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=0.5).close()
+    except OSError:
+        return False
+    return True
+
+
 def _postgres(instance: Instance) -> Engine:
     directory, port = instance.directory / "postgres", instance.ports.postgres
     return Engine("postgres", lambda: postgres.command(directory, port), lambda: postgres.accepts(port))
@@ -84,5 +94,5 @@ def _clickhouse(instance: Instance, max_memory: int) -> Engine:
     return Engine(
         "clickhouse",
         lambda: command,
-        lambda: postgres.accepts(ports.clickhouse_http) and postgres.accepts(ports.clickhouse_native),
+        lambda: listens(ports.clickhouse_http) and listens(ports.clickhouse_native),
     )

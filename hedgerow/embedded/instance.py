@@ -3,7 +3,7 @@
     DIR/lock            held (flock) by the supervisor and every child of it; names the supervisor's pid
     DIR/secrets.json    0600, generated at the first start
     DIR/ports.json      the loopback ports chosen at the first start
-    DIR/project.json    which project the first user has
+    DIR/prepared.json   what the step before the services did, so that it need not be done at every start
     DIR/parts.json      how the parts are, for `/_health`
     DIR/instance.json   0600, there while Hedgerow is ready: how to reach it and sign in
     DIR/postgres log state clickhouse blobs logs
@@ -101,7 +101,7 @@ class Instance:
 
     def announce(self, url: str, project_id: int) -> None:
         """Write `instance.json`: from now on Hedgerow is ready to serve."""
-        _write_private(
+        write_private(
             self.directory / "instance.json",
             {
                 "url": url,
@@ -156,16 +156,6 @@ def read_instance(directory: Path) -> dict[str, str | int]:
     return announced
 
 
-def keep_project(directory: Path, project_id: int) -> None:
-    """Remember which project the first user has."""
-    _write_private(directory / "project.json", {"project_id": project_id})
-
-
-def kept_project(directory: Path) -> int:
-    """What `keep_project` wrote."""
-    return int(json.loads((directory / "project.json").read_text())["project_id"])
-
-
 def _make(directory: Path) -> None:
     if not directory.is_dir():
         directory.mkdir(mode=0o700, parents=True)
@@ -217,7 +207,7 @@ def _kept(path: Path, model: type[M]) -> M | None:
 
 def _generated(path: Path) -> Secrets:
     fresh = Secrets()
-    _write_private(path, fresh.model_dump())
+    write_private(path, fresh.model_dump())
     return fresh
 
 
@@ -228,7 +218,7 @@ def _usable_ports(path: Path) -> Ports:
     with contextlib.ExitStack() as held:  # held together, so that no two are the same
         after = {name: held.enter_context(_free(port)) for name, port in before.items()}
     if after != before:
-        _write_private(path, after)
+        write_private(path, after)
     return Ports(**after)
 
 
@@ -243,7 +233,7 @@ def _free(wanted: int) -> Iterator[int]:
         yield probe.getsockname()[1]
 
 
-def _write_private(path: Path, values: object) -> None:
+def write_private(path: Path, values: object) -> None:
     """Whole or not at all, readable by us alone."""
     staging = path.with_name(f"{path.name}.new")
     staging.unlink(missing_ok=True)

@@ -16,13 +16,16 @@ import shutil
 import signal
 import socket
 import stat
+import struct
 import subprocess
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import asyncpg
+from hedgerow.embedded.process import Account, Command, die_with
 
-from hedgerow.embedded.process import Account, Command
+if TYPE_CHECKING:
+    import asyncpg
 
 VERSION = "18"
 SUPERUSER = "postgres"
@@ -118,9 +121,12 @@ def command(directory: Path, port: int, *, binaries: Path | None = None) -> Comm
 
 
 def accepts(port: int) -> bool:
-    """Whether something listens there (not yet whether it answers queries)."""
-    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=0.5):
-        return True
+    """Whether it takes connections: it asks a caller for a password instead of saying that it is still recovering."""
+    fields = f"user\0{SUPERUSER}\0database\0postgres\0\0".encode()
+    startup = struct.pack("!ii", 8 + len(fields), 196608) + fields  # 196608: protocol 3.0
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=0.5) as probe:
+        probe.sendall(startup)
+        return probe.recv(1) == b"R"
     return False
 
 
@@ -150,8 +156,10 @@ def dsn(port: int, user: str, password: str, database: str) -> str:
     return f"postgresql://{user}:{password}@127.0.0.1:{port}/{database}"
 
 
-async def _connect(port: int, password: str, seconds: float) -> asyncpg.Connection:
+async def _connect(port: int, password: str, seconds: float) -> "asyncpg.Connection":
     import asyncio
+
+    import asyncpg  # here, to keep it out of the supervisor's memory
 
     deadline = asyncio.get_running_loop().time() + seconds
     while True:
@@ -184,6 +192,7 @@ def _initdb(directory: Path, password: str, account: Account | None, home: Path)
             user=account.uid if account else None,
             group=account.gid if account else None,
             extra_groups=[] if account else None,
+            preexec_fn=die_with(os.getpid(), signal.SIGKILL),
             capture_output=True,
             timeout=INITDB_SECONDS,
             check=False,

@@ -10,6 +10,7 @@ import importlib
 import os
 from collections.abc import Callable
 from types import ModuleType
+from typing import Protocol
 
 #: Which implementation serves each subject: "cython" or "python".
 CHOSEN: dict[str, str] = {}
@@ -31,3 +32,30 @@ def _choose(name: str) -> ModuleType:
 _murmur2 = _choose("_murmur2")
 murmur2: Callable[[bytes], int] = _murmur2.murmur2
 partition_of: Callable[[bytes, int], int] = _murmur2.partition_of
+
+
+class Seen(Protocol):
+    """See `_seen_py.SeenFilter`."""
+
+    current_count: int
+    previous_count: int
+
+    @property
+    def memory_bytes(self) -> int:
+        """Size of both generations."""
+
+    def add(self, key: bytes) -> None:
+        """Remember a key of 16 bytes."""
+
+    def add_packed(self, keys: bytes) -> None:
+        """Remember many keys, one behind the other."""
+
+    def maybe(self, key: bytes) -> bool:
+        """False: certainly never added."""
+
+    def rotate(self) -> None:
+        """Forget the older generation."""
+
+
+_seen = _choose("_seen")
+seen_filter: Callable[[int], Seen] = _seen.SeenFilter

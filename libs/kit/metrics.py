@@ -42,6 +42,13 @@ CONSUMER_LAG = Gauge("hedgerow_consumer_lag_records", "Records not yet processed
 CONSUMER_RETRIES = Counter(
     "hedgerow_consumer_retries_total", "Batches tried again because something was down.", ["worker", "code"]
 )
+INGESTION_WARNINGS = Counter(
+    "hedgerow_ingestion_warnings_total", "Events stored or dropped with a warning, by PostHog's type.", ["type"]
+)
+SEEN_KEYS = Gauge("hedgerow_writer_seen_keys", "Keys in the writer's filter, by generation.", ["generation"])
+SEEN_LOOKUPS = Counter(
+    "hedgerow_writer_seen_total", "Events by the filter's answer: new, or maybe (looked up in ClickHouse).", ["answer"]
+)
 
 # --- stores
 STORE_SECONDS = Histogram(
@@ -52,6 +59,9 @@ STORE_ERRORS = Counter("hedgerow_store_errors_total", "Failed calls to an engine
 # --- query
 QUERY_SECONDS = Histogram("hedgerow_query_duration_seconds", "Time of a query.", ["kind", "cached"], buckets=SECONDS)
 QUERY_ERRORS = Counter("hedgerow_query_errors_total", "Refused or failed queries.", ["code"])
+
+# --- web
+LIVE_STREAMS = Gauge("hedgerow_live_streams", "Live event streams open in this process.")
 
 # --- supervisor
 PART_RESTARTS = Counter("hedgerow_part_restarts_total", "Parts the supervisor started again.", ["part"])

@@ -104,6 +104,9 @@ class KitSettings(BaseSettings):
         ge=1,
         description="Redis Streams: records kept per partition of a topic no group commits (dead letters).",
     )
+    log_uncommitted_ratio: float = Field(
+        0.05, gt=0, lt=0.5, description="Redis Streams: share of the log's memory each such topic may keep."
+    )
     log_tail_records: int = Field(
         1_000,
         ge=0,

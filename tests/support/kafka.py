@@ -42,6 +42,10 @@ share.coordinator.state.topic.min.isr=1
 group.initial.rebalance.delay.ms=0
 group.min.session.timeout.ms=500
 log.flush.interval.messages=1
+broker.session.timeout.ms=1500
+broker.heartbeat.interval.ms=300
+controller.quorum.election.timeout.ms=500
+controller.quorum.fetch.timeout.ms=1000
 """
 
 
@@ -97,7 +101,7 @@ def listens(port: int) -> bool:
 def java_command(main: str, *arguments: str) -> tuple[str, ...]:
     """A small virtual machine running one of Kafka's classes."""
     # SerialGC and C1 alone: the broker is idle in most tests, and starts in half the time.
-    options = ("-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", f"{JARS}/*")
+    options = ("-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto", "-cp", f"{JARS}/*")
     return ("java", *options, main, *arguments)
 
 
@@ -120,15 +124,20 @@ def fetch_jars() -> None:
         shutil.rmtree(fetched)
 
 
-@functools.cache
-def shared_broker() -> KafkaBroker:
-    """The broker of this test run, started at first use and ended with the process. Skips when Java is missing."""
+def private_broker(directory: Path) -> KafkaBroker:
+    """A broker, not yet started, that a test may stop and start. Skips when Java or Maven is missing."""
     require(shutil.which("java"), "Java runs the Kafka broker (Debian: openjdk-17-jre-headless)")
     require(JARS.is_dir() or shutil.which("mvn"), "Maven fetches the Kafka broker (Debian: maven)")
     fetch_jars()
+    return KafkaBroker(directory)
+
+
+@functools.cache
+def shared_broker() -> KafkaBroker:
+    """The broker of this test run, started at first use and ended with the process."""
     directory = Path(mkdtemp(prefix="kafka-"))
     atexit.register(shutil.rmtree, directory, ignore_errors=True)
-    broker = KafkaBroker(directory)
+    broker = private_broker(directory)
     atexit.register(broker.kill)
     broker.launch()
     broker.wait_ready()

@@ -1,7 +1,7 @@
 """chdb's native module, loaded without the Python package around it.
 
-`import chdb` pulls in pyarrow and numpy and opens a second, in-memory server to ask for its version: 50 MB and most of a
-second for things a server does not use. The extension module alone is the engine.
+`import chdb` pulls in pyarrow and numpy and opens a second, in-memory server to ask for its version: 50 MB and most of
+a second for things a server does not use. The extension module alone is the engine.
 """
 
 import ctypes

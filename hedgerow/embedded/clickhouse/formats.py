@@ -10,12 +10,15 @@ import re
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from hedgerow.embedded.clickhouse.sessions import Totals
 from hedgerow.embedded.clickhouse.statements import tokens
 
 _ROWS = frozenset(
-    "tabseparated tsv tabseparatedraw tsvraw csv jsoneachrow jsonlines ndjson jsonstringseachrow jsoncompacteachrow "
-    "jsoncompactstringseachrow rowbinary native null tskv lineasstring rawblob msgpack "
-    "jsoneachrowwithprogress".split()
+    (
+        *("tabseparated", "tsv", "tabseparatedraw", "tsvraw", "csv", "tskv", "lineasstring", "rawblob", "null"),
+        *("jsoneachrow", "jsonlines", "ndjson", "jsonstringseachrow", "jsoncompacteachrow"),
+        *("jsoncompactstringseachrow", "rowbinary", "native", "msgpack"),
+    )
 )
 _HEADER_LINES = {
     "tabseparatedwithnames": 1,
@@ -38,16 +41,6 @@ CONTENT_TYPES = {
     "csv": "text/csv; charset=UTF-8; header=absent",
     "tsv": "text/tab-separated-values; charset=UTF-8",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Totals:
-    """What a JSON document ends with."""
-
-    rows: int
-    elapsed: float
-    read_rows: int
-    read_bytes: int
 
 
 class Joiner(Protocol):
@@ -132,7 +125,7 @@ class Document:
             f'\t"statistics":\n\t{{\n\t\t"elapsed": {json.dumps(round(totals.elapsed, 9))},\n'
             f'\t\t"rows_read": {totals.read_rows},\n\t\t"bytes_read": {totals.read_bytes}\n\t}}\n}}\n'
         )
-        return b"\n\t]" + self.after_rows + f',\n\n\t"rows": {totals.rows},\n\n{limit}{statistics}'.encode()
+        return b"\n\t]" + self.after_rows + f',\n\n\t"rows": {totals.result_rows},\n\n{limit}{statistics}'.encode()
 
 
 def joiner(output_format: str) -> Joiner | None:
@@ -147,12 +140,24 @@ def joiner(output_format: str) -> Joiner | None:
 
 def explicit_format(sql: str) -> str | None:
     """The format a statement names itself, in `... FORMAT name [SETTINGS ...]`."""
+    place = _format_clause(sql)
+    return sql[place[1] : place[2]] if place else None
+
+
+def without_format(sql: str) -> str:
+    """The statement without its FORMAT clause: over the native protocol the client formats."""
+    place = _format_clause(sql)
+    return sql[: place[0]] + sql[place[2] :] if place else sql
+
+
+def _format_clause(sql: str) -> tuple[int, int, int] | None:
+    """Where the clause begins, where its name begins and where that ends."""
     found = tokens(sql)
     for index in range(len(found) - 2, -1, -1):
         token, name = found[index], found[index + 1]
         after = found[index + 2].text if index + 2 < len(found) else ";"
         if token.text == "format" and token.kind == "word" and name.kind == "word" and after in (";", "settings"):
-            return sql[name.start : name.end]
+            return token.start, name.start, name.end
     return None
 
 

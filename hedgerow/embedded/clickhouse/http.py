@@ -22,7 +22,7 @@ from python_multipart.multipart import parse_options_header
 from hedgerow.embedded.clickhouse import errors, formats
 from hedgerow.embedded.clickhouse.errors import ServerException, http_status, refusal
 from hedgerow.embedded.clickhouse.forms import parse_multipart
-from hedgerow.embedded.clickhouse.sessions import Chunk, ResultStream, Session, Sessions, Statement
+from hedgerow.embedded.clickhouse.sessions import Chunk, ResultStream, Session, Sessions, Statement, Totals
 from hedgerow.embedded.clickhouse.statements import data_start, find_insert
 from hedgerow.embedded.clickhouse.users import User, authenticate
 
@@ -35,19 +35,24 @@ logger = logging.getLogger(__name__)
 
 # Parameters of the interface itself; every other one is a setting.
 _OWN_PARAMETERS = frozenset(
-    "query query_id database default_format user password session_id session_timeout session_check compress decompress "
-    "buffer_size wait_end_of_query quota_key role stacktrace client_protocol_version".split()
+    (
+        *("query", "query_id", "database", "default_format", "user", "password", "compress", "decompress", "role"),
+        *("buffer_size", "wait_end_of_query", "quota_key", "stacktrace", "client_protocol_version"),
+    )
 )
 # How long the headers wait for a second chunk: a result that has ended by then gets a complete summary.
-_PEEK_SECONDS = 0.005
+_PEEK_SECONDS = 0.02
+_PIECE_BYTES = 256 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class HttpLimits:
-    """Bytes that are held in memory for one request."""
+    """Bytes that are held in memory for one request, and seconds a client may take to read a chunk."""
 
     max_query_bytes: int = 16 * 1024 * 1024
     insert_chunk_bytes: int = 1024 * 1024
+    max_held_bytes: int = 128 * 1024 * 1024
+    send_seconds: float = 300.0
 
 
 @dataclass(slots=True)
@@ -148,11 +153,11 @@ class HttpInterface:
         if scope["method"] == "GET":
             query.settings.setdefault("readonly", "2")
         answer.identify(query.query_id)
-        session = Session(self._sessions, query.database, user.forced)
+        session = Session(self._sessions, query.database, user.forced, single=True)
         try:
             await self._dispatch(session, query, body, answer)
         finally:
-            await session._finally(session.close())
+            await session.close()
 
     async def _dispatch(self, session: Session, query: HttpQuery, body: Body, answer: "Answer") -> None:
         """INSERT with data: feed the body to it. Anything else: the body is the rest of the statement."""
@@ -196,62 +201,73 @@ class HttpInterface:
             await asyncio.wait((gone, work), return_when=asyncio.FIRST_COMPLETED)
         finally:
             gone.cancel()
-            if not work.done():
-                work.cancel()
+            work.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await work
 
     async def _answer_rows(
         self, session: Session, statement: Statement, joiner: formats.Joiner, query: HttpQuery, answer: "Answer"
     ) -> None:
-        async with session.query(statement) as stream:
-            chunk = await stream.fetch()
-            following = asyncio.ensure_future(stream.fetch())
-            try:
-                await asyncio.wait((following,), timeout=_PEEK_SECONDS)
-                await self._write_rows(stream, statement, joiner, query, answer, chunk, following)
-            finally:
-                if not following.done():
-                    following.cancel()
-                    with contextlib.suppress(asyncio.CancelledError, ServerException):
-                        await following
-
-    async def _write_rows(
-        self,
-        stream: ResultStream,
-        statement: Statement,
-        joiner: formats.Joiner,
-        query: HttpQuery,
-        answer: "Answer",
-        chunk: Chunk | None,
-        following: "asyncio.Future[Chunk | None]",
-    ) -> None:
-        rows, last, held = 0, chunk, bytearray()
-        started = False
-        while chunk is not None:
-            held += joiner.feed(chunk.data)
-            rows, last = rows + chunk.rows, chunk
-            if held and not query.wait_end and not (following.done() and not _has_rows(following)):
-                if not started:
-                    await answer.start(statement.output_format, chunk, ended=False)
-                    started = True
-                await answer.write(bytes(held))
+        """Answers chunk by chunk, one behind the engine for the first moments: a result that ends by then gets a
+        complete summary, and its error a status of its own."""
+        async with session.query(statement) as stream, contextlib.aclosing(_Ahead(stream)) as ahead:
+            held: list[bytes] = []
+            while (chunk := await ahead.next()) is not None:
+                held.append(joiner.feed(chunk.data))
+                if query.wait_end and sum(map(len, held)) > self._limits.max_held_bytes:
+                    raise refusal(errors.TOO_LARGE, "The result is too large for wait_end_of_query")
+                if query.wait_end or await ahead.ends_within(0.0 if answer.started else _PEEK_SECONDS):
+                    continue
+                if not answer.started:
+                    await answer.start(statement.output_format, stream.totals, ended=False)
+                await self._write(answer, b"".join(held))
                 held.clear()
-            chunk = await following
-            if chunk is not None:
-                following = asyncio.ensure_future(stream.fetch())
-        assert last is not None  # noqa: S101
-        held += joiner.finish(formats.Totals(rows, last.elapsed, last.read_rows, last.read_bytes))
-        if not started:
-            await answer.start(statement.output_format, last, ended=True, result_rows=rows)
-        await answer.end(bytes(held))
+            held.append(joiner.finish(stream.totals))
+            if not answer.started:
+                await answer.start(statement.output_format, stream.totals, ended=True)
+            await self._write(answer, b"".join(held))
+            await answer.end(b"")
+
+    async def _write(self, answer: "Answer", data: bytes) -> None:
+        """In pieces: what a socket does not take at once is copied by asyncio."""
+        for start in range(0, len(data), _PIECE_BYTES):
+            try:
+                piece = data[start : start + _PIECE_BYTES]
+                await asyncio.wait_for(answer.write(piece), self._limits.send_seconds)
+            except TimeoutError:
+                raise ConnectionError("the client does not read") from None
 
 
-def _has_rows(following: "asyncio.Future[Chunk | None]") -> bool:
-    if following.exception() is not None:
-        raise following.exception()  # type: ignore[misc]
-    chunk = following.result()
-    return chunk is not None and bool(chunk.data)
+class _Ahead:
+    """Reads one chunk ahead of what it gives out."""
+
+    def __init__(self, stream: ResultStream):
+        self._stream = stream
+        self._pending: asyncio.Task[Chunk | None] | None = None
+
+    def _fetching(self) -> "asyncio.Task[Chunk | None]":
+        if self._pending is None:
+            self._pending = asyncio.ensure_future(self._stream.fetch())
+        return self._pending
+
+    async def next(self) -> Chunk | None:
+        """The next chunk, or None."""
+        chunk = await self._fetching()
+        self._pending = None
+        return chunk
+
+    async def ends_within(self, seconds: float) -> bool:
+        """Whether the end is known to come next. An error that comes within that time is raised."""
+        fetching = self._fetching()
+        await asyncio.wait((fetching,), timeout=seconds)
+        return fetching.done() and fetching.result() is None
+
+    async def aclose(self) -> None:
+        """Let go of a chunk that nobody will take."""
+        if self._pending is not None:
+            self._pending.cancel()
+            with contextlib.suppress(asyncio.CancelledError, ServerException):
+                await self._pending
 
 
 class Answer:
@@ -261,7 +277,7 @@ class Answer:
         self._send = send
         self._version = version
         self._headers: Headers = []
-        self._started = False
+        self.started = False
 
     def identify(self, query_id: str) -> None:
         """The query id that every later answer carries."""
@@ -272,15 +288,15 @@ class Answer:
         await self._begin(status, [(b"content-type", b"text/html; charset=UTF-8"), _length(text)])
         await self.end(text)
 
-    async def start(self, output_format: str, totals: Chunk, *, ended: bool, result_rows: int = 0) -> None:
+    async def start(self, output_format: str, totals: Totals, *, ended: bool) -> None:
         """Headers of a result. Of one still running the summary says what was read so far, as ClickHouse's does."""
         summary = {
             "read_rows": str(totals.read_rows),
             "read_bytes": str(totals.read_bytes),
             "written_rows": str(totals.written_rows),
             "written_bytes": str(totals.written_bytes),
-            "total_rows_to_read": "0",
-            "result_rows": str(result_rows if ended else 0),
+            "total_rows_to_read": str(totals.total_rows),
+            "result_rows": str(totals.result_rows if ended else 0),
             "result_bytes": "0",
             "elapsed_ns": str(int(totals.elapsed * 1e9)),
         }
@@ -305,7 +321,7 @@ class Answer:
     async def error(self, error: ServerException) -> None:
         """The exception; after the first byte as a last chunk of a response that is then broken off."""
         text = (error.text(self._version) + "\n").encode()
-        if self._started:
+        if self.started:
             await self.write(b"__exception__\r\n" + text)
             raise BrokenAnswer(error.message)
         code = (b"x-clickhouse-exception-code", str(error.code).encode())
@@ -316,7 +332,7 @@ class Answer:
         await self.end(text)
 
     async def _begin(self, status: int, headers: Headers) -> None:
-        self._started = True
+        self.started = True
         await self._send({"type": "http.response.start", "status": status, "headers": headers + self._headers})
 
 

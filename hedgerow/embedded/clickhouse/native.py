@@ -7,6 +7,7 @@ uncompressed block is only known by walking through its columns, so `skip_column
 import struct
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from hedgerow.embedded.clickhouse.errors import NOT_IMPLEMENTED, UNKNOWN_PACKET, ServerException, refusal
 
@@ -20,6 +21,8 @@ _WITH_WRITE_INFO = 54420
 _WITH_CLIENT_INFO = 54032
 _WITH_SETTINGS_AS_STRINGS = 54429
 _MAX_STRING = 64 * 1024 * 1024
+
+T = TypeVar("T")
 
 BLOCK_INFO = b"\x01\x00\x02\xff\xff\xff\xff\x00"
 EMPTY_BLOCK = BLOCK_INFO + b"\x00\x00"
@@ -430,15 +433,31 @@ def profile_info(rows: int, blocks: int, size: int) -> bytes:
     return b"\x06" + varint(rows) + varint(blocks) + varint(size) + b"\x00" + varint(0) + b"\x00"
 
 
+def columns_of(block: bytes) -> list[tuple[str, str]] | None:
+    """Names and types of a block's columns; None when a type inside cannot be walked over."""
+    buffer = Buffer()
+    buffer.feed(block)
+    found: list[tuple[str, str]] = []
+    try:
+        count, rows = _finish(read_varint(buffer)), _finish(read_varint(buffer))
+        for _ in range(count):
+            found.append((_finish(read_string(buffer)), _finish(read_string(buffer))))
+            kind = parse_type(found[-1][1])
+            _finish(skip_prefix(buffer, kind))
+            _finish(skip_column(buffer, kind, rows))
+    except ServerException:
+        return None
+    return found
+
+
 def split_blocks(data: bytes, rows: int) -> list[bytes]:
     """The blocks in a piece of FORMAT Native. One chunk of a stream is one block, whose row count says so."""
     buffer = Buffer()
     buffer.feed(data)
     blocks = []
     try:
-        columns_and_rows = read_varint(buffer), read_varint(buffer)
-        counts = [_finish(part) for part in columns_and_rows]
-        if counts[1] == rows:
+        _finish(read_varint(buffer))
+        if _finish(read_varint(buffer)) == rows:
             return [data]
         buffer.position = 0
         while (start := buffer.position) < len(data):
@@ -449,9 +468,10 @@ def split_blocks(data: bytes, rows: int) -> list[bytes]:
     return blocks
 
 
-def _finish(reading: "Generator[None, None, object]") -> object:
+def _finish(reading: Generator[None, None, T]) -> T:
     try:
         next(reading)
     except StopIteration as done:
-        return done.value
+        result: T = done.value
+        return result
     raise refusal(UNKNOWN_PACKET, "A block ends too early")

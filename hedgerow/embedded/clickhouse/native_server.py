@@ -2,18 +2,26 @@
 
 import asyncio
 import contextlib
+import dataclasses
+import json
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from hedgerow.embedded.clickhouse import errors, native
 from hedgerow.embedded.clickhouse.errors import ServerException, refusal
-from hedgerow.embedded.clickhouse.sessions import Chunk, Session, Sessions, Statement, quoted
-from hedgerow.embedded.clickhouse.statements import Insert, data_start, find_insert
+from hedgerow.embedded.clickhouse.formats import without_format
+from hedgerow.embedded.clickhouse.sessions import Chunk, ResultStream, Session, Sessions, Statement, Totals
+from hedgerow.embedded.clickhouse.statements import Insert, data_start, find_insert, first_word, sample_query
 from hedgerow.embedded.clickhouse.users import User, authenticate
 
 logger = logging.getLogger(__name__)
 _READ_SIZE = 256 * 1024
+# Reading the columns of a block takes time for each string in it; above this many rows the engine is asked instead.
+_WALK_ROWS = 2000
+_PROGRESS_SECONDS = 0.25
+# The engine writes FORMAT Native for readers of its own version; as text, JSON can be read at this revision too.
+_NATIVE_SETTINGS = {"output_format_native_write_json_as_string": "1"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +82,7 @@ class NativeConnection:
                 with contextlib.suppress(BaseException):
                     await self._next
             if session is not None:
-                await session._finally(session.close())
+                await session.close()
             self._writer.close()
 
     async def _greet(self) -> Session:
@@ -83,7 +91,7 @@ class NativeConnection:
             raise refusal(errors.UNEXPECTED_PACKET, "Unexpected packet, expected Hello")
         user = authenticate(self._users, packet.user, packet.password)
         self._revision = min(packet.revision, native.REVISION)
-        session = Session(self._sessions, packet.database or "default", user.forced)
+        session = Session(self._sessions, packet.database or "default", {**_NATIVE_SETTINGS, **user.forced})
         await session.open()
         major, minor, patch = (int(part) for part in self._version.split(".")[:3])
         await self._send(native.hello((major, minor, patch), self._revision, "hedgerow"))
@@ -91,11 +99,15 @@ class NativeConnection:
 
     async def _receive(self) -> native.Packet:
         """The next packet. Cancelling the wait loses nothing."""
-        if self._next is None:
-            self._next = asyncio.ensure_future(self._read_packet())
-        packet = await asyncio.shield(self._next)
+        packet = await asyncio.shield(self._peek())
         self._next = None
         return packet
+
+    def _peek(self) -> "asyncio.Future[native.Packet]":
+        """The next packet, which stays the next one."""
+        if self._next is None:
+            self._next = asyncio.ensure_future(self._read_packet())
+        return self._next
 
     async def _read_packet(self) -> native.Packet:
         reading = native.read_packet(self._buffer, self._revision)
@@ -147,16 +159,16 @@ class NativeConnection:
 
     async def _select(self, session: Session, query: native.Query) -> None:
         work = asyncio.ensure_future(self._stream_result(session, query))
-        watch = asyncio.ensure_future(self._receive())
+        watch = self._peek()
         cancelled = False
         try:
             await asyncio.wait((work, watch), return_when=asyncio.FIRST_COMPLETED)
-            if watch.done() and not work.done():
+            if not work.done():
                 cancelled = isinstance(watch.result(), native.Cancel)
                 if not cancelled:
                     raise refusal(errors.UNEXPECTED_PACKET, "Unexpected packet while a statement runs")
+                await self._receive()
         finally:
-            watch.cancel()
             if not work.done():
                 work.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -166,30 +178,45 @@ class NativeConnection:
 
     async def _stream_result(self, session: Session, query: native.Query) -> None:
         rows = blocks = size = 0
-        before: Chunk | None = None
+        query = dataclasses.replace(query, sql=without_format(query.sql))
         async with session.query(self._statement(query, query.sql)) as stream:
-            while (chunk := await stream.fetch()) is not None:
-                if chunk.data:
-                    for block in native.split_blocks(chunk.data, chunk.rows):
-                        await self._send(native.data(block))
-                        blocks += 1
-                    rows, size = rows + chunk.rows, size + len(chunk.data)
-                await self._send(_progress(chunk, before))
-                before = chunk
+            progress = _Progress(stream.totals)
+            while (chunk := await self._fetch(stream, progress)) is not None:
+                for block in native.split_blocks(chunk.data, chunk.rows):
+                    if not blocks:
+                        await self._send_header(session, query, block, chunk.rows)
+                    await self._send(native.data(block))
+                    blocks += 1
+                rows, size = rows + chunk.rows, size + len(chunk.data)
+                await self._send(progress.packet())
         if not blocks:
-            await self._send(native.data(native.header_block(await self._columns(session, query))))
-        await self._send(native.profile_info(rows, blocks, size) + native.END_OF_STREAM)
+            await self._send_header(session, query, b"", 0)
+        await self._send(progress.packet() + native.profile_info(rows, blocks, size) + native.END_OF_STREAM)
 
-    async def _columns(self, session: Session, query: native.Query) -> list[tuple[str, str]]:
-        """Names and types of an empty result, which FORMAT Native does not give. None for DDL and the like."""
-        described = f"DESCRIBE ({query.sql.strip().rstrip(';')}\n)"
+    async def _fetch(self, stream: ResultStream, progress: "_Progress") -> Chunk | None:
+        """The next chunk; while none comes, the client is told how far the engine is."""
+        fetching = asyncio.ensure_future(stream.fetch())
         try:
-            return await describe(session, described, query.settings)
-        except ServerException:
-            return []
+            while not (await asyncio.wait((fetching,), timeout=_PROGRESS_SECONDS))[0]:
+                await self._send(progress.packet())
+            return fetching.result()
+        finally:
+            fetching.cancel()
+
+    async def _send_header(self, session: Session, query: native.Query, block: bytes, rows: int) -> None:
+        """Clients take names and types from a first block without rows. FORMAT Native has none, so they are read from
+        the first block with rows when that is quick, and asked for otherwise. DDL and the like have no columns."""
+        columns = native.columns_of(block) if block and rows <= _WALK_ROWS else None
+        if columns is None and first_word(query.sql) in ("select", "with"):
+            sql = f"DESCRIBE ({query.sql.strip().rstrip(';')}\n)"
+            with contextlib.suppress(ServerException):
+                async with session.beside() as other:
+                    columns = await describe(other, sql, query.settings, slotless=True)
+        if columns:
+            await self._send(native.data(native.header_block(columns)))
 
     async def _insert(self, session: Session, query: native.Query, insert: Insert) -> None:
-        columns = await describe(session, f"DESCRIBE ({_sample_query(insert.head)})", {})
+        columns = await describe(session, f"DESCRIBE ({sample_query(insert.head)})", {})
         statement = self._statement(query, insert.head)
         failure: ServerException | None = None
         async with session.insert(statement, "Native") as stream:
@@ -214,32 +241,35 @@ class NativeConnection:
         await self._send(native.END_OF_STREAM)
 
 
-def _progress(chunk: Chunk, before: Chunk | None) -> bytes:
-    return native.progress(
-        max(0, chunk.read_rows - (before.read_rows if before else 0)),
-        max(0, chunk.read_bytes - (before.read_bytes if before else 0)),
-        0,
-        max(0, chunk.written_rows - (before.written_rows if before else 0)),
-        max(0, chunk.written_bytes - (before.written_bytes if before else 0)),
-    )
+class _Progress:
+    """What was done since it was last told: progress packets carry differences."""
+
+    def __init__(self, totals: Totals):
+        self._totals = totals
+        self._told = Totals()
+
+    def packet(self) -> bytes:
+        """The next progress packet."""
+        now, told = dataclasses.replace(self._totals), self._told
+        self._told = now
+        return native.progress(
+            now.read_rows - told.read_rows,
+            now.read_bytes - told.read_bytes,
+            now.total_rows - told.total_rows,
+            now.written_rows - told.written_rows,
+            now.written_bytes - told.written_bytes,
+        )
 
 
-def _sample_query(head: str) -> str:
-    """A SELECT with the columns that an INSERT's head names."""
-    from hedgerow.embedded.clickhouse.statements import insert_target
-
-    target, columns = insert_target(head)
-    return f"SELECT {columns or '*'} FROM {target}"
-
-
-async def describe(session: Session, sql: str, settings: Mapping[str, str]) -> list[tuple[str, str]]:
+async def describe(
+    session: Session, sql: str, settings: Mapping[str, str], *, slotless: bool = False
+) -> list[tuple[str, str]]:
     """Names and types of the columns a DESCRIBE gives."""
-    import json
-
-    found = []
-    async with session.query(Statement(sql, "JSONCompactEachRow", settings, lenient=frozenset(settings))) as stream:
+    statement = Statement(sql, "JSONCompactEachRow", settings, lenient=frozenset(settings))
+    found: list[tuple[str, str]] = []
+    async with session.query(statement, slotless=slotless) as stream:
         while (chunk := await stream.fetch()) is not None:
-            found += [tuple(json.loads(line)[:2]) for line in chunk.data.splitlines()]
+            found += [(row[0], row[1]) for row in map(json.loads, chunk.data.splitlines())]
     return found
 
 

@@ -1,7 +1,7 @@
 """Sessions of the engine, what runs in them, and how it is stopped.
 
-One engine session runs one statement at a time; sessions run side by side. Every call into the engine happens in a thread
-of a fixed pool (the engine lets go of the GIL while it works), and a statement needs a slot first.
+One engine session runs one statement at a time; sessions run side by side. Every call into the engine happens in a
+thread of a fixed pool (the engine lets go of the GIL while it works), and a statement needs a slot first.
 """
 
 import asyncio
@@ -22,6 +22,7 @@ T = TypeVar("T")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z_0-9.]*\Z")
 _NOT_STREAMABLE = "Streaming query is not supported"
 UNKNOWN_SETTING = 115
+_KILL_SECONDS = 2.0
 # Where the engine's defaults are clickhouse-local's and not a server's: `selec 1` must be a syntax error.
 _SERVER_SETTINGS = {"implicit_select": "0"}
 
@@ -39,17 +40,44 @@ class Statement:
     lenient: frozenset[str] = frozenset()
 
 
+@dataclass(slots=True)
+class Totals:
+    """What a statement has read, written and given so far. `total_rows` is the engine's guess of all to be read."""
+
+    read_rows: int = 0
+    read_bytes: int = 0
+    total_rows: int = 0
+    written_rows: int = 0
+    written_bytes: int = 0
+    result_rows: int = 0
+    elapsed: float = 0.0
+    piece_rows: int = 0
+    piece_bytes: int = 0
+
+    def add(self, result: EngineResult) -> None:
+        """Count a piece of the result; each carries what was done since the one before."""
+        self.result_rows += result.rows_read()
+        self.piece_rows += result.storage_rows_read()
+        self.piece_bytes += result.storage_bytes_read()
+        self.read_rows = max(self.read_rows, self.piece_rows)
+        self.read_bytes = max(self.read_bytes, self.piece_bytes)
+        self.written_rows += result.rows_written()
+        self.written_bytes += result.bytes_written()
+        self.elapsed += result.elapsed()
+
+    def seen(self, progress: Mapping[str, Any]) -> None:
+        """The engine's own report, ten times a second; ahead of the pieces while none comes."""
+        self.read_rows = max(self.read_rows, progress["read_rows"])
+        self.read_bytes = max(self.read_bytes, progress["read_bytes"])
+        self.total_rows = max(self.total_rows, progress["total_rows_to_read"])
+
+
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """A piece of a result, and the totals so far of what was read and written for it."""
+    """A piece of a result, in its format."""
 
     data: bytes
     rows: int
-    read_rows: int
-    read_bytes: int
-    written_rows: int
-    written_bytes: int
-    elapsed: float
 
 
 def quoted(value: str) -> str:
@@ -65,18 +93,6 @@ def set_statement(settings: Mapping[str, str]) -> str:
     return "SET " + ", ".join(f"{name} = {quoted(value)}" for name, value in settings.items())
 
 
-def _chunk(result: EngineResult) -> Chunk:
-    return Chunk(
-        result.bytes(),
-        result.rows_read(),
-        result.storage_rows_read(),
-        result.storage_bytes_read(),
-        result.rows_written(),
-        result.bytes_written(),
-        result.elapsed(),
-    )
-
-
 class Sessions:
     """Opens sessions, hands out slots, kills by query id."""
 
@@ -88,8 +104,18 @@ class Sessions:
         # Besides one thread a slot: KILL and statements that read nothing run without a slot.
         self._threads = ThreadPoolExecutor(max_queries + 4, thread_name_prefix="query")
         self._kill_thread = ThreadPoolExecutor(1, thread_name_prefix="kill")
-        self._killer: EngineConnection | None = None
+        # The engine stops with its last session and takes 0.1 s to start again, so one stays open; it also kills.
+        self._keeper: EngineConnection | None = None
         self.running: dict[str, str] = {}
+        # Statements begun since the start.
+        self.begun = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    def open(self) -> EngineConnection:
+        """Start the engine; it runs until `close`. The session given is for the start only."""
+        self._keeper = self.connect()
+        return self._keeper
 
     def connect(self) -> EngineConnection:
         """A new engine session."""
@@ -104,10 +130,11 @@ class Sessions:
         await asyncio.wrap_future(self._kill_thread.submit(self._kill, query_id))
 
     def _kill(self, query_id: str) -> None:
-        if self._killer is None:
-            self._killer = self.connect()
+        keeper = self._keeper
+        if keeper is None:
+            return
         with contextlib.suppress(RuntimeError):
-            self._killer.query(f"KILL QUERY WHERE Settings['log_comment'] = {quoted(query_id)} ASYNC", "Null")
+            keeper.query(f"KILL QUERY WHERE Settings['log_comment'] = {quoted(query_id)} ASYNC", "Null")
 
     @contextlib.asynccontextmanager
     async def slot(self, query_id: str, sql: str) -> AsyncIterator[None]:
@@ -117,6 +144,8 @@ class Sessions:
                 errors.QUERY_WITH_SAME_ID_IS_ALREADY_RUNNING, f"Query with id = {query_id} is already running"
             )
         self.running[query_id] = sql
+        self.begun += 1
+        self._idle.clear()
         try:
             if first_word(sql) == "kill":  # must work when everything else is stuck
                 yield
@@ -133,55 +162,93 @@ class Sessions:
                 self._slots.release()
         finally:
             self.running.pop(query_id, None)
+            if not self.running:
+                self._idle.set()
+
+    def purge(self) -> None:
+        """The engine's own free memory goes back to the system."""
+        self._kill_thread.submit(self._purge).result()
+
+    def _purge(self) -> None:
+        if self._keeper is not None:
+            self._keeper.query("SYSTEM JEMALLOC PURGE", "Null")
 
     async def drain(self, seconds: float) -> None:
         """Wait until nothing runs, then kill what still does."""
-        deadline = asyncio.get_running_loop().time() + seconds
-        while self.running and asyncio.get_running_loop().time() < deadline:
-            await asyncio.sleep(0.02)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._idle.wait(), seconds)
         for query_id in list(self.running):
             await self.kill(query_id)
-        deadline = asyncio.get_running_loop().time() + 2
-        while self.running and asyncio.get_running_loop().time() < deadline:
-            await asyncio.sleep(0.02)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._idle.wait(), _KILL_SECONDS)
 
     def close(self) -> None:
         """Let go of the threads; what is still running is not waited for."""
-        if self._killer is not None:
-            self._killer.close()
         self._threads.shutdown(wait=False, cancel_futures=True)
-        self._kill_thread.shutdown(wait=False, cancel_futures=True)
+        self._kill_thread.shutdown(wait=True)
+        if self._keeper is not None:
+            keeper, self._keeper = self._keeper, None
+            keeper.close()
 
 
 class Session:
-    """One client's session: current database, SET settings and temporary tables last until it is closed."""
+    """One client's session: current database, SET settings and temporary tables last until it is closed.
 
-    def __init__(self, sessions: Sessions, database: str = "default", forced: Mapping[str, str] | None = None):
+    `forced` settings hold for all of it. A `single` session is for one statement, so nothing is put back after it.
+    """
+
+    def __init__(
+        self,
+        sessions: Sessions,
+        database: str = "default",
+        forced: Mapping[str, str] | None = None,
+        *,
+        single: bool = False,
+    ):
         self._sessions = sessions
         self._database = database
         self._forced = dict(forced or {})
+        self._single = single
         self._connection: EngineConnection | None = None
         self._in_flight: Future[Any] | None = None
         self._kept_settings: list[str] = []
 
-    async def close(self) -> None:
-        """Close the engine's session."""
-        if self._connection is not None:
-            connection, self._connection = self._connection, None
-            await self._call(connection.close)
+    def beside(self) -> "Session":
+        """A session for one statement in the same database, while this one is busy."""
+        return Session(self._sessions, self._database, self._forced, single=True)
+
+    async def __aenter__(self) -> "Session":
+        return self
+
+    async def __aexit__(self, *exception: object) -> None:
+        await self.close()
 
     async def open(self) -> None:
         """Connect and choose the database, so that a wrong one fails here (code 81)."""
         await self._call(self._engine_connection)
 
+    async def close(self) -> None:
+        """Close the engine's session, even when the caller is being cancelled."""
+        await self._finally(self._close())
+
+    async def _close(self) -> None:
+        if self._connection is not None:
+            connection, self._connection = self._connection, None
+            await self._call(connection.close)
+
     @contextlib.asynccontextmanager
-    async def query(self, statement: Statement) -> AsyncIterator["ResultStream"]:
+    async def query(self, statement: Statement, *, slotless: bool = False) -> AsyncIterator["ResultStream"]:
         """Run a statement. Leaving before the end, or being cancelled, stops it in the engine."""
         refuse_local_files(statement.sql)
         query_id = statement.query_id or str(uuid.uuid4())
-        async with self._sessions.slot(query_id, statement.sql), self._settled(query_id, statement):
+        slot = contextlib.nullcontext() if slotless else self._sessions.slot(query_id, statement.sql)
+        async with slot, self._settled(query_id, statement):
             stream = await self._call(self._start, statement, query_id)
-            yield ResultStream(self, stream)
+            try:
+                yield ResultStream(self, stream)
+            except BaseException:
+                await self._finally(self._stop(stream, query_id))
+                raise
 
     @contextlib.asynccontextmanager
     async def insert(self, statement: Statement, input_format: str) -> AsyncIterator["InsertStream"]:
@@ -206,7 +273,8 @@ class Session:
         except BaseException:
             await self._finally(self._recover(query_id, statement))
             raise
-        await self._finally(self._restore(statement))
+        if not self._single:
+            await self._finally(self._restore(statement))
 
     async def _finally(self, work: Awaitable[None]) -> None:
         """Finish cleaning up even when the client's task is being cancelled."""
@@ -228,8 +296,15 @@ class Session:
         with contextlib.suppress(ServerException):
             await self._call(connection.insert_cancel, insert)
 
+    async def _stop(self, stream: "EngineStream", query_id: str) -> None:
+        await self._stop_in_flight(query_id)
+        with contextlib.suppress(ServerException):
+            await self._call(stream.cancel)
+
     async def _recover(self, query_id: str, statement: Statement) -> None:
         await self._stop_in_flight(query_id)
+        if self._single:
+            return
         with contextlib.suppress(ServerException):
             await self._call(self._flush)
         await self._restore(statement)
@@ -237,8 +312,8 @@ class Session:
     async def _restore(self, statement: Statement) -> None:
         try:
             await self._call(self._restore_settings, statement)
-        except ServerException:  # a readonly session cannot go back: start a new one
-            await self.close()
+        except ServerException:  # from readonly there is no way back: the next statement gets a new session
+            await self._close()
 
     async def _call(self, function: Callable[..., T], *args: Any) -> T:
         """A call into the engine. A cancelled caller leaves it running: `_stop_in_flight` ends it."""
@@ -253,7 +328,9 @@ class Session:
         if self._connection is None:
             connection = self._sessions.connect()
             try:
-                connection.query(f"USE `{self._database.replace('`', '``')}`", "Null")
+                if self._database != "default":
+                    connection.query(f"USE `{self._database.replace('`', '``')}`", "Null")
+                connection.query(set_statement({**_SERVER_SETTINGS, **self._forced}), "Null")
                 for statement in self._kept_settings:
                     connection.query(statement, "Null")
             except BaseException:
@@ -272,28 +349,30 @@ class Session:
             except RuntimeError as error:
                 if from_engine(error).code != UNKNOWN_SETTING:
                     raise
-        settings = {**_SERVER_SETTINGS, **settings, "log_comment": query_id}
-        # readonly last, and alone: with it set, nothing else can be
+        # readonly comes last, and alone: with it set, nothing else can be
         readonly = {name: settings.pop(name) for name in list(settings) if name == "readonly"}
-        for group in (settings, {**readonly, **self._forced}):
-            if group:
-                connection.query(set_statement(group), "Null")
+        connection.query(set_statement({**settings, "log_comment": query_id}), "Null")
+        if readonly and "readonly" not in self._forced:
+            connection.query(set_statement(readonly), "Null")
         return connection
 
     def _start(self, statement: Statement, query_id: str) -> "EngineStream":
         connection = self._prepared(statement, query_id)
         sql = with_client_query_ids(statement.sql)
         params = dict(statement.params)
+        totals = Totals()
+        connection.set_progress_callback(totals.seen)
         if statement.streaming:
             try:
-                handle = connection.send_query(sql, statement.output_format, params=params)
-                return EngineStream(connection, handle)
+                return EngineStream(
+                    connection, connection.send_query(sql, statement.output_format, params=params), totals
+                )
             except RuntimeError as error:
                 if _NOT_STREAMABLE not in str(error):
                     raise
         result = connection.query(sql, statement.output_format, params=params)
         self._remember(statement.sql)
-        return EngineStream(connection, None, result)
+        return EngineStream(connection, None, totals, result)
 
     def _remember(self, sql: str) -> None:
         word = first_word(sql)
@@ -309,54 +388,61 @@ class Session:
 
     def _restore_settings(self, statement: Statement) -> None:
         connection = self._connection
-        changed = [*statement.settings, *self._forced]
+        changed = [name for name in statement.settings if name not in self._forced]
         if connection is None or not changed:
             return
-        connection.query("SET " + ", ".join(f"{name} = DEFAULT" for name in changed if _NAME.match(name)), "Null")
+        for name in changed:
+            try:
+                connection.query(f"SET {name} = {_SERVER_SETTINGS.get(name, 'DEFAULT')}", "Null")
+            except RuntimeError as error:
+                if from_engine(error).code != UNKNOWN_SETTING:
+                    raise
         for kept in self._kept_settings:
             connection.query(kept, "Null")
 
 
 class EngineStream:
-    """A result being read, in the thread that calls. `fetch` gives None at the end, and for ever after."""
+    """A result being read, in the thread that calls."""
 
-    def __init__(self, connection: EngineConnection, handle: Any, whole: EngineResult | None = None):
+    def __init__(self, connection: EngineConnection, handle: Any, totals: Totals, whole: EngineResult | None = None):
         self._connection = connection
         self._handle = handle
         self._whole = whole
+        self.totals = totals
 
     def fetch(self) -> Chunk | None:
+        """The next piece, or None at the end and for ever after."""
         if self._whole is not None:
-            whole, self._whole = self._whole, None
-            return _chunk(whole)
-        if self._handle is None:
+            result, self._whole = self._whole, None
+        elif self._handle is not None:
+            result = self._connection.streaming_fetch_result(self._handle)
+        else:
             return None
-        result = self._connection.streaming_fetch_result(self._handle)
-        chunk = _chunk(result)
-        if not chunk.data and not chunk.rows:
+        chunk = Chunk(result.bytes(), result.rows_read())
+        self.totals.add(result)
+        if not chunk.data:
             self._handle = None
+            return None
         return chunk
 
     def cancel(self) -> None:
+        """Stop a result that was not read to its end."""
         if self._handle is not None:
             handle, self._handle = self._handle, None
             self._connection.streaming_cancel_query(handle)
 
 
 class ResultStream:
-    """The chunks of a result. The last ones may be empty and only carry totals."""
+    """The pieces of a result, and what it took so far."""
 
     def __init__(self, session: Session, stream: EngineStream):
         self._session = session
         self._stream = stream
+        self.totals = stream.totals
 
     async def fetch(self) -> Chunk | None:
-        """The next chunk, or None at the end."""
+        """The next piece, or None at the end."""
         return await self._session._call(self._stream.fetch)
-
-    async def cancel(self) -> None:
-        """Stop reading a result that has begun to come."""
-        await self._session._call(self._stream.cancel)
 
 
 class InsertStream:
@@ -372,7 +458,9 @@ class InsertStream:
         """More bytes in the input format."""
         await self._session._call(self._connection.insert_append, self._insert, data)
 
-    async def finish(self) -> Chunk:
-        """Commit; gives the totals."""
+    async def finish(self) -> Totals:
+        """Commit."""
         self.finished = True
-        return _chunk(await self._session._call(self._connection.insert_done, self._insert))
+        totals = Totals()
+        totals.add(await self._session._call(self._connection.insert_done, self._insert))
+        return totals

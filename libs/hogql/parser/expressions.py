@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from libs.hogql import ast
 from libs.hogql.errors import HogQLSyntaxError, NotSupported, TooComplex
@@ -29,6 +29,7 @@ _WORDS: dict[str, int] = {
     "BETWEEN": BETWEEN, "AS": ALIAS, "IGNORE": IGNORE,
 }  # fmt: skip
 _WORD_CONSTANTS = {"TRUE": True, "FALSE": False, "NULL": None, "INF": math.inf, "INFINITY": math.inf, "NAN": math.nan}
+N = TypeVar("N", bound=ast.Node)
 _TYPE_WORDS = frozenset(("WITH", "LOCAL", "TIME", "ZONE", "PRECISION", "WITHOUT", "VARYING"))
 
 
@@ -187,15 +188,17 @@ class ExpressionParser(TagParser):
         null = ast.Constant(None, start=token.start, end=token.end)
         return self._made(ast.CompareOperation, start, "!=" if negated else "=", left, null)
 
-    def _chain(self, node: Any, left: ast.Expr, operator: str, level: int, start: int) -> ast.Expr:
+    def _chain(self, node: Callable[..., ast.Expr], left: ast.Expr, operator: str, level: int, start: int) -> ast.Expr:
         exprs = [left, self.expression(level + 1)]
         while (token := self.peek()).word == operator or (token.kind == "op" and token.text == operator):
             self.advance()
             exprs.append(self.expression(level + 1))
-        return self._made(node, start, tuple(exprs))  # type: ignore[no-any-return]
+        return self._made(node, start, tuple(exprs))
 
     def _postfix(self, left: ast.Expr, token: Token, start: int) -> ast.Expr:
         nullish = token.text == "?."
+        if isinstance(left, ast.Constant) and left.value is None and token.text in (".", "?."):
+            self.fail("the end of the expression", token)
         if token.text == "(":
             return self._made(ast.ExprCall, start, left, self.expressions(")"))
         if token.text == "[" or (nullish and self.take("[")):
@@ -232,7 +235,7 @@ class ExpressionParser(TagParser):
         self.expect("]")
         return self._made(ast.ArrayAccess, start, left, low, nullish)
 
-    def _made(self, node: Callable[..., Any], start: int, *fields: Any) -> Any:
+    def _made(self, node: Callable[..., N], start: int, *fields: Any) -> N:
         return node(*fields, start=start, end=self.last_end)
 
     # --- operands
@@ -258,7 +261,7 @@ class ExpressionParser(TagParser):
             case "op":
                 return self._sign_operand(token)
             case _:
-                self.fail("an expression")
+                return self.fail("an expression")
 
     def _sign_operand(self, token: Token) -> ast.Expr:
         start = token.start
@@ -275,7 +278,7 @@ class ExpressionParser(TagParser):
             return self._signed()
         if self.at_tag():
             return self.tag()
-        self.fail("an expression")
+        return self.fail("an expression")
 
     def _signed(self) -> ast.Expr:
         sign = self.advance()
@@ -331,10 +334,10 @@ class ExpressionParser(TagParser):
         return ast.Field((token.text,), start=token.start, end=token.end)
 
     def _not(self, token: Token, called: bool) -> ast.Expr | None:
-        if self.peek(1).kind == "op" and self.peek(1).text in (",", ")", ".", "=") or self.peek(1).kind == "eof":
+        if (self.peek(1).kind == "op" and self.peek(1).text in (",", ")", ".", "=")) or self.peek(1).kind == "eof":
             return None
         self.advance()
-        return self._made(ast.Not, token.start, self.expression(NOT))  # type: ignore[no-any-return]
+        return self._made(ast.Not, token.start, self.expression(NOT))
 
     def _case(self, token: Token, called: bool) -> ast.Expr | None:
         if self.peek(1).kind == "op" and self.peek(1).text not in ("(", "[", "{", "-", "<"):
@@ -361,7 +364,7 @@ class ExpressionParser(TagParser):
         self.expect_word("AS")
         type_name = self._type_name()
         self.expect(")")
-        return self._made(ast.TypeCast, token.start, expr, type_name, token.word == "TRY_CAST")  # type: ignore[no-any-return]
+        return self._made(ast.TypeCast, token.start, expr, type_name, token.word == "TRY_CAST")
 
     def _cast_type(self) -> str:
         words = [self.expect_name()]
@@ -393,9 +396,9 @@ class ExpressionParser(TagParser):
         begins_value = after.kind in ("int", "float", "string", "quoted") or (
             after.kind == "name" and after.word not in names.STOPPERS
         )
-        if not begins_value and not (after.kind == "op" and after.text in ("-", "{")):
-            if not (called and self._unit_follows_bracket()):
-                return None
+        begins_value = begins_value or (after.kind == "op" and after.text in ("-", "{"))
+        if not begins_value and not (called and self._unit_follows_bracket()):
+            return None
         self.advance()
         expr = self.expression(ADD)
         if self.peek().word not in names.UNITS:
@@ -416,16 +419,21 @@ class ExpressionParser(TagParser):
             ahead += 1
 
     def _interval_text(self, token: Token, start: int) -> ast.Expr:
-        position = {"start": token.start, "end": token.end}
         count, _, unit = token.text.partition(" ")
         if not count or not unit or " " in unit:
-            raise NotSupported("Unsupported interval type: must be in the format '<count> <unit>'", **position)
+            raise NotSupported(
+                "Unsupported interval type: must be in the format '<count> <unit>'", start=token.start, end=token.end
+            )
         if not (count.isascii() and count.isdigit()) or len(count) > 18:
-            raise NotSupported(f"Unsupported interval count: '{count}' is not a valid integer", **position)
+            raise NotSupported(
+                f"Unsupported interval count: '{count}' is not a valid integer", start=token.start, end=token.end
+            )
         singular = unit.removesuffix("s")
         if singular.upper() not in names.UNITS or singular != singular.lower():
-            raise NotSupported(f"Unsupported interval unit: {unit}", **position)
-        return ast.IntervalExpr(ast.Constant(int(count), **position), singular, start=start, end=token.end)
+            raise NotSupported(f"Unsupported interval unit: {unit}", start=token.start, end=token.end)
+        return ast.IntervalExpr(
+            ast.Constant(int(count), start=token.start, end=token.end), singular, start=start, end=token.end
+        )
 
     def _trim(self, token: Token, called: bool) -> ast.Expr | None:
         side = self.peek(2).word
@@ -437,14 +445,14 @@ class ExpressionParser(TagParser):
         self.expect_word("FROM")
         expr = self.expression()
         self.expect(")")
-        return self._made(ast.TrimExpr, token.start, side.lower(), chars, expr)  # type: ignore[no-any-return]
+        return self._made(ast.TrimExpr, token.start, side.lower(), chars, expr)
 
     def _array(self, token: Token, called: bool) -> ast.Expr | None:
         if self.peek(1).text != "[" or self.peek(1).kind != "op":
             return None
         self.advance()
         self.advance()
-        return self._made(ast.Array, token.start, self.expressions("]"))  # type: ignore[no-any-return]
+        return self._made(ast.Array, token.start, self.expressions("]"))
 
     def _lambda_word(self, token: Token, called: bool) -> ast.Expr | None:
         if self.peek(1).kind not in ("name", "quoted") or self.peek(2).text not in (",", ":"):
@@ -461,7 +469,9 @@ class ExpressionParser(TagParser):
             return None
         self.advance()
         self.advance()
-        regex, columns, replace, exclude = None, (), [], ()  # type: ignore[var-annotated]
+        regex: str | None = None
+        replace: list[tuple[str, ast.Expr]] = []
+        exclude: tuple[str, ...] = ()
         if self.peek().kind == "string" and self.peek(1).text == ")":
             regex = self.advance().text
         elif self.at("*"):
@@ -477,7 +487,7 @@ class ExpressionParser(TagParser):
         else:
             return ast.ColumnsExpr(columns=self.expressions(")"), start=token.start, end=self.last_end)
         self.expect(")")
-        return ast.ColumnsExpr(regex=regex, columns=columns, start=token.start, end=self.last_end)
+        return ast.ColumnsExpr(regex=regex, start=token.start, end=self.last_end)
 
     def _aliases(self, exprs: tuple[ast.Expr, ...]) -> list[ast.Alias]:
         for expr in exprs:
@@ -491,7 +501,9 @@ class ExpressionParser(TagParser):
                 f"Unsupported: {token.word} literals",
                 start=token.start,
                 end=self.peek(1).end,
-                hint=f"Write to{token.word.title()}('...') instead." if token.word == "DATE" else "Write toDateTime('...').",
+                hint=f"Write to{token.word.title()}('...') instead."
+                if token.word == "DATE"
+                else "Write toDateTime('...').",
             )
         return None
 
@@ -605,7 +617,7 @@ class ExpressionParser(TagParser):
         self.expect("?")
         then = self.expression(TERNARY)
         self.expect(":")
-        return self._made(ast.TernaryExpr, condition.start, condition, then, self.expression(TERNARY))  # type: ignore[no-any-return]
+        return self._made(ast.TernaryExpr, condition.start, condition, then, self.expression(TERNARY))
 
     def _close_brace(self, start: int) -> None:
         if self.peek().kind == "eof":
@@ -686,4 +698,3 @@ class ExpressionParser(TagParser):
 
 
 _SET_WORDS = frozenset(("UNION", "INTERSECT", "EXCEPT", "ORDER", "LIMIT", "OFFSET"))
-

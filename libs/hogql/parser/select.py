@@ -131,9 +131,7 @@ class SelectParser(ExpressionParser):
             self.expect(")")
             if isinstance(query, ast.Placeholder):
                 self.fail("a query")
-            return ast.CTE(
-                name, query, "subquery", columns, materialized, key, start=token.start, end=self.last_end
-            )
+            return ast.CTE(name, query, "subquery", columns, materialized, key, start=token.start, end=self.last_end)
         expr = self.expression(ALIAS + 1)
         self.expect_word("AS")
         name = self.expect_alias()
@@ -223,9 +221,9 @@ class SelectParser(ExpressionParser):
             return ast.Alias(alias, expr, implicit=True, start=token.start, end=self.last_end)
         return expr
 
-    def _array_join(self) -> tuple[
-        Literal["ARRAY JOIN", "LEFT ARRAY JOIN", "INNER ARRAY JOIN"] | None, tuple[ast.Expr, ...]
-    ]:
+    def _array_join(
+        self,
+    ) -> tuple[Literal["ARRAY JOIN", "LEFT ARRAY JOIN", "INNER ARRAY JOIN"] | None, tuple[ast.Expr, ...]]:
         for words in (("ARRAY", "JOIN"), ("LEFT", "ARRAY", "JOIN"), ("INNER", "ARRAY", "JOIN")):
             if self.take_word(*words):
                 arrays = self._aliased_arrays()
@@ -243,7 +241,9 @@ class SelectParser(ExpressionParser):
                 raise HogQLSyntaxError("ARRAY JOIN arrays must have an alias", start=array.start, end=array.end)
         return tuple(arrays)
 
-    def _group_by(self) -> tuple[
+    def _group_by(
+        self,
+    ) -> tuple[
         tuple[ast.Expr, ...],
         Literal["all", "rollup", "cube", "grouping_sets", "totals"] | None,
         tuple[tuple[ast.Expr, ...], ...],
@@ -419,8 +419,7 @@ class SelectParser(ExpressionParser):
         return None, ""
 
     def _limit_number(self) -> ast.Expr:
-        expr = self._operand() if self.peek().kind in ("int", "float") else self.expression(TERNARY)
-        return expr
+        return self._operand() if self.peek().kind in ("int", "float") else self.expression(TERNARY)
 
     # --- FROM
 
@@ -440,9 +439,7 @@ class SelectParser(ExpressionParser):
                 return None
             return ast.Join("CROSS", self._table(), start=token.start, end=self.last_end)
         if token.word in ("PIVOT", "UNPIVOT") and self.peek(1).text == "(":
-            raise NotSupported(
-                f"{token.word} is not allowed in clickhouse dialect", start=token.start, end=token.end
-            )
+            raise NotSupported(f"{token.word} is not allowed in clickhouse dialect", start=token.start, end=token.end)
         if self.take_word("CROSS", "JOIN"):
             return ast.Join("CROSS", self._table(), start=token.start, end=self.last_end)
         if token.word in ("NATURAL", "POSITIONAL") and self.peek(1).word in (*_JOIN_WORDS, "JOIN"):

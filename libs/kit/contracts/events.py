@@ -11,13 +11,13 @@ StoredEvent, topic `clickhouse_events_json`, key uuid (spec B13):
     {"uuid","event","properties","timestamp","team_id","project_id","distinct_id","elements_chain","created_at",
      "captured_at","person_id","person_properties","person_created_at","person_mode"[,"historical_migration":true]}
     `properties` and `person_properties` are JSON objects (readers accept strings). Times are ClickHouse's
-    `YYYY-MM-DD HH:MM:SS.mmm`, UTC. header: v.
+    `YYYY-MM-DD HH:MM:SS.mmm`, UTC. headers: v, arrived (epoch ms: when the captured event came into the log).
 
 Numbers, strings and nesting inside properties are the sender's bytes: a top level is re-assembled (keys are added and
 removed), a value never is. So 1.0 stays 1.0 and an integer of 40 digits keeps them.
 """
 
-from typing import Annotated, Literal
+from typing import Literal
 
 import msgspec
 
@@ -53,13 +53,13 @@ class StoredEvent(msgspec.Struct, omit_defaults=True, kw_only=True):
     team_id: int
     project_id: int
     distinct_id: str
-    elements_chain: Annotated[str, "always present, may be empty"] = ""
+    elements_chain: str
     created_at: str
-    captured_at: str | None = None
+    captured_at: str | None
     person_id: str
     person_properties: msgspec.Raw
     person_created_at: str
-    person_mode: PersonMode = "full"
+    person_mode: PersonMode
     historical_migration: bool = False
 
 

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
@@ -39,18 +39,31 @@ class Holding:
 class Rebalances(ConsumerRebalanceListener):  # type: ignore[misc]
     """Notes what the group gives and takes. It must not wait: the coordinator waits for it."""
 
-    def __init__(self, held: dict[TopicPartition, Holding], arrived: set[TopicPartition]):
-        self._held = held
-        self._arrived = arrived
+    def __init__(self) -> None:
+        self.generation = 0
+        self.held: dict[TopicPartition, Holding] = {}
+        self.arrived: set[TopicPartition] = set()
 
     async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
-        self._held.clear()
-        self._arrived.clear()
+        self._begin(())
 
     async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
-        self._held.clear()
-        self._arrived.clear()
-        self._arrived.update(assigned)
+        self._begin(assigned)
+
+    def _begin(self, assigned: Iterable[TopicPartition]) -> None:
+        self.generation += 1
+        self.held.clear()
+        self.arrived.clear()
+        self.arrived.update(assigned)
+
+
+@dataclass(slots=True)
+class Reading:
+    """A `getmany` under way. `generation`: the assignment it was begun under; `rewound` since then: not to be used."""
+
+    task: "asyncio.Task[dict[TopicPartition, list[Any]]]"
+    generation: int
+    rewound: set[TopicPartition] = field(default_factory=set)
 
 
 class KafkaConsumer:
@@ -62,9 +75,9 @@ class KafkaConsumer:
         self._group = group
         self._settings = settings
         self._consumer: AIOKafkaConsumer | None = None
-        self._held: dict[TopicPartition, Holding] = {}
-        self._arrived: set[TopicPartition] = set()
-        self._reading: asyncio.Task[dict[TopicPartition, list[Any]]] | None = None
+        self._group_state = Rebalances()
+        self._held = self._group_state.held
+        self._reading: Reading | None = None
 
     async def _joined(self) -> AIOKafkaConsumer:
         if self._consumer is None:
@@ -79,7 +92,7 @@ class KafkaConsumer:
                 max_poll_interval_ms=int(self._settings.kafka_max_poll_seconds * 1000),
                 max_partition_fetch_bytes=self._settings.kafka_max_message_bytes,
             )
-            consumer.subscribe(list(self._topics), listener=Rebalances(self._held, self._arrived))
+            consumer.subscribe(list(self._topics), listener=self._group_state)
             try:
                 async with asyncio.timeout(self._settings.log_timeout_seconds):
                     await consumer.start()
@@ -95,25 +108,36 @@ class KafkaConsumer:
         consumer = await self._joined()
         while True:
             try:
-                await self._take_arrived(consumer, deadline)
+                await self._take_arrived(consumer)
                 found = await self._read(consumer, max_records, max(0.0, deadline - loop.time()))
-            except KafkaError as exc:
+            except (KafkaError, OSError, TimeoutError) as exc:
                 raise Unavailable(f"the event log cannot be read: {exc!r}") from exc
-            batches = [self._batch(place, entries) for place, entries in found.items() if place in self._held]
+            batches = [self._batch(place, entries) for place, entries in found.items()]
             if batches or loop.time() >= deadline:
                 return batches
 
-    async def _take_arrived(self, consumer: AIOKafkaConsumer, deadline: float) -> None:
-        """Ask where to start reading the partitions that the group has given us since the last fetch."""
-        for place in sorted(self._arrived):
-            try:
-                async with asyncio.timeout_at(max(deadline, asyncio.get_running_loop().time() + 0.05)):
-                    position = await consumer.position(place)
-            except (TimeoutError, IllegalStateError):
-                continue
-            if place in self._arrived:
-                self._arrived.discard(place)
+    async def _take_arrived(self, consumer: AIOKafkaConsumer) -> None:
+        """Start reading what the group has given us since the last fetch at the group's positions.
+
+        They are asked for and set by hand: where aiokafka stands may already be behind records that a `getmany` of
+        an earlier generation took with it.
+        """
+        state = self._group_state
+        if not state.arrived or self._reading is not None:
+            return
+        generation, places = state.generation, sorted(state.arrived)
+        async with asyncio.timeout(self._settings.log_timeout_seconds):
+            positions = {place: await consumer.committed(place) for place in places}
+            if fresh := [place for place, position in positions.items() if position is None]:
+                positions |= await consumer.beginning_offsets(fresh)
+        if generation != state.generation:
+            return
+        with contextlib.suppress(IllegalStateError):  # taken away again: the listener will say so
+            for place in places:
+                position = positions[place]
+                consumer.seek(place, position)
                 self._held[place] = Holding(Assignment(place.topic, place.partition, position), position, position)
+                state.arrived.discard(place)
 
     async def _read(
         self, consumer: AIOKafkaConsumer, max_records: int, timeout: float
@@ -123,17 +147,27 @@ class KafkaConsumer:
         Cancelling it instead would make aiokafka believe for ever that we are polling.
         """
         if self._reading is None:
-            places = list(self._held)
-            if not places:
-                places = [NOWHERE]
-            self._reading = asyncio.create_task(
-                consumer.getmany(*places, timeout_ms=int(min(timeout, 1.0) * 1000), max_records=max_records)
+            patience = min(timeout, 1.0) if self._held else 0.0
+            reading = consumer.getmany(
+                *(self._held or [NOWHERE]), timeout_ms=int(patience * 1000), max_records=max_records
             )
-        done, _ = await asyncio.wait({self._reading}, timeout=timeout + 0.01)
+            self._reading = Reading(asyncio.create_task(reading), self._group_state.generation)
+        under_way = self._reading
+        done, _ = await asyncio.wait({under_way.task}, timeout=timeout + 0.01)
         if not done:
             return {}
-        reading, self._reading = self._reading, None
-        return reading.result()
+        self._reading = None
+        if under_way.task.cancelled():
+            raise Unavailable("the event log cannot be read: aiokafka gave up")
+        found = under_way.task.result()
+        if under_way.generation != self._group_state.generation:
+            return {}
+        for place in under_way.rewound & found.keys():
+            del found[place]
+            consumer.seek(place, self._held[place].next_offset)
+        if not self._held:
+            await asyncio.sleep(min(timeout, 0.02))
+        return found
 
     def _batch(self, place: TopicPartition, entries: Sequence[Any]) -> Batch:
         held = self._held.pop(place)
@@ -172,6 +206,8 @@ class KafkaConsumer:
             self._consumer.seek(place, offset)
         except IllegalStateError as exc:
             raise Fenced(f"{topic}/{partition} is not ours") from exc
+        if self._reading is not None:
+            self._reading.rewound.add(place)
         held.next_offset = offset
         held.floor = min(held.floor, offset)
 
@@ -191,10 +227,11 @@ class KafkaConsumer:
     async def leave(self) -> None:
         """Leave the group, which hands the partitions on at once."""
         self._held.clear()
-        if self._consumer is not None:
-            with contextlib.suppress(KafkaError, OSError, TimeoutError):
-                async with asyncio.timeout(self._settings.log_timeout_seconds):
-                    await self._consumer.stop()
         if self._reading is not None:
-            self._reading.cancel()
-            await asyncio.wait({self._reading})
+            self._reading.task.cancel()
+        if self._consumer is not None:
+            # As a task: when brokers are away, aiokafka lets a cancellation of its own tasks out of `stop`.
+            stopping = asyncio.create_task(self._consumer.stop())
+            await asyncio.wait({stopping}, timeout=self._settings.log_timeout_seconds)
+            if not stopping.cancel() and not stopping.cancelled():
+                stopping.exception()  # looked at: a group that cannot be told will find out by itself

@@ -113,6 +113,7 @@ class RedisEventLog:
             incarnation.log_id,
             str(settings.log_admission_ratio),
             settings.log_uncommitted_records,
+            str(settings.log_uncommitted_ratio / incarnation.partitions),
         ]
         now_ms = int(self._clock.now().timestamp() * 1000)
         partitions = incarnation.partitions

@@ -32,8 +32,9 @@ local function memory()
 end
 """
 
-# KEYS: topic, streams. ARGV: id, default admission, most records of a partition nobody commits, then for each record
-# the index of its stream in KEYS, m and v. Answers OK, FULL or RECREATED; all records are written or none.
+# KEYS: topic, streams. ARGV: id, default admission, and for topics that no group commits the most records and the share
+# of the memory that each partition keeps; then for each record the index of its stream in KEYS, m and v. Answers OK,
+# FULL or RECREATED; all records are written or none. XTRIM by length is for those topics alone.
 PRODUCE = Script(
     "#!lua\n"
     + _MEMORY
@@ -44,13 +45,17 @@ local used, most = memory()
 local admission = topic[3]
 if admission == '' then admission = ARGV[2] end
 if most > 0 and used > most * tonumber(admission) then return 'FULL' end
+for i = 5, #ARGV, 3 do
+  redis.call('XADD', KEYS[tonumber(ARGV[i])], '0-*', 'm', ARGV[i + 1], 'v', ARGV[i + 2])
+end
 if topic[2] == '' then
-  for i = 4, #ARGV, 3 do
-    redis.call('XADD', KEYS[tonumber(ARGV[i])], 'MAXLEN', '~', ARGV[3], '0-*', 'm', ARGV[i + 1], 'v', ARGV[i + 2])
-  end
-else
-  for i = 4, #ARGV, 3 do
-    redis.call('XADD', KEYS[tonumber(ARGV[i])], '0-*', 'm', ARGV[i + 1], 'v', ARGV[i + 2])
+  local room = most * tonumber(ARGV[4])
+  for i = 2, #KEYS do
+    redis.call('XTRIM', KEYS[i], 'MAXLEN', '~', ARGV[3])
+    local size = redis.call('MEMORY', 'USAGE', KEYS[i]) or 0
+    if most > 0 and size > room then
+      redis.call('XTRIM', KEYS[i], 'MAXLEN', '=', math.floor(redis.call('XLEN', KEYS[i]) * room / size * 0.9))
+    end
   end
 end
 return 'OK'

@@ -153,6 +153,17 @@ async def test_a_topic_nobody_commits_is_bounded(log: EventLog, server: ValkeySe
     await log.close()
 
 
+async def test_dead_letters_never_take_the_room_of_events(log: EventLog, server: ValkeyServer) -> None:
+    dead, events = unique(admission=0.97), unique(GROUP)
+    await log.ensure([dead, events])
+    for _ in range(60):
+        await log.produce(dead.name, [NewRecord(b"%d" % i, b"x" * 100_000) for i in range(10)])
+    async with Redis.from_url(server.url) as client:
+        assert (await client.info("memory"))["used_memory"] < 0.25 * 24 * 1024 * 1024
+    assert await kept(server, dead.name) > 4
+    await log.produce(events.name, [NewRecord(b"k", b"v")])
+
+
 async def kept(server: ValkeyServer, topic: str) -> int:
     """Entries of all partitions on the server."""
     async with Redis.from_url(server.url) as client:

@@ -1,0 +1,81 @@
+"""HogQL in, ClickHouse SQL out: the passes, in order.
+
+parser      text -> tree                                 lexer.py, parser/
+resolver    names -> columns, functions, sources         resolver.py, scope.py, schema.py, functions.py, rules.py
+limits      how many rows                                limits.py
+timezones   texts -> instants; times -> project's zone   timezones.py
+nulls       comparisons that mind missing values         nulls.py  (on properties as such, whose types it knows)
+properties  properties -> paths of a JSON column         properties.py
+guard       this team's rows only; then checked          guard.py
+printer     resolved tree -> SQL, values apart           printer.py
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from libs.hogql import ast
+from libs.hogql import resolved as r
+from libs.hogql.errors import HogQLError, TooComplex
+from libs.hogql.guard import guarded, verify
+from libs.hogql.hogql_printer import HogQLPrinter
+from libs.hogql.limits import DEFAULT_LIMIT, MAX_LIMIT, Page, limited
+from libs.hogql.nulls import Nulls
+from libs.hogql.parser import parse_select
+from libs.hogql.parser.cursor import deep_recursion
+from libs.hogql.printer import ClickHousePrinter
+from libs.hogql.properties import Properties
+from libs.hogql.resolver import Context, Resolver
+from libs.hogql.timezones import Timezones
+
+MAX_SQL_LENGTH = 4_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """A statement ready to run. `values` fill its `{vN:Type}`; `columns` are what the user calls the result's columns;
+    `hogql` is the query, normalised."""
+
+    sql: str
+    values: Mapping[str, Any]
+    columns: tuple[str, ...]
+    page: Page
+    hogql: str
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """For whom a query is compiled."""
+
+    team_id: int
+    timezone: str = "UTC"
+    week_start_day: int = 0
+    values: Mapping[str, Any] = field(default_factory=dict)
+    default_limit: int = DEFAULT_LIMIT
+    max_limit: int = MAX_LIMIT
+
+
+def compile_query(text: str, project: Project) -> Compiled:
+    """One query of one team. Raises HogQLError, with line and column, for anything that is wrong with it."""
+    tree = parse_select(text)
+    try:
+        with deep_recursion():
+            return compile_tree(tree, project)
+    except HogQLError as error:
+        raise error.located(text) from None
+
+
+def compile_tree(tree: ast.Query, project: Project) -> Compiled:
+    """The passes after the parser."""
+    statement = Resolver(Context(project.timezone, project.week_start_day, project.values)).statement(tree)
+    statement, page = limited(statement, project.default_limit, project.max_limit)
+    for one_pass in (Timezones(project.timezone), Nulls(), Properties()):
+        statement = one_pass.visit(statement)
+    statement = guarded(statement, project.team_id)
+    verify(statement, project.team_id)
+    printer = ClickHousePrinter()
+    sql = printer.visit(statement)
+    if len(sql) > MAX_SQL_LENGTH:
+        raise TooComplex("The query grows too large when its names are filled in.", start=0)
+    columns = tuple(item.label for item in r.columns_of(statement.query))
+    return Compiled(sql, printer.values, columns, page, HogQLPrinter().visit(tree))

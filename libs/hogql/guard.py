@@ -1,0 +1,91 @@
+"""Every physical table shows rows of one team only. `guarded` sees to it, and `verify` refuses what it may have missed.
+
+The guard stands in the WHERE of the SELECT that reads the table, where it also uses the table's sorting key. A table on
+the side of a join that may be filled with NULLs is read through a guarded subquery instead: a WHERE would drop rows
+that did not match, and an ON would not hold for every kind of join.
+"""
+
+from dataclasses import replace
+
+from libs.hogql import resolved as r
+from libs.hogql.errors import TeamGuardError
+from libs.hogql.schema import Table, stored_columns
+
+
+class Guarding(r.Rewriter):
+    """Adds the guards."""
+
+    def __init__(self, team_id: int):
+        self.team_id = team_id
+
+    def visit_select(self, node: r.Select) -> r.Select:
+        node = self.children(node)
+        kinds = [joined.kind for joined in node.sources]
+        left_may_be_null = any(kind.startswith(("RIGHT", "FULL")) for kind in kinds)
+        guards: list[r.RExpr] = []
+        sources = []
+        for joined in node.sources:
+            source = joined.source
+            if isinstance(source, r.TableSource):
+                if left_may_be_null or joined.kind not in ("", "INNER", "CROSS"):
+                    source = self._wrapped(source)
+                else:
+                    guards.append(r.Guard(source.alias, source.table.team_column, self.team_id))
+            sources.append(replace(joined, source=source))
+        where = r.Logic("and", (*guards, *((node.where,) if node.where is not None else ()))) if guards else node.where
+        return replace(node, sources=tuple(sources), where=where)
+
+    def _wrapped(self, source: r.TableSource) -> r.QuerySource:
+        items = tuple(r.Item(r.Column(source.alias, name), name, name) for name in stored_columns(source.table))
+        guard = r.Guard(source.alias, source.table.team_column, self.team_id)
+        inner = r.Select(items, (r.Joined(source),), where=r.Logic("and", (guard,)))
+        return r.QuerySource(inner, source.alias)
+
+
+def guarded(statement: r.Statement, team_id: int) -> r.Statement:
+    """The statement, restricted to one team."""
+    result: r.Statement = Guarding(team_id).visit(statement)
+    return result
+
+
+def verify(statement: r.Statement, team_id: int) -> None:
+    """Raise TeamGuardError unless each physical table is read under a guard for this team that nothing can undo."""
+    for node in r.walk(statement):
+        if isinstance(node, r.Select):
+            _verify_select(node, team_id)
+        elif isinstance(node, r.RNode) and not isinstance(node, r.Statement):
+            _verify_only_known(node)
+    seen = sum(isinstance(node, r.TableSource) for node in r.walk(statement))
+    under_select = sum(
+        isinstance(joined.source, r.TableSource)
+        for node in r.walk(statement)
+        if isinstance(node, r.Select)
+        for joined in node.sources
+    )
+    if seen != under_select:
+        raise TeamGuardError("A table is read outside of a SELECT.")
+
+
+def _verify_select(node: r.Select, team_id: int) -> None:
+    names = [joined.source.alias for joined in node.sources]
+    if len(set(names)) != len(names):
+        raise TeamGuardError("Two sources go by one name.")
+    aliases = {item.sql_name for item in (*node.items, *node.arrays)}
+    conditions = node.where.exprs if isinstance(node.where, r.Logic) and node.where.op == "and" else ()
+    for joined in node.sources:
+        source = joined.source
+        if not isinstance(source, r.TableSource):
+            continue
+        if type(source.table) is not Table or not source.table.team_column:
+            raise TeamGuardError("A table without a team column.")
+        if r.Guard(source.alias, source.table.team_column, team_id) not in conditions:
+            raise TeamGuardError(f"{source.table.name} would be read without its guard.")
+        if joined.kind not in ("", "INNER", "CROSS") or any(j.kind.startswith(("RIGHT", "FULL")) for j in node.sources):
+            raise TeamGuardError(f"{source.table.name} stands where a join may undo its guard.")
+        if source.alias in aliases or any("." in alias for alias in aliases):
+            raise TeamGuardError("A select alias could be taken for a column of a table.")
+
+
+def _verify_only_known(node: r.RNode) -> None:
+    if isinstance(node, r.LambdaExpr) and not all(name.startswith("_arg") for name in node.args):
+        raise TeamGuardError("A lambda argument could be taken for a table.")

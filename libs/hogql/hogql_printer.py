@@ -1,0 +1,310 @@
+"""Tree -> HogQL text again: the normalised query in answers, and the names of columns that were given none."""
+
+import math
+import re
+
+from libs.hogql import ast
+from libs.hogql.visitor import Visitor
+
+_PLAIN = re.compile(r"[A-Za-z_$][A-Za-z0-9_$]*")
+_STRING = str.maketrans(
+    {
+        "\\": "\\\\",
+        "'": "\\'",
+        "\b": "\\b",
+        "\f": "\\f",
+        "\r": "\\r",
+        "\n": "\\n",
+        "\t": "\\t",
+        "\a": "\\a",
+        "\v": "\\v",
+    }
+)
+_FUNCTIONS = {"+": "plus", "-": "minus", "*": "multiply", "/": "divide", "%": "modulo"}
+_COMPARE = {
+    "=": "equals", "!=": "notEquals", "<": "less", "<=": "lessOrEquals", ">": "greater", ">=": "greaterOrEquals",
+    "like": "like", "ilike": "ilike", "not like": "notLike", "not ilike": "notILike", "in": "in", "not in": "notIn",
+}  # fmt: skip
+
+
+def identifier(name: str) -> str:
+    """A name as HogQL writes it."""
+    if _PLAIN.fullmatch(name):
+        return name
+    return "`" + name.translate(_STRING).replace("\\'", "'").replace("`", "``") + "`"
+
+
+def string(text: str) -> str:
+    """A string as HogQL writes it."""
+    return f"'{text.translate(_STRING)}'"
+
+
+class HogQLPrinter(Visitor[str]):
+    """One line; operators as calls, as PostHog prints them."""
+
+    def listed(self, nodes: "tuple[ast.Node, ...]") -> str:
+        """A comma list."""
+        return ", ".join([self.visit(node) for node in nodes])
+
+    def visit_constant(self, node: ast.Constant) -> str:
+        value = node.value
+        if value is None:
+            return "NULL"
+        if isinstance(value, bool):
+            return "true" if value else "false"
+        if isinstance(value, str):
+            return string(value)
+        if isinstance(value, float) and not math.isfinite(value):
+            return "nan" if math.isnan(value) else ("inf" if value > 0 else "-inf")
+        return repr(value)
+
+    def visit_field(self, node: ast.Field) -> str:
+        return ".".join(
+            [step if step == "*" else identifier(step) if isinstance(step, str) else str(step) for step in node.chain]
+        )
+
+    def visit_call(self, node: ast.Call) -> str:
+        text = node.name
+        if node.params is not None:
+            text += f"({self.listed(node.params)})"
+        order = f" ORDER BY {self.listed(node.order_by)}" if node.order_by else ""
+        text += f"({'DISTINCT ' if node.distinct else ''}{self.listed(node.args)}{order})"
+        if node.within_group:
+            text += f" WITHIN GROUP (ORDER BY {self.listed(node.within_group)})"
+        if node.filter_expr is not None:
+            text += f" FILTER (WHERE {self.visit(node.filter_expr)})"
+        return text
+
+    def visit_expr_call(self, node: ast.ExprCall) -> str:
+        return f"{self.visit(node.expr)}({self.listed(node.args)})"
+
+    def visit_window_function(self, node: ast.WindowFunction) -> str:
+        over = identifier(node.over) if isinstance(node.over, str) else f"({self.visit(node.over)})"
+        return f"{self.visit(node.call)} OVER {over}"
+
+    def visit_alias(self, node: ast.Alias) -> str:
+        return f"{self.visit(node.expr)} AS {identifier(node.alias)}"
+
+    def visit_and(self, node: ast.And) -> str:
+        return f"and({self.listed(node.exprs)})"
+
+    def visit_or(self, node: ast.Or) -> str:
+        return f"or({self.listed(node.exprs)})"
+
+    def visit_not(self, node: ast.Not) -> str:
+        return f"not({self.visit(node.expr)})"
+
+    def visit_compare_operation(self, node: ast.CompareOperation) -> str:
+        left, right = self.visit(node.left), self.visit(node.right)
+        if isinstance(node.right, ast.Constant) and node.right.value is None and node.op in ("=", "!="):
+            return f"{'isNull' if node.op == '=' else 'isNotNull'}({left})"
+        if node.op in _COMPARE:
+            return f"{_COMPARE[node.op]}({left}, {right})"
+        return f"{left} {node.op.upper()} {right}"
+
+    def visit_is_distinct_from(self, node: ast.IsDistinctFrom) -> str:
+        word = "IS NOT DISTINCT FROM" if node.negated else "IS DISTINCT FROM"
+        return f"{self.visit(node.left)} {word} {self.visit(node.right)}"
+
+    def visit_between_expr(self, node: ast.BetweenExpr) -> str:
+        word = "NOT BETWEEN" if node.negated else "BETWEEN"
+        return f"{self.visit(node.expr)} {word} {self.visit(node.low)} AND {self.visit(node.high)}"
+
+    def visit_arithmetic_operation(self, node: ast.ArithmeticOperation) -> str:
+        return f"{_FUNCTIONS[node.op]}({self.visit(node.left)}, {self.visit(node.right)})"
+
+    def visit_concat(self, node: ast.Concat) -> str:
+        return f"concat({self.listed(node.exprs)})"
+
+    def visit_type_cast(self, node: ast.TypeCast) -> str:
+        return f"{'TRY_CAST' if node.or_null else 'CAST'}({self.visit(node.expr)} AS {node.type_name})"
+
+    def visit_interval_expr(self, node: ast.IntervalExpr) -> str:
+        return f"toInterval{node.unit.title()}({self.visit(node.expr)})"
+
+    def visit_case_expr(self, node: ast.CaseExpr) -> str:
+        operand = f" {self.visit(node.operand)}" if node.operand is not None else ""
+        whens = "".join([f" WHEN {self.visit(when)} THEN {self.visit(then)}" for when, then in node.whens])
+        otherwise = f" ELSE {self.visit(node.otherwise)}" if node.otherwise is not None else ""
+        return f"CASE{operand}{whens}{otherwise} END"
+
+    def visit_ternary_expr(self, node: ast.TernaryExpr) -> str:
+        return f"if({self.visit(node.condition)}, {self.visit(node.then)}, {self.visit(node.otherwise)})"
+
+    def visit_nullish(self, node: ast.Nullish) -> str:
+        return f"ifNull({self.visit(node.left)}, {self.visit(node.right)})"
+
+    def visit_trim_expr(self, node: ast.TrimExpr) -> str:
+        return f"trim({node.side.upper()} {string(node.chars)} FROM {self.visit(node.expr)})"
+
+    def visit_array_access(self, node: ast.ArrayAccess) -> str:
+        return f"{self.visit(node.array)}{'?.' if node.nullish else ''}[{self.visit(node.property)}]"
+
+    def visit_tuple_access(self, node: ast.TupleAccess) -> str:
+        step = identifier(node.index) if isinstance(node.index, str) else str(node.index)
+        return f"{self.visit(node.expr)}{'?.' if node.nullish else '.'}{step}"
+
+    def visit_array_slice(self, node: ast.ArraySlice) -> str:
+        low = self.visit(node.start_expr) if node.start_expr is not None else ""
+        high = self.visit(node.end_expr) if node.end_expr is not None else ""
+        return f"{self.visit(node.array)}[{low}:{high}]"
+
+    def visit_array(self, node: ast.Array) -> str:
+        return f"[{self.listed(node.exprs)}]"
+
+    def visit_tuple(self, node: ast.Tuple) -> str:
+        return f"tuple({self.listed(node.exprs)})"
+
+    def visit_dict(self, node: ast.Dict) -> str:
+        return "{" + ", ".join([f"{self.visit(key)}: {self.visit(value)}" for key, value in node.items]) + "}"
+
+    def visit_lambda(self, node: ast.Lambda) -> str:
+        args = ", ".join([identifier(arg) for arg in node.args])
+        return f"{args if len(node.args) == 1 else f'({args})'} -> {self.visit(node.expr)}"
+
+    def visit_named_argument(self, node: ast.NamedArgument) -> str:
+        return f"{identifier(node.name)} := {self.visit(node.expr)}"
+
+    def visit_positional_ref(self, node: ast.PositionalRef) -> str:
+        return f"#{node.index}"
+
+    def visit_placeholder(self, node: ast.Placeholder) -> str:
+        return "{" + self.visit(node.expr) + "}"
+
+    def visit_columns_expr(self, node: ast.ColumnsExpr) -> str:
+        star = f"{node.table}.*" if node.table else "*"
+        exclude = f" EXCLUDE ({', '.join(map(identifier, node.exclude))})" if node.exclude else ""
+        if node.regex is not None:
+            return f"COLUMNS({string(node.regex)})"
+        if node.columns:
+            return f"COLUMNS({self.listed(node.columns)})"
+        changed = ", ".join([f"{self.visit(expr)} AS {identifier(name)}" for name, expr in node.replace])
+        return f"COLUMNS({star}{exclude} REPLACE ({changed}))" if changed else f"{star}{exclude}"
+
+    def visit_spread_expr(self, node: ast.SpreadExpr) -> str:
+        return f"*{self.visit(node.expr)}"
+
+    def visit_ignore_nulls(self, node: ast.IgnoreNulls) -> str:
+        return f"{self.visit(node.expr)} IGNORE NULLS"
+
+    def visit_hogqlx_tag(self, node: ast.HogQLXTag) -> str:
+        attributes = "".join([f" {name}={{{self.visit(value)}}}" for name, value in node.attributes])
+        return f"<{node.kind}{attributes} />"
+
+    def visit_order_expr(self, node: ast.OrderExpr) -> str:
+        nulls = f" NULLS {node.nulls}" if node.nulls else ""
+        return f"{self.visit(node.expr)} {node.order}{nulls}"
+
+    def visit_window_frame(self, node: ast.WindowFrame) -> str:
+        if node.frame_type == "CURRENT ROW":
+            return node.frame_type
+        return f"{self.visit(node.frame_value) if node.frame_value is not None else 'UNBOUNDED'} {node.frame_type}"
+
+    def visit_window_expr(self, node: ast.WindowExpr) -> str:
+        parts = []
+        if node.partition_by:
+            parts.append(f"PARTITION BY {self.listed(node.partition_by)}")
+        if node.order_by:
+            parts.append(f"ORDER BY {self.listed(node.order_by)}")
+        if node.frame_method and node.frame_start is not None:
+            first = self.visit(node.frame_start)
+            frame = f"BETWEEN {first} AND {self.visit(node.frame_end)}" if node.frame_end is not None else first
+            parts.append(f"{node.frame_method} {frame}")
+        return " ".join(parts)
+
+    def visit_sample_expr(self, node: ast.SampleExpr) -> str:
+        return f"SAMPLE {self._ratio(node.ratio)}" + (f" OFFSET {self._ratio(node.offset)}" if node.offset else "")
+
+    def _ratio(self, ratio: tuple[ast.Expr, ast.Expr | None]) -> str:
+        return "/".join([self.visit(part) for part in ratio if part is not None])
+
+    def visit_values_query(self, node: ast.ValuesQuery) -> str:
+        return "VALUES " + ", ".join([f"({self.listed(row)})" for row in node.rows])
+
+    def visit_join_constraint(self, node: ast.JoinConstraint) -> str:
+        return f"ON {self.listed(node.exprs)}" if node.kind == "ON" else f"USING ({self.listed(node.exprs)})"
+
+    def visit_table_ref(self, node: ast.TableRef) -> str:
+        text = self.visit(node.table)
+        if not isinstance(node.table, ast.Field | ast.Placeholder | ast.HogQLXTag):
+            text = f"({text})"
+        if node.args is not None:
+            text += f"({self.listed(node.args)})"
+        if node.alias is not None:
+            text += f" AS {identifier(node.alias)}"
+        if node.column_aliases:
+            text += f"({', '.join(map(identifier, node.column_aliases))})"
+        return text + (" FINAL" if node.final else "") + (f" {self.visit(node.sample)}" if node.sample else "")
+
+    def visit_join(self, node: ast.Join) -> str:
+        constraint = f" {self.visit(node.constraint)}" if node.constraint else ""
+        return f"{node.kind} JOIN {self.visit(node.table)}{constraint}"
+
+    def visit_join_chain(self, node: ast.JoinChain) -> str:
+        return " ".join([self.visit(part) for part in (node.first, *node.joins)])
+
+    def visit_cte(self, node: ast.CTE) -> str:
+        if node.cte_type == "column":
+            return f"{self.visit(node.expr)} AS {identifier(node.name)}"
+        columns = f"({', '.join(map(identifier, node.columns))})" if node.columns else ""
+        return f"{identifier(node.name)}{columns} AS ({self.visit(node.expr)})"
+
+    def _with(self, ctes: tuple[ast.CTE, ...], recursive: bool) -> str:
+        return f"WITH {'RECURSIVE ' if recursive else ''}{self.listed(ctes)} " if ctes else ""
+
+    def visit_select_query(self, node: ast.SelectQuery) -> str:
+        parts = [f"SELECT {'DISTINCT ' if node.distinct else ''}{self.listed(node.select)}"]
+        if node.select_from is not None:
+            parts.append(f"FROM {self.visit(node.select_from)}")
+        if node.array_join_op:
+            parts.append(f"{node.array_join_op} {self.listed(node.array_join_list)}")
+        for word, expr in (("PREWHERE", node.prewhere), ("WHERE", node.where)):
+            if expr is not None:
+                parts.append(f"{word} {self.visit(expr)}")
+        parts.extend(self._grouping(node))
+        if node.having is not None:
+            parts.append(f"HAVING {self.visit(node.having)}")
+        if node.window_exprs:
+            parts.append("WINDOW " + ", ".join([f"{identifier(n)} AS ({self.visit(w)})" for n, w in node.window_exprs]))
+        if node.order_by:
+            parts.append(f"ORDER BY {self.listed(node.order_by)}")
+        if node.limit_by is not None:
+            offset = f" OFFSET {self.visit(node.limit_by.offset_value)}" if node.limit_by.offset_value else ""
+            parts.append(f"LIMIT {self.visit(node.limit_by.n)}{offset} BY {self.listed(node.limit_by.exprs)}")
+        return self._with(node.ctes, node.recursive) + " ".join([*parts, *self._limits(node)])
+
+    def _grouping(self, node: ast.SelectQuery) -> list[str]:
+        if node.group_by_mode == "all":
+            return ["GROUP BY ALL"]
+        if node.group_by_mode == "grouping_sets":
+            return [
+                f"GROUP BY GROUPING SETS ({', '.join([f'({self.listed(exprs)})' for exprs in node.grouping_sets])})"
+            ]
+        if not node.group_by:
+            return []
+        if node.group_by_mode in ("rollup", "cube"):
+            return [f"GROUP BY {node.group_by_mode.upper()}({self.listed(node.group_by)})"]
+        return [f"GROUP BY {self.listed(node.group_by)}" + (" WITH TOTALS" if node.group_by_mode == "totals" else "")]
+
+    def _limits(self, node: ast.SelectQuery | ast.SelectSetQuery) -> list[str]:
+        parts = []
+        if node.limit is not None:
+            percent = "%" if node.limit_percent else ""
+            parts.append(f"LIMIT {self.visit(node.limit)}{percent}{' WITH TIES' if node.limit_with_ties else ''}")
+        if node.offset is not None:
+            parts.append(f"OFFSET {self.visit(node.offset)}")
+        return parts
+
+    def visit_select_set_query(self, node: ast.SelectSetQuery) -> str:
+        text = self._branch(node.initial_select_query)
+        for operator, query in node.subsequent_select_queries:
+            text += f" {operator} {self._branch(query)}"
+        tail = [f"ORDER BY {self.listed(node.order_by)}"] if node.order_by else []
+        tail += self._limits(node)
+        if tail:
+            text = f"({text}) {' '.join(tail)}"
+        return self._with(node.ctes, node.recursive) + text
+
+    def _branch(self, query: ast.Query) -> str:
+        text = self.visit(query)
+        return f"({text})" if isinstance(query, ast.SelectSetQuery) else text

@@ -1,0 +1,249 @@
+"""Resolved tree -> ClickHouse SQL and the values bound to it. A value never becomes part of the text."""
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from libs.hogql import resolved as r
+from libs.hogql.visitor import Visitor
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+_PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_QUOTABLE = re.compile(r"[A-Za-z0-9_$ -]+")
+_FUNCTION = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+_COMPARE = {
+    "=": "equals", "!=": "notEquals", "<": "less", "<=": "lessOrEquals", ">": "greater", ">=": "greaterOrEquals",
+    "like": "like", "ilike": "ilike", "not like": "notLike", "not ilike": "notILike", "in": "in", "not in": "notIn",
+}  # fmt: skip
+_REGEX = {"=~": (False, False), "!~": (True, False), "=~*": (False, True), "!~*": (True, True)}
+_JOINS = frozenset(
+    f"{a} {b}".strip() for a in ("", "INNER", "LEFT", "RIGHT", "FULL", "ALL", "ANY", "ASOF", "CROSS")
+    for b in ("", "INNER", "ALL", "ANY", "ASOF", "SEMI", "ANTI")
+)  # fmt: skip
+_NATIVE_KEYWORDS = _words(
+    "select from where group order by limit offset having union all distinct as on using join inner left "
+    "right full cross and or not in is null like between case when then else end with array interval cast "
+    "final sample prewhere settings format into true false nan inf date timestamp values window over "
+    "partition"
+)
+
+
+def identifier(name: str) -> str:
+    """A name as SQL. What the passes before let through holds no quote and no backslash; this refuses the rest."""
+    if _PLAIN.fullmatch(name) and name.lower() not in _NATIVE_KEYWORDS:
+        return name
+    if not _QUOTABLE.fullmatch(name):
+        raise ValueError(f"not an identifier of ours: {name!r}")
+    return f"`{name}`"
+
+
+def parameter_type(value: Any) -> str:
+    """The ClickHouse type that carries a value exactly; for a whole number the narrowest, as for a literal (some
+    functions take UInt8 only)."""
+    if isinstance(value, bool):
+        return "Bool"
+    if isinstance(value, int):
+        prefix, magnitude, spare = ("UInt", value, 0) if value >= 0 else ("Int", -value - 1, 1)
+        bits = max(8, 1 << (magnitude.bit_length() + spare - 1).bit_length())
+        return f"{prefix}{bits}"
+    return "Float64" if isinstance(value, float) else "String"
+
+
+class ClickHousePrinter(Visitor[str]):
+    """Writes one statement. `values` are the parameters of the text so far, by name."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, Any] = {}
+        self._names: dict[tuple[type, Any], str] = {}
+
+    def listed(self, nodes: Sequence[r.RNode]) -> str:
+        """A comma list."""
+        return ", ".join([self.visit(node) for node in nodes])
+
+    def _bind(self, value: Any) -> str:
+        key = (type(value), repr(value))
+        name = self._names.get(key)
+        if name is None:
+            name = self._names[key] = f"v{len(self._names)}"
+            self.values[name] = value
+        return f"{{{name}:{parameter_type(value)}}}"
+
+    # --- expressions
+
+    def visit_value(self, node: r.Value) -> str:
+        if node.value is None:
+            return "NULL"
+        if isinstance(node.value, bool):
+            return "true" if node.value else "false"
+        return self._bind(node.value)
+
+    def visit_word(self, node: r.Word) -> str:
+        return node.text
+
+    def visit_column(self, node: r.Column) -> str:
+        return f"{identifier(node.source)}.{identifier(node.name)}"
+
+    def visit_sub_column(self, node: r.SubColumn) -> str:
+        path = ".".join([f"`{step}`" for step in node.path if identifier(step)])
+        return f"{identifier(node.source)}.{identifier(node.column)}.{'^' if node.whole else ''}{path}"
+
+    def visit_alias_ref(self, node: r.AliasRef) -> str:
+        return identifier(node.name)
+
+    def visit_argument(self, node: r.Argument) -> str:
+        return identifier(node.name)
+
+    def visit_guard(self, node: r.Guard) -> str:
+        self.values["team_id"] = node.team_id
+        return f"equals({identifier(node.source)}.{identifier(node.column)}, {{team_id:Int64}})"
+
+    def visit_function(self, node: r.Function) -> str:
+        if not _FUNCTION.fullmatch(node.name):
+            raise ValueError(f"not a function of ours: {node.name!r}")
+        params = f"({self.listed(node.params)})" if node.params else ""
+        text = f"{node.name}{params}({'DISTINCT ' if node.distinct else ''}{self.listed(node.args)})"
+        return text if node.where is None else f"{text} FILTER (WHERE {self.visit(node.where)})"
+
+    def visit_compare(self, node: r.Compare) -> str:
+        left, right = self.visit(node.left), self.visit(node.right)
+        if node.op in _REGEX:
+            negated, any_case = _REGEX[node.op]
+            text = f"match({left}, {f'''concat('(?i)', {right})''' if any_case else right})"
+            return f"not({text})" if negated else text
+        return f"{_COMPARE[node.op]}({left}, {right})"
+
+    def visit_between(self, node: r.Between) -> str:
+        word = "NOT BETWEEN" if node.negated else "BETWEEN"
+        return f"({self.visit(node.expr)} {word} {self.visit(node.low)} AND {self.visit(node.high)})"
+
+    def visit_logic(self, node: r.Logic) -> str:
+        if len(node.exprs) == 1:
+            return self.visit(node.exprs[0])
+        return f"{node.op}({self.listed(node.exprs)})"
+
+    def visit_lambda_expr(self, node: r.LambdaExpr) -> str:
+        return f"({', '.join([identifier(arg) for arg in node.args])}) -> {self.visit(node.expr)}"
+
+    def visit_windowed(self, node: r.Windowed) -> str:
+        over = identifier(node.over) if isinstance(node.over, str) else f"({self.visit(node.over)})"
+        return f"{self.visit(node.function)} OVER {over}"
+
+    def visit_window(self, node: r.Window) -> str:
+        parts = []
+        if node.partition_by:
+            parts.append(f"PARTITION BY {self.listed(node.partition_by)}")
+        if node.order_by:
+            parts.append(f"ORDER BY {self.listed(node.order_by)}")
+        if node.method is not None and node.first is not None:
+            first = self.visit(node.first)
+            parts.append(f"{node.method} " + (f"BETWEEN {first} AND {self.visit(node.last)}" if node.last else first))
+        return " ".join(parts)
+
+    def visit_frame(self, node: r.Frame) -> str:
+        if node.kind == "CURRENT ROW":
+            return node.kind
+        if node.value is None:
+            return f"UNBOUNDED {node.kind}"
+        # a frame takes a literal only; the resolver let through a whole number only
+        number = node.value.value if isinstance(node.value, r.Value) else None
+        return f"{int(number)} {node.kind}" if isinstance(number, int) else "CURRENT ROW"
+
+    def visit_subquery(self, node: r.Subquery) -> str:
+        return f"({self.visit(node.query)})"
+
+    def visit_order(self, node: r.Order) -> str:
+        nulls = f" NULLS {node.nulls}" if node.nulls else ""
+        return f"{self.visit(node.expr)} {'DESC' if node.descending else 'ASC'}{nulls}"
+
+    # --- sources
+
+    def visit_table_source(self, node: r.TableSource) -> str:
+        return f"{identifier(node.table.name)} AS {identifier(node.alias)}"
+
+    def visit_query_source(self, node: r.QuerySource) -> str:
+        return f"({self.visit(node.query)}) AS {identifier(node.alias)}"
+
+    def visit_cte_source(self, node: r.CteSource) -> str:
+        return f"{identifier(node.name)} AS {identifier(node.alias)}"
+
+    def visit_numbers_source(self, node: r.NumbersSource) -> str:
+        return f"numbers({self.listed(node.args)}) AS {identifier(node.alias)}"
+
+    def visit_joined(self, node: r.Joined) -> str:
+        source = self.visit(node.source)
+        if not node.kind:
+            return source
+        if node.kind not in _JOINS:
+            raise ValueError(f"not a join of ours: {node.kind!r}")
+        if node.on is None:
+            return f"CROSS JOIN {source}"
+        return f"{node.kind} JOIN {source} ON {self.visit(node.on)}"
+
+    # --- queries
+
+    def visit_item(self, node: r.Item) -> str:
+        return f"{self.visit(node.expr)} AS {identifier(node.sql_name)}"
+
+    def visit_select(self, node: r.Select) -> str:
+        parts = [f"SELECT {'DISTINCT ' if node.distinct else ''}{self.listed(node.items)}"]
+        if node.sources:
+            parts.append("FROM " + " ".join([self.visit(joined) for joined in node.sources]))
+        if node.array_join:
+            parts.append(f"{node.array_join.removeprefix('INNER ')} {self.listed(node.arrays)}")
+        for word, expr in (("PREWHERE", node.prewhere), ("WHERE", node.where)):
+            if expr is not None:
+                parts.append(f"{word} {self.visit(expr)}")
+        parts.extend(self._grouping(node))
+        if node.having is not None:
+            parts.append(f"HAVING {self.visit(node.having)}")
+        if node.windows:
+            parts.append("WINDOW " + ", ".join([f"{identifier(n)} AS ({self.visit(w)})" for n, w in node.windows]))
+        if node.order_by:
+            parts.append(f"ORDER BY {self.listed(node.order_by)}")
+        if node.limit_by is not None:
+            by = node.limit_by
+            offset = f" OFFSET {self.visit(by.offset)}" if by.offset is not None else ""
+            parts.append(f"LIMIT {self.visit(by.n)}{offset} BY {self.listed(by.exprs)}")
+        return " ".join([*parts, *self._limits(node)])
+
+    def _grouping(self, node: r.Select) -> list[str]:
+        if node.group_mode == "all":
+            return ["GROUP BY ALL"]
+        if node.group_mode == "grouping_sets":
+            return [f"GROUP BY GROUPING SETS ({', '.join([f'({self.listed(keys)})' for keys in node.grouping_sets])})"]
+        if not node.group_by:
+            return []
+        keys = self.listed(node.group_by)
+        if node.group_mode in ("rollup", "cube"):
+            return [f"GROUP BY {node.group_mode.upper()}({keys})"]
+        return [f"GROUP BY {keys}" + (" WITH TOTALS" if node.group_mode == "totals" else "")]
+
+    def _limits(self, node: r.Select) -> list[str]:
+        parts = []
+        if node.limit is not None:
+            parts.append(f"LIMIT {self.visit(node.limit)}" + (" WITH TIES" if node.with_ties else ""))
+        if node.offset is not None:
+            parts.append(f"OFFSET {self.visit(node.offset)}")
+        return parts
+
+    def visit_set_query(self, node: r.SetQuery) -> str:
+        text = self._branch(node.first)
+        for operator, query in node.rest:
+            text += f" {operator} {self._branch(query)}"
+        return text
+
+    def _branch(self, query: r.RQuery) -> str:
+        return f"({self.visit(query)})" if isinstance(query, r.SetQuery) else self.visit(query)
+
+    def visit_statement(self, node: r.Statement) -> str:
+        if not node.ctes:
+            return self.visit(node.query)
+        ctes = ", ".join([f"{identifier(name)} AS ({self.visit(query)})" for name, query in node.ctes])
+        query = self.visit(node.query)
+        if isinstance(node.query, r.SetQuery):
+            query = f"SELECT * FROM ({query})"  # noqa: S608 - printed by us; WITH belongs to one SELECT
+        return f"WITH {ctes} {query}"

@@ -1,0 +1,171 @@
+"""Functions that are not simply a function of the same name in ClickHouse: what each becomes.
+
+Times: an instant compares the same in every zone, so columns stay as they are; what depends on a calendar (a day, an
+hour, text) takes the project's zone.
+"""
+
+import re
+from collections.abc import Callable
+from typing import cast
+
+from libs.hogql import functions
+from libs.hogql import resolved as r
+
+_PLAIN_TIME = re.compile(r"\d{4}-\d\d-\d\d( \d\d:\d\d:\d\d)?")
+_FRACTION = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{1,6}")
+
+Args = tuple[r.RExpr, ...]
+
+
+def call(target: str, *args: r.RNode, params: Args = (), distinct: bool = False) -> r.Function:
+    """A ClickHouse function with the type that follows from its arguments."""
+    types = [arg.type for arg in args if isinstance(arg, r.RExpr) and not isinstance(arg, r.Word)]
+    first = types[0].kind if types else "unknown"
+    null = functions.nullable(target, any(t.nullable for t in types))
+    kind = cast(r.Kind, functions.kind_of(target, first))
+    return r.Function(target, args, params, distinct, None, r.Type(kind, null))
+
+
+def text(value: str) -> r.Value:
+    """A bound string."""
+    return r.Value(value, r.Type("string", nullable=False))
+
+
+def instant(value: str, zone: str) -> r.RExpr:
+    """A time given as text, read in `zone` unless the text has its own."""
+    if _PLAIN_TIME.fullmatch(value) or _FRACTION.fullmatch(value):
+        return call("toDateTime64", text(value), r.Word("6"), text(zone))
+    return call("parseDateTime64BestEffort", text(value), r.Word("6"), text(zone))
+
+
+def _now(args: Args, zone: str) -> r.RExpr:
+    return call("now64", r.Word("6"), args[0] if args else text(zone))
+
+
+def _to_date_time(args: Args, zone: str) -> r.RExpr:
+    value = args[0]
+    where = args[1] if len(args) > 1 else text(zone)
+    if isinstance(value, r.Value) and isinstance(value.value, str):
+        if _PLAIN_TIME.fullmatch(value.value):
+            return call("toDateTime", value, where)
+        if _FRACTION.fullmatch(value.value):
+            return call("toDateTime64", value, r.Word("6"), where)
+        return call("parseDateTime64BestEffort", value, r.Word("6"), where)
+    if value.type.kind in ("datetime", "date", "integer"):
+        return call("toDateTime", value, where)
+    return call("parseDateTime64BestEffortOrNull", call("toString", value), r.Word("6"), where)
+
+
+def _to_date(args: Args, zone: str) -> r.RExpr:
+    known = args[0].type.kind in ("datetime", "date")
+    return call("toDate" if known else "toDateOrNull", args[0])
+
+
+def _cast(type_name: str, kind: r.Kind) -> Callable[[Args, str], r.RExpr]:
+    def rule(args: Args, zone: str) -> r.RExpr:
+        return accurate_cast(args[0], type_name, kind)
+
+    return rule
+
+
+def accurate_cast(value: r.RExpr, type_name: str, kind: r.Kind) -> r.RExpr:
+    """The value as another type, or NULL."""
+    return r.Function("accurateCastOrNull", (value, r.Word(f"'{type_name}'")), type=r.Type(kind, nullable=True))
+
+
+def concat(args: Args) -> r.RExpr:
+    """Text of everything, NULL as nothing."""
+    parts: list[r.RExpr] = []
+    for arg in args:
+        if isinstance(arg, r.Value) and arg.value is None:
+            continue
+        if isinstance(arg, r.Value) and isinstance(arg.value, str):
+            parts.append(arg)
+        elif isinstance(arg, r.Value):
+            parts.append(call("toString", arg))
+        else:
+            parts.append(call("ifNull", call("toString", arg), r.Word("''")))
+    if not parts:
+        return text("")
+    return call("concat", *parts) if len(parts) > 1 else parts[0]
+
+
+def _concat(args: Args, zone: str) -> r.RExpr:
+    return concat(args)
+
+
+_UNITS = frozenset(["second", "minute", "hour", "day", "week", "month", "quarter", "year"])
+
+
+def _shift(target: str) -> Callable[[Args, str], r.RExpr]:
+    def rule(args: Args, zone: str) -> r.RExpr:
+        if len(args) == 2:
+            return call(target, args[0], args[1])
+        unit = args[0].value if isinstance(args[0], r.Value) else None
+        word = str(unit).lower().rstrip("s")
+        if word not in _UNITS:
+            raise ValueError("the unit must be one of " + ", ".join(sorted(_UNITS)))
+        return call(target, args[2], call(f"toInterval{word.title()}", args[1]))
+
+    return rule
+
+
+_PARTS = {
+    "year": "toYear", "month": "toMonth", "day": "toDayOfMonth", "hour": "toHour", "minute": "toMinute",
+    "second": "toSecond", "dow": "toDayOfWeek", "doy": "toDayOfYear", "quarter": "toQuarter", "week": "toISOWeek",
+}  # fmt: skip
+
+
+def _date_part(args: Args, zone: str) -> r.RExpr:
+    unit = str(args[0].value).lower() if isinstance(args[0], r.Value) else ""
+    if unit not in _PARTS:
+        raise ValueError("the part must be one of " + ", ".join(_PARTS))
+    return call(_PARTS[unit], args[1])
+
+
+def _timezone(args: Args, zone: str) -> r.RExpr:
+    return call("toTimeZone", args[1], args[0])
+
+
+def _to_decimal(args: Args, zone: str) -> r.RExpr:
+    scale = args[1].value if isinstance(args[1], r.Value) else None
+    if not isinstance(scale, int) or not 0 <= scale <= 18:
+        raise ValueError("the scale must be a number from 0 to 18")
+    return accurate_cast(args[0], f"Decimal64({scale})", "unknown")
+
+
+RULES: dict[str, Callable[[Args, str], r.RExpr]] = {
+    "now": _now,
+    "current_timestamp": _now,
+    "toDateTime": _to_date_time,
+    "toDate": _to_date,
+    "to_date": _to_date,
+    "toInt": _cast("Int64", "integer"),
+    "toFloat": _cast("Float64", "float"),
+    "toUUID": _cast("UUID", "uuid"),
+    "toDecimal": _to_decimal,
+    "concat": _concat,
+    "dateAdd": _shift("plus"),
+    "dateSub": _shift("minus"),
+    "date_add": _shift("plus"),
+    "date_subtract": _shift("minus"),
+    "timezone": _timezone,
+    "date_part": _date_part,
+}
+
+COMPARISONS = {
+    "equals": "=", "notEquals": "!=", "less": "<", "greater": ">", "lessOrEquals": "<=", "greaterOrEquals": ">=",
+    "in": "in", "notIn": "not in", "like": "like", "ilike": "ilike", "notLike": "not like", "notILike": "not ilike",
+}  # fmt: skip
+
+CASTS: dict[str, tuple[str, r.Kind]] = {
+    **dict.fromkeys(("int", "integer"), ("toInt64", "integer")),
+    **dict.fromkeys(("float", "double", "double precision", "real"), ("toFloat64", "float")),
+    **dict.fromkeys(("text", "varchar", "char", "string"), ("toString", "string")),
+    **dict.fromkeys(("boolean", "bool"), ("toBool", "boolean")),
+    "date": ("toDate", "date"),
+    **dict.fromkeys(
+        ("datetime", "timestamp", "timestamptz", "timestamp with time zone", "timestamp with local time zone"),
+        ("toDateTime", "datetime"),
+    ),
+}  # fmt: skip

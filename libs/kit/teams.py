@@ -1,0 +1,90 @@
+"""Project API key -> team, for every service that meets events or keys: one query a batch, and a bounded cache."""
+
+from collections import OrderedDict
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from libs.kit.clock import Clock
+from libs.kit.postgres import Postgres
+
+
+@dataclass(frozen=True, slots=True)
+class Team:
+    """What others than web need to know about a project."""
+
+    id: int
+    api_token: str
+    timezone: str = "UTC"
+    anonymize_ips: bool = False
+
+
+class Teams:
+    """Teams by project API key.
+
+    A known token is remembered for `seconds`, an unknown one only for `unknown_seconds`: a project made a moment ago
+    must not lose its first events for long. At most `capacity` tokens are held; the one unused for longest goes first.
+    """
+
+    def __init__(
+        self,
+        postgres: Postgres,
+        clock: Clock,
+        *,
+        seconds: float = 30.0,
+        unknown_seconds: float = 1.0,
+        capacity: int = 20_000,
+    ):
+        self._postgres = postgres
+        self._clock = clock
+        self._seconds = seconds
+        self._unknown_seconds = unknown_seconds
+        self._capacity = capacity
+        self._cache: OrderedDict[str, tuple[float, Team | None]] = OrderedDict()
+
+    async def by_tokens(self, tokens: Iterable[str]) -> dict[str, Team]:
+        """The teams of those tokens that exist. At most one query. Raises what PostgreSQL's client raises."""
+        wanted = set(tokens)
+        found = {token: team for token in wanted if (team := self._cached(token)) is not _MISSING}
+        if absent := [token for token in wanted if token not in found]:
+            loaded = await self._load(absent)
+            for token in absent:
+                found[token] = team = loaded.get(token)
+                self._remember(token, team)
+        return {token: team for token, team in found.items() if isinstance(team, Team)}
+
+    async def by_token(self, token: str) -> Team | None:
+        """The team of one token."""
+        return (await self.by_tokens((token,))).get(token)
+
+    def forget(self, token: str) -> None:
+        """Ask again next time: the team has just changed."""
+        self._cache.pop(token, None)
+
+    def _cached(self, token: str) -> "Team | _Missing | None":
+        entry = self._cache.get(token)
+        if entry is None or entry[0] <= self._clock.monotonic():
+            return _MISSING
+        self._cache.move_to_end(token)
+        return entry[1]
+
+    def _remember(self, token: str, team: Team | None) -> None:
+        ttl = self._seconds if team else self._unknown_seconds
+        self._cache[token] = (self._clock.monotonic() + ttl, team)
+        self._cache.move_to_end(token)
+        while len(self._cache) > self._capacity:
+            self._cache.popitem(last=False)
+
+    async def _load(self, tokens: list[str]) -> dict[str, Team]:
+        # PostgreSQL has no text with NUL in it, so such a token cannot exist and must not be asked for
+        rows = await self._postgres.fetch(
+            "SELECT id, api_token, timezone, anonymize_ips FROM posthog_team WHERE api_token = ANY($1::text[])",
+            [token for token in tokens if "\0" not in token],
+        )
+        return {row["api_token"]: Team(**row) for row in rows}
+
+
+class _Missing:
+    """Not in the cache, which is not the same as known to be unknown."""
+
+
+_MISSING = _Missing()

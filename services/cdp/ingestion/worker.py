@@ -1,0 +1,198 @@
+"""The ingestion loop. Persons and our own position are committed in one PostgreSQL transaction; then rows are produced;
+then the log's position moves. After a crash the records between the two positions are emitted again, from persons as
+they now are, so the topic behind may hold copies: the writer drops them. See docs/adr/0007.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from libs.kit import metrics
+from libs.kit.contracts.topics import DEAD_LETTERS, EVENTS, INGESTION_GROUP, STORED_EVENTS
+from libs.kit.crashpoints import crash_point
+from libs.kit.errors import Conflict, Fenced, OutcomeUnknown, Unavailable
+from libs.kit.eventlog import Assignment, Batch, Consumer, NewRecord
+from libs.kit.logging import get_logger
+from libs.kit.retry import until_settled
+from libs.kit.runtime import Runtime
+from libs.kit.teams import Teams
+from services.cdp.consuming import Limits, Loop, Ownership, Pulse, count, cut, kept_alive, ownership, still_ours
+from services.cdp.dead_letters import dead_letter
+from services.cdp.ingestion.parse import Incoming, Rejected
+from services.cdp.ingestion.plan import Known, Plan, parsed, person_keys, plan
+from services.cdp.ingestion.repository import Move, PersonsRefused, PersonStore, Source
+from services.cdp.settings import IngestionSettings
+
+WORKER = "ingestion"
+log = get_logger(__name__)
+
+Events = Sequence[Incoming | Rejected]
+
+
+async def run(runtime: Runtime, settings: IngestionSettings, stop: asyncio.Event) -> None:
+    """Work until `stop` is set. Raises what no retry can mend, such as a missing table."""
+    pulse = Pulse(runtime.clock)
+    runtime.health.add(WORKER, pulse.check)
+    loop = Loop(WORKER, runtime.clock, stop, pulse)
+    limits = Limits(settings.batch_records, settings.batch_bytes, settings.linger_seconds, settings.fetch_seconds)
+    async with runtime.log.consumer([EVENTS.name], INGESTION_GROUP) as consumer:
+        ingestion = Ingestion(runtime, settings, consumer, loop)
+        while not stop.is_set():
+            batches = await loop.fetched(consumer, limits)
+            owned = ownership(consumer, batches)
+            pulse.beat()
+            async with kept_alive(consumer):
+                for piece in cut(batches, limits):
+                    if piece and not await ingestion.settle(piece, owned):
+                        return
+
+
+@dataclass(slots=True)
+class Output:
+    """What a settled batch leaves for the log."""
+
+    rows: list[NewRecord] = field(default_factory=list)
+    dead: list[NewRecord] = field(default_factory=list)
+
+
+class Ingestion:
+    """The state of one member: where PostgreSQL says each partition stands, for the ownership it was read under."""
+
+    def __init__(self, runtime: Runtime, settings: IngestionSettings, consumer: Consumer, loop: Loop):
+        self._clock = runtime.clock
+        self._log = runtime.log
+        self._consumer = consumer
+        self._loop = loop
+        self._store = PersonStore(runtime.postgres)
+        self._teams = Teams(
+            runtime.postgres,
+            runtime.clock,
+            seconds=settings.team_cache_seconds,
+            unknown_seconds=settings.unknown_team_cache_seconds,
+            capacity=settings.team_cache_size,
+        )
+        self._positions: dict[int, tuple[Assignment, int]] = {}
+        self._source: Source | None = None
+
+    async def settle(self, batches: Sequence[Batch], owned: Ownership) -> bool:
+        """Commit, produce, move. False when `stop` ended the attempts: the batch comes back at the next start.
+
+        owned: the ownership all of these were fetched under. What was lost since is left to its new owner, even when
+        that is ourselves again.
+        """
+        metrics.CONSUMER_BATCH_SIZE.labels(WORKER).observe(count(batches))
+        output = await self._committed(batches, owned)
+        if output is None or not await self._produced(output):
+            return False
+        for batch in batches:
+            if not await self._moved(batch, owned):
+                return False
+        return True
+
+    async def _committed(self, batches: Sequence[Batch], owned: Ownership) -> Output | None:
+        """Persons and positions are in PostgreSQL; returns the rows to produce, or None when stopped."""
+        async for attempt in until_settled(self._clock, self._loop.stop, on_retry=self._loop.retried):
+            with attempt, metrics.CONSUMER_STEP_SECONDS.labels(WORKER, "commit").time():
+                ours = [batch for batch in batches if still_ours(self._consumer, batch, owned)]
+                try:
+                    return await self._decided(parsed(record for batch in ours for record in batch.records))
+                except (Fenced, Conflict, OutcomeUnknown) as exc:
+                    # Look before anything is done again: the position says whether this batch is committed, by us
+                    # (the answer was lost) or by an owner that was here before us.
+                    self._positions.clear()
+                    raise Unavailable(f"Decided anew: {exc.detail}") from exc
+        return None
+
+    async def _decided(self, events: Events) -> Output:
+        """Commit these events, in smaller pieces when PostgreSQL refuses a value: the one at fault goes alone."""
+        try:
+            return await self._commit(events, refused=set())
+        except PersonsRefused as exc:
+            if len(events) == 1:
+                log.warning("persons_refused", error=exc.detail)
+                return await self._commit(events, refused={one.uuid for one in events if isinstance(one, Incoming)})
+            middle = len(events) // 2
+            first = await self._decided(events[:middle])
+            second = await self._decided(events[middle:])
+            return Output([*first.rows, *second.rows], [*first.dead, *second.dead])
+
+    async def _commit(self, events: Events, *, refused: set[str]) -> Output:
+        positions = await self._stand(sorted({event.record.partition for event in events}))
+        teams = await self._teams.by_tokens(event.token for event in events if isinstance(event, Incoming))
+        known = Known(teams, await self._store.load(person_keys(events, teams)))
+        now = self._clock.now()
+        decided = plan(events, known, positions, refused, now)
+        moves = _moves(events, positions)
+        if moves:
+            crash_point("ingestion.before_commit")
+            assert self._source is not None  # noqa: S101
+            await self._store.commit(self._source, moves, decided.persons, decided.links)
+            crash_point("ingestion.after_commit")
+            for partition, move in moves.items():
+                self._positions[partition] = (self._positions[partition][0], move.new)
+        _count(decided)
+        dead = [dead_letter(one.record, one.reason, one.step, now) for one in decided.dead]
+        return Output(decided.rows, dead)
+
+    async def _stand(self, partitions: Sequence[int]) -> dict[int, int]:
+        """Committed positions; read from PostgreSQL once per ownership, and after every doubt."""
+        assignments = self._consumer.assignments()
+        first: dict[int, Assignment] = {}
+        for partition in partitions:
+            owned = assignments.get((EVENTS.name, partition))
+            if owned is None:
+                raise Unavailable("A partition has just been taken from us.")
+            if partition not in self._positions or self._positions[partition][0] is not owned:
+                first[partition] = owned
+        if first:
+            # asked again each time: a topic that was made anew has another id, and positions of its own
+            self._source = Source(await self._log.log_id(EVENTS.name), EVENTS.name, INGESTION_GROUP)
+            read = await self._store.positions(self._source, {p: owned.position for p, owned in first.items()})
+            self._positions.update({partition: (first[partition], at) for partition, at in read.items()})
+        return {partition: self._positions[partition][1] for partition in partitions}
+
+    async def _produced(self, output: Output) -> bool:
+        """Rows and dead letters are in the log. A full log, like a broken one, is waited out with the same batch."""
+        async for attempt in until_settled(self._clock, self._loop.stop, on_retry=self._loop.retried):
+            with attempt, metrics.CONSUMER_STEP_SECONDS.labels(WORKER, "produce").time():
+                crash_point("ingestion.before_produce")
+                if output.rows:
+                    await self._log.produce(STORED_EVENTS.name, output.rows)
+                    output.rows = []
+                if output.dead:
+                    await self._log.produce(DEAD_LETTERS.name, output.dead)
+                crash_point("ingestion.after_produce")
+                return True
+        return False
+
+    async def _moved(self, batch: Batch, owned: Ownership) -> bool:
+        async for attempt in until_settled(self._clock, self._loop.stop, on_retry=self._loop.retried):
+            with attempt:
+                if not still_ours(self._consumer, batch, owned):
+                    return True
+                crash_point("ingestion.before_position")
+                try:
+                    await self._consumer.commit(batch.topic, batch.partition, batch.next_offset)
+                except Fenced:
+                    # the new owner emits these records again; copies, which the writer drops
+                    log.warning("partition_lost", worker=WORKER, partition=batch.partition)
+                    self._positions.pop(batch.partition, None)
+                crash_point("ingestion.after_position")
+                self._loop.pulse.beat()
+                return True
+        return False
+
+
+def _moves(events: Events, positions: Mapping[int, int]) -> dict[int, Move]:
+    """Where each partition stands once these events are committed; nothing for one that is there already."""
+    ends: dict[int, int] = {}
+    for event in events:
+        ends[event.record.partition] = event.record.offset + 1
+    return {partition: Move(positions[partition], end) for partition, end in ends.items() if end > positions[partition]}
+
+
+def _count(decided: Plan) -> None:
+    for (result, reason), number in decided.outcomes.items():
+        metrics.CONSUMER_EVENTS.labels(WORKER, result, reason).inc(number)
+    for kind, number in decided.warnings.items():
+        metrics.INGESTION_WARNINGS.labels(kind).inc(number)

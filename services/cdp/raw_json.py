@@ -1,0 +1,101 @@
+"""JSON objects taken apart at the top level only: values stay the sender's bytes."""
+
+import re
+from collections.abc import Mapping
+
+import msgspec
+
+Properties = dict[str, msgspec.Raw]
+
+_properties = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_array = msgspec.json.Decoder(list[msgspec.Raw])
+_ESCAPE = re.compile(rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\u[0-9a-fA-F]{4}|\\.", re.DOTALL)
+_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_HUGE_NUMBER = re.compile(rb"[eE][+-]?[0-9]{4,}|[0-9]{10000,}")
+_MAX_DEPTH = 500
+
+
+def object_of(raw: bytes | msgspec.Raw | None) -> Properties | None:
+    """The members of a JSON object; None when `raw` is something else. Raises DecodeError or RecursionError."""
+    text = bytes(raw) if raw is not None else b""
+    return _properties.decode(text) if text.lstrip()[:1] == b"{" else None
+
+
+def array_of(raw: bytes | msgspec.Raw | None) -> list[msgspec.Raw] | None:
+    """The items of a JSON array; None when `raw` is something else."""
+    text = bytes(raw) if raw is not None else b""
+    return _array.decode(text) if text.lstrip()[:1] == b"[" else None
+
+
+def encode(value: object) -> msgspec.Raw:
+    """A Python value as raw JSON."""
+    return msgspec.Raw(msgspec.json.encode(value))
+
+
+def text_of(raw: msgspec.Raw | None) -> str | None:
+    """The string in `raw`; None when it holds something else."""
+    text = bytes(raw).lstrip() if raw is not None else b""
+    return msgspec.json.decode(text, type=str) if text[:1] == b'"' else None
+
+
+def is_null(raw: msgspec.Raw | None) -> bool:
+    """Absent or null."""
+    return raw is None or bytes(raw).strip() == b"null"
+
+
+def repaired(text: bytes) -> bytes:
+    """Lone surrogates and broken UTF-8 become U+FFFD: no JSON reader downstream takes them."""
+    text = text.decode("utf-8", "replace").encode()
+    return _ESCAPE.sub(lambda found: _kept(found[0], nul=False), text) if b"\\u" in text else text
+
+
+def for_postgres(raw: msgspec.Raw) -> msgspec.Raw | None:
+    """What jsonb takes: NULs and lone surrogates become U+FFFD. None when it would be refused all the same: numbers
+    beyond `numeric`, nesting beyond its stack."""
+    text = bytes(raw)
+    if b"\\u" not in text and text[:1] == b'"':
+        return raw  # most values: nothing else can be wrong with a string
+    if b"\\u" in text:
+        text = _ESCAPE.sub(lambda found: _kept(found[0], nul=True), text)
+    if (_HUGE_NUMBER.search(text) and _HUGE_NUMBER.search(_STRING.sub(b'""', text))) or _depth(text) > _MAX_DEPTH:
+        return None
+    return msgspec.Raw(text)
+
+
+def same_value(one: msgspec.Raw, other: msgspec.Raw) -> bool:
+    """JavaScript's `===` on parsed values: objects and arrays are never the same, `1` and `1.0` are."""
+    if bytes(one).lstrip()[:1] in (b"{", b"["):
+        return False
+    try:
+        first, second = msgspec.json.decode(one), msgspec.json.decode(other)
+    except (msgspec.MsgspecError, RecursionError):  # 1e400 is JSON, but no Python number
+        return bytes(one) == bytes(other)
+    return bool(first == second) and isinstance(first, bool) == isinstance(second, bool)
+
+
+def merged(*parts: Mapping[str, msgspec.Raw]) -> Properties:
+    """Later parts win; a key keeps the place where it first stood."""
+    whole: Properties = {}
+    for part in parts:
+        whole.update(part)
+    return whole
+
+
+def _kept(escape: bytes, *, nul: bool) -> bytes:
+    if len(escape) != 6:  # a surrogate pair, or an escape of one letter
+        return escape
+    code = int(escape[2:], 16)
+    return rb"\ufffd" if 0xD800 <= code <= 0xDFFF or (nul and code == 0) else escape
+
+
+def _depth(text: bytes) -> int:
+    if len(text) <= _MAX_DEPTH or text.count(b"[") + text.count(b"{") <= _MAX_DEPTH:
+        return 0
+    depth = deepest = 0
+    for character in _STRING.sub(b"", text):
+        if character in b"[{":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif character in b"]}":
+            depth -= 1
+    return deepest

@@ -1,0 +1,59 @@
+"""Knobs of the two workers: HEDGEROW_INGESTION_* and HEDGEROW_WRITER_*."""
+
+from typing import Self
+
+from pydantic import Field, model_validator
+from pydantic_settings import SettingsConfigDict
+
+from libs.kit.contracts.topics import EVENTS
+from libs.kit.settings import BaseSettings
+
+
+class IngestionSettings(BaseSettings):
+    """Ingestion: events_plugin_ingestion -> clickhouse_events_json."""
+
+    model_config = SettingsConfigDict(env_prefix="HEDGEROW_INGESTION_", frozen=True, extra="ignore")
+
+    batch_records: int = Field(2_000, gt=0, description="Records decided at once, at most.")
+    batch_bytes: int = Field(
+        16 * 1024 * 1024, gt=0, description="Bytes of records decided at once, at most; one larger record goes alone."
+    )
+    linger_seconds: float = Field(0.05, ge=0, description="Wait for a small batch to grow.")
+    fetch_seconds: float = Field(1.0, gt=0, description="Wait for the first record.")
+    team_cache_seconds: float = Field(30.0, ge=0, description="How stale a project may be.")
+    unknown_team_cache_seconds: float = Field(
+        1.0, ge=0, description="How long a token of no project is remembered as such."
+    )
+    team_cache_size: int = Field(20_000, gt=0, description="Tokens remembered.")
+
+
+class WriterSettings(BaseSettings):
+    """Writer: clickhouse_events_json -> ClickHouse."""
+
+    model_config = SettingsConfigDict(env_prefix="HEDGEROW_WRITER_", frozen=True, extra="ignore")
+
+    batch_records: int = Field(20_000, gt=0, description="Records inserted at once, at most.")
+    batch_bytes: int = Field(
+        32 * 1024 * 1024, gt=0, description="Bytes of records inserted at once, at most; one larger record goes alone."
+    )
+    linger_seconds: float = Field(0.1, ge=0, description="Wait for a small batch to grow: fewer, larger parts.")
+    fetch_seconds: float = Field(1.0, gt=0, description="Wait for the first record.")
+    duplicate_window_hours: float = Field(
+        24.0, gt=0, description="Copies that arrive within it are dropped. Not shorter than the raw log's retention."
+    )
+    seen_filter_mebibytes: int = Field(
+        16, gt=0, description="Memory of the filter that knows new events without asking; 10 bits an event work well."
+    )
+    refill_seconds: float = Field(
+        600.0, gt=0, description="Limit on reading the filter back from ClickHouse when a partition becomes ours."
+    )
+
+    @model_validator(mode="after")
+    def _window_covers_the_log(self) -> Self:
+        # what the log still holds may come again, and must then be known
+        if self.duplicate_window_hours < EVENTS.retention_hours:
+            raise ValueError(
+                f"duplicate_window_hours is {self.duplicate_window_hours:g}, shorter than the {EVENTS.retention_hours} "
+                f"hours for which {EVENTS.name} keeps its records"
+            )
+        return self

@@ -1,0 +1,8 @@
+"""The writer: clickhouse_events_json -> ClickHouse `events`, each event once.
+
+copies.py    what makes two records copies of one event, and the filter that knows new ones without asking
+rows.py      a record -> a row, or the reason why it is none
+decide.py    rows -> those to insert and those that are copies; rows -> inserts (plain functions)
+store.py     everything asked of ClickHouse
+worker.py    the loop
+"""

@@ -1,0 +1,126 @@
+"""Everything the writer asks of ClickHouse.
+
+An insert's query_id names the log and the partitions its rows came from, so that whoever owns one of them next can find
+it and end it: `hedgerow-writer-<log>-<bit mask of the partitions, hex>-<random>`.
+"""
+
+from collections.abc import AsyncIterator, Collection, Sequence
+from hashlib import md5
+from typing import Any
+from uuid import uuid4
+
+from libs.kit.clickhouse import ClickHouse
+from libs.kit.errors import DeadlineExceeded, QueryRefused, Unavailable
+from services.cdp.writer.copies import DIGEST_SQL, Identity
+from services.cdp.writer.rows import Row
+
+TABLE = "events"
+# ClickHouse limits one form field; 40 bytes a uuid, 35 a digest.
+LOOKUP_ROWS = 2_000
+
+_STORED_OFFSETS = """
+    SELECT _offset FROM events
+    WHERE _log_id = {log:String} AND _partition = {partition:UInt32} AND _offset >= {position:UInt64}
+"""
+_STORED_COPIES = """
+    SELECT team_id, toString(uuid), event, distinct_id FROM events
+    WHERE _timestamp >= toDateTime({since:UInt32}, 'UTC')
+      AND uuid IN {uuids:Array(UUID)} AND hex(@digest) IN {digests:Array(String)}
+    LIMIT 1 BY team_id, uuid, event, distinct_id
+""".replace("@digest", DIGEST_SQL)
+# Rows of another incarnation of the topic count whatever their partition was.
+_DIGESTS = """
+    SELECT @digest FROM events
+    WHERE _timestamp >= toDateTime({since:UInt32}, 'UTC')
+      AND (_log_id != {log:String} OR _partition IN {partitions:Array(UInt32)})
+""".replace("@digest", DIGEST_SQL)
+
+
+def query_prefix(log_id: str) -> str:
+    """How the ids of all inserts from this log begin. A log's own id may hold characters that a query's must not."""
+    return f"hedgerow-writer-{md5(log_id.encode(), usedforsecurity=False).hexdigest()[:16]}-"
+
+
+def query_id(log_id: str, partitions: Collection[int]) -> str:
+    """A fresh id for an insert of rows from these partitions."""
+    return f"{query_prefix(log_id)}{sum(1 << one for one in set(partitions)):x}-{uuid4().hex[:16]}"
+
+
+def touches(query_id: str, log_id: str, partitions: Collection[int]) -> bool:
+    """Whether the insert of that id holds rows from one of these partitions."""
+    mask, _, _ = query_id.removeprefix(query_prefix(log_id)).partition("-")
+    return query_id.startswith(query_prefix(log_id)) and any(int(mask, 16) >> one & 1 for one in partitions)
+
+
+class EventStore:
+    """The events table. Whatever fails other than an insert's own rows is an outage: it raises Unavailable."""
+
+    def __init__(self, clickhouse: ClickHouse, cluster: str | None, *, refill_seconds: float):
+        self._clickhouse = clickhouse
+        self._processes = f"clusterAllReplicas('{cluster}', system.processes)" if cluster else "system.processes"
+        self._refill_seconds = refill_seconds
+
+    async def end_inserts(self, log_id: str, partitions: Collection[int]) -> list[str]:
+        """End every insert of rows from these partitions, whoever runs it, and wait until it has ended.
+
+        Returns the ids of those that ran."""
+        ended: list[str] = []
+        while running := await self._running(log_id, partitions):
+            for name in running:
+                try:
+                    await self._clickhouse.kill(name)
+                except (DeadlineExceeded, QueryRefused) as exc:
+                    raise Unavailable(f"An insert does not end: {exc.detail}") from exc
+                ended.append(name)
+        return ended
+
+    async def _running(self, log_id: str, partitions: Collection[int]) -> list[str]:
+        where = f"startsWith(query_id, '{query_prefix(log_id)}')"
+        try:
+            rows = await self._clickhouse.fetch(f"SELECT query_id FROM {self._processes} WHERE {where}")  # noqa: S608
+        except (DeadlineExceeded, QueryRefused) as exc:
+            raise Unavailable(f"ClickHouse does not say what runs: {exc.detail}") from exc
+        return [name for (name,) in rows if touches(name, log_id, partitions)]
+
+    async def stored_offsets(self, log_id: str, partition: int, position: int) -> set[int]:
+        """Which offsets from `position` on are stored. There are few: a position moves after each batch."""
+        params = {"log": log_id, "partition": partition, "position": position}
+        return {int(row[0]) for row in await self._read(_STORED_OFFSETS, params)}
+
+    async def stored_copies(self, rows: Sequence[Row], since_ms: int) -> set[Identity]:
+        """Which of these identities are stored, among rows that arrived since `since_ms`."""
+        found: set[Identity] = set()
+        for start in range(0, len(rows), LOOKUP_ROWS):
+            asked = rows[start : start + LOOKUP_ROWS]
+            params = {
+                "since": max(0, since_ms // 1000),
+                "uuids": [row.identity[1] for row in asked],
+                "digests": [row.key.hex().upper() for row in asked],
+            }
+            found.update((int(row[0]), row[1], row[2], row[3]) for row in await self._read(_STORED_COPIES, params))
+        return found
+
+    async def digests(self, log_id: str, partitions: Collection[int], since_ms: int) -> AsyncIterator[bytes]:
+        """Digests of all rows of these partitions that arrived since `since_ms`, 16 bytes each, in large pieces."""
+        params = {"log": log_id, "partitions": sorted(partitions), "since": max(0, since_ms // 1000)}
+        rest = b""
+        try:
+            pieces = self._clickhouse.stream(_DIGESTS, params, output_format="RowBinary", timeout=self._refill_seconds)
+            async for piece in pieces:
+                rest += piece
+                whole = len(rest) - len(rest) % 16
+                yield rest[:whole]
+                rest = rest[whole:]
+        except (DeadlineExceeded, QueryRefused) as exc:
+            raise Unavailable(f"ClickHouse does not answer: {exc.detail}") from exc
+
+    async def insert(self, log_id: str, rows: Sequence[Row]) -> None:
+        """All rows or, of some months, none; see `ClickHouse.insert` for what it raises. Each call has a fresh id."""
+        name = query_id(log_id, {row.record.partition for row in rows})
+        await self._clickhouse.insert(TABLE, b"".join(row.line for row in rows), query_id=name)
+
+    async def _read(self, sql: str, params: dict[str, Any]) -> Sequence[Sequence[Any]]:
+        try:
+            return (await self._clickhouse.query(sql, params)).rows
+        except (DeadlineExceeded, QueryRefused) as exc:
+            raise Unavailable(f"ClickHouse does not answer: {exc.detail}") from exc

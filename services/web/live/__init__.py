@@ -1,0 +1,1 @@
+"""Live events: the tail of the log, a window of the newest per team, and streams to browsers."""

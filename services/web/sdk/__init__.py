@@ -1,0 +1,1 @@
+"""What SDKs fetch from us: bundles, remote configuration, flags."""

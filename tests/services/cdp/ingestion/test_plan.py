@@ -1,0 +1,331 @@
+import json
+import uuid
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+import pytest
+
+from libs.kit.eventlog import Record
+from libs.kit.teams import Team
+from services.cdp.ingestion.persons import FAKE_CREATED_AT, Person, person_uuid
+from services.cdp.ingestion.plan import Known, Plan, parsed, person_keys, plan
+from services.cdp.raw_json import encode
+from tests.support.captured import ARRIVED_MS, captured_record, raw_record
+
+NOW = datetime(2026, 11, 5, 10, 12, tzinfo=UTC)
+TEAMS = {"phc_one": Team(1, "phc_one"), "phc_shy": Team(2, "phc_shy", anonymize_ips=True)}
+
+
+def person(distinct_id: str = "u1", team_id: int = 1, **properties: Any) -> Person:
+    raw = {name: encode(value) for name, value in properties.items()}
+    return Person(team_id, person_uuid(team_id, distinct_id), NOW - timedelta(days=3), raw, version=4, stored_version=4)
+
+
+def planned(
+    *records: Record,
+    persons: dict[tuple[int, str], Person] | None = None,
+    fresh_from: dict[int, int] | None = None,
+    refused: set[str] | None = None,
+) -> Plan:
+    return plan(parsed(records), Known(TEAMS, persons or {}), fresh_from or {}, refused or set(), NOW)
+
+
+def stored(plan: Plan, index: int = 0) -> dict[str, Any]:
+    row: dict[str, Any] = json.loads(plan.rows[index].value)
+    return row
+
+
+def values(raw: dict[str, msgspec.Raw]) -> dict[str, Any]:
+    return {name: json.loads(bytes(value)) for name, value in raw.items()}
+
+
+@pytest.mark.parametrize("as_string", [False, True])
+def test_first_event_of_a_person(as_string: bool) -> None:
+    record = captured_record(
+        7,
+        uuid_="0190A0A0-0000-7000-8000-00000000000A",
+        properties={"amount": 1.5, "$set": {"a": 1}},
+        as_string=as_string,
+    )
+    done = planned(record)
+    row = stored(done)
+    assert row["uuid"] == "0190a0a0-0000-7000-8000-00000000000a"
+    assert row["person_id"] == "66545e47-9600-5f24-95fd-044cb5baa8f0"  # the spec's vector for team 1, u1
+    assert row["person_mode"] == "full"
+    assert row["timestamp"] == "2026-11-05 10:11:12.345"
+    assert row["captured_at"] == "2026-11-05 10:11:13.000"
+    assert row["created_at"] == "2026-11-05 10:12:00.000"
+    assert row["person_created_at"] == "2026-11-05 10:11:12"
+    assert row["properties"] == {"amount": 1.5, "$set": {"a": 1}, "$ip": "203.0.113.7"}
+    assert row["person_properties"] == {"a": 1, "$creator_event_uuid": row["uuid"]}
+    assert done.rows[0].key == row["uuid"].encode()
+    assert dict(done.rows[0].headers) == {"v": b"1", "arrived": str(ARRIVED_MS).encode()}
+    [made] = done.persons
+    assert (made.version, made.stored_version) == (0, None)
+    assert done.links == {(1, "u1"): made.uuid}
+    assert done.outcomes == {("ok", ""): 1}
+
+
+def test_values_keep_the_senders_bytes() -> None:
+    raw = '{"one":1.0,"big":1234567890123456789012345678901234567890,"u":"\\u00e9", "e":1e400,"d":{"x.y":[ 1.00 ]}}'
+    value = planned(captured_record(properties=raw)).rows[0].value
+    for kept in (
+        b'"one":1.0,',
+        b'"big":1234567890123456789012345678901234567890',
+        b'"u":"\\u00e9"',
+        b'"e":1e400',
+        b"[ 1.00 ]",
+    ):
+        assert kept in value
+
+
+def test_later_events_see_what_earlier_ones_changed_and_the_person_is_written_once() -> None:
+    done = planned(
+        captured_record(0, properties={"$set": {"plan": "free"}}),
+        captured_record(1, properties={"$set": {"plan": "paid"}, "$set_once": {"first": 1}}),
+        captured_record(2),
+    )
+    [made] = done.persons
+    assert made.version == 0
+    assert values(made.properties)["plan"] == "paid"
+    assert [stored(done, index)["person_properties"]["plan"] for index in range(3)] == ["free", "paid", "paid"]
+
+
+def test_existing_person_gets_one_new_version_a_batch() -> None:
+    done = planned(
+        captured_record(0, properties={"$set": {"a": 2}}),
+        captured_record(1, properties={"$set": {"b": 1}, "$unset": ["old"]}),
+        persons={(1, "u1"): person(a=1, old=1)},
+    )
+    [changed] = done.persons
+    assert (changed.version, changed.stored_version) == (5, 4)
+    assert values(changed.properties) == {"a": 2, "b": 1}
+    assert done.links == {}
+
+
+def test_two_distinct_ids_of_one_person_share_it() -> None:
+    one = person()
+    done = planned(
+        captured_record(0, distinct_id="u1", properties={"$set": {"a": 1}}),
+        captured_record(1, distinct_id="u2", properties={"$set": {"b": 2}}),
+        persons={(1, "u1"): one, (1, "u2"): one},
+    )
+    [changed] = done.persons
+    assert values(changed.properties) == {"a": 1, "b": 2}
+    assert one.properties == {}, "what was loaded is not changed: the plan may be made again"
+
+
+def test_records_before_the_committed_position_are_emitted_again_and_write_nothing() -> None:
+    known = {(1, "u1"): person(plan="paid")}
+    records = [captured_record(offset, properties={"$set": {"n": offset}}) for offset in (4, 5)]
+    done = planned(*records, persons=known, fresh_from={0: 5})
+    assert len(done.rows) == 2
+    assert stored(done, 0)["person_properties"] == {"plan": "paid", "n": 4}
+    assert values(done.persons[0].properties) == {"plan": "paid", "n": 5}
+    assert done.outcomes == {("replayed", ""): 1, ("ok", ""): 1}
+    gone = planned(*records, fresh_from={0: 6})
+    assert (gone.persons, gone.links, len(gone.rows)) == ([], {}, 2)
+
+
+def test_partitions_have_positions_of_their_own() -> None:
+    done = planned(
+        captured_record(3, partition=0), captured_record(3, partition=1, distinct_id="u2"), fresh_from={0: 3, 1: 4}
+    )
+    assert done.outcomes == {("replayed", ""): 1, ("ok", ""): 1}
+    assert list(done.links) == [(1, "u1")]
+
+
+def test_unknown_token_is_dropped_and_counted() -> None:
+    done = planned(captured_record(token="phc_who"))
+    assert (done.rows, done.dead) == ([], [])
+    assert done.outcomes == {("dropped", "invalid_token"): 1}
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        (b"{", "failed_parse_message"),
+        (b"[]", "failed_parse_message"),
+        (b"\xff\xfe", "failed_parse_message"),
+        (b'{"uuid":1}', "failed_parse_message"),
+        (captured_record(uuid_="").value, "empty_uuid"),
+        (captured_record(uuid_="not-a-uuid").value, "invalid_uuid"),
+        (captured_record(properties="[" * 100_000 + "]" * 100_000).value, "failed_parse_message"),
+    ],
+)
+def test_what_is_no_event_becomes_a_dead_letter_alone(value: bytes, reason: str) -> None:
+    done = planned(captured_record(0), raw_record(value, offset=1), captured_record(2))
+    assert [dead.reason for dead in done.dead] == [reason]
+    assert len(done.rows) == 2
+
+
+def test_lone_surrogates_are_repaired_and_nothing_else_changes() -> None:
+    done = planned(captured_record(properties=r'{"bad":"a\ud800b","good":1.0}'))
+    assert rb'"bad":"a\ufffdb","good":1.0' in done.rows[0].value
+
+
+def test_nul_is_replaced_where_postgres_needs_it() -> None:
+    done = planned(captured_record(distinct_id="a\0b", properties={"$set": {"na\0me": "x\0y"}, "kept": "p\0q"}))
+    assert stored(done)["distinct_id"] == "a\ufffdb"
+    assert stored(done)["properties"]["kept"] == "p\0q"
+    assert values(done.persons[0].properties)["na\ufffdme"] == "x\ufffdy"
+
+
+def test_value_postgres_cannot_hold_is_left_off_the_person_only() -> None:
+    done = planned(captured_record(properties='{"$set":{"huge":1e99999,"fine":1}}'))
+    assert b'"huge":1e99999' in done.rows[0].value
+    assert set(done.persons[0].properties) == {"fine", "$creator_event_uuid"}
+    assert done.warnings == {"person_property_refused": 1}
+
+
+def test_refused_by_postgres_after_all() -> None:
+    record = captured_record(0)
+    [dead] = planned(record, captured_record(1), refused={json.loads(record.value)["uuid"]}).dead
+    assert (dead.reason, dead.step) == ("refused_by_store", "persons")
+
+
+def test_personless_event_makes_no_person() -> None:
+    properties = {"$process_person_profile": False, "$set": {"a": 1}, "$browser": "Chrome", "$group_0": "x"}
+    done = planned(captured_record(properties=properties))
+    row = stored(done)
+    assert (done.persons, done.links) == ([], {})
+    assert (row["person_mode"], row["person_properties"]) == ("propertyless", {})
+    assert row["person_created_at"] == f"{FAKE_CREATED_AT:%Y-%m-%d %H:%M:%S}"
+    assert row["properties"] == {"$process_person_profile": False, "$browser": "Chrome", "$ip": "203.0.113.7"}
+
+
+def test_personless_event_of_an_existing_person() -> None:
+    done = planned(captured_record(properties={"$process_person_profile": False}), persons={(1, "u1"): person(a=1)})
+    assert (stored(done)["person_mode"], stored(done)["person_properties"]) == ("force_upgrade", {})
+    forced = planned(
+        captured_record(headers={"force_disable_person_processing": b"true"}), persons={(1, "u1"): person(a=1)}
+    )
+    assert stored(forced)["person_mode"] == "propertyless"
+
+
+@pytest.mark.parametrize("event", ["$identify", "$create_alias", "$merge_dangerously", "$groupidentify"])
+def test_personal_events_without_a_profile_are_dropped(event: str) -> None:
+    done = planned(captured_record(event=event, properties={"$process_person_profile": False}))
+    assert done.rows == []
+    assert done.warnings == {"invalid_event_when_process_person_profile_is_false": 1}
+
+
+def test_automatic_person_properties() -> None:
+    done = planned(captured_record(properties={"utm_source": "x", "$browser": None, "$os_name": "Linux", "$set": 5}))
+    row = stored(done)
+    assert row["properties"]["$os"] == "Linux"
+    assert row["properties"]["$set"] == {"utm_source": "x", "$browser": None, "$os": "Linux"}
+    assert row["properties"]["$set_once"] == {
+        "$initial_utm_source": "x",
+        "$initial_browser": None,
+        "$initial_os": "Linux",
+    }
+    server = planned(captured_record(properties={"$is_server": True, "$os": "Linux"}))
+    assert "$set" not in stored(server)["properties"]
+
+
+def test_top_level_set_wins_over_the_one_inside() -> None:
+    done = planned(captured_record(properties={"$set": {"a": 1, "b": 1}}, data_=None, **{"data_$set": {"b": 2}}))
+    assert stored(done)["properties"]["$set"] == {"a": 1, "b": 2}
+
+
+def test_noise_alone_is_not_written_but_shown_on_the_row() -> None:
+    known = {(1, "u1"): person(**{"$current_url": "/a", "$initial_current_url": "/a"})}
+    done = planned(captured_record(properties={"$current_url": "/b"}), persons=known)
+    assert done.persons == []
+    assert stored(done)["person_properties"]["$current_url"] == "/b"
+    loud = planned(captured_record(event="$set", properties={"$current_url": "/b"}), persons=known)
+    assert len(loud.persons) == 1
+
+
+def test_set_once_fills_null_and_set_wins() -> None:
+    done = planned(
+        captured_record(properties={"$set": {"a": 2}, "$set_once": {"a": 1, "b": 1}}),
+        persons={(1, "u1"): person(b=None)},
+    )
+    assert values(done.persons[0].properties) == {"a": 2, "b": 1}
+
+
+def test_exceptions_never_update_persons() -> None:
+    done = planned(captured_record(event="$exception", properties={"$set": {"a": 2}}), persons={(1, "u1"): person()})
+    assert done.persons == []
+
+
+def test_deleted_person_starts_afresh_under_its_uuid() -> None:
+    deleted = person(old=1)
+    deleted.is_deleted = True
+    done = planned(captured_record(), persons={(1, "u1"): deleted})
+    [made] = done.persons
+    assert (made.version, made.stored_version, made.is_deleted) == (5, 4, False)
+    assert set(made.properties) == {"$creator_event_uuid"}
+
+
+def test_person_without_its_distinct_id_is_linked_again() -> None:
+    known = person()
+    known.linked = False
+    assert planned(captured_record(), persons={(1, "u1"): known}).links == {(1, "u1"): known.uuid}
+
+
+def test_too_large_properties_are_refused_and_the_event_goes_on() -> None:
+    done = planned(captured_record(properties={"$set": {"big": "x" * 700_000}}), persons={(1, "u1"): person(a=1)})
+    assert (done.persons, len(done.rows)) == ([], 1)
+    assert done.warnings == {"person_properties_size_violation": 1}
+    new = planned(captured_record(properties={"$set": {"big": "x" * 700_000}}))
+    assert set(new.persons[0].properties) == {"$creator_event_uuid"}
+
+
+def test_ip_addresses_of_a_shy_team_go() -> None:
+    assert "$ip" not in stored(planned(captured_record(token="phc_shy")))["properties"]
+    assert stored(planned(captured_record(properties={"$ip": "::1"})))["properties"]["$ip"] == "::1"
+
+
+def test_unreadable_timestamp_is_now() -> None:
+    done = planned(captured_record(timestamp="yesterday"))
+    assert stored(done)["timestamp"] == "2026-11-05 10:12:00.000"
+    assert done.warnings == {"ignored_invalid_timestamp": 1}
+    assert stored(planned(captured_record(timestamp="0033-01-01T00:00:00+00:00")))["timestamp"].startswith("0033-01-01")
+
+
+def test_long_names() -> None:
+    done = planned(captured_record(event="x" * 199 + "😀"), captured_record(1, distinct_id="d" * 401))
+    assert stored(done)["event"] == "x" * 199
+    assert done.outcomes[("dropped", "skipping_event_invalid_distinct_id")] == 1
+
+
+def test_elements_become_the_chain() -> None:
+    element = {
+        "tag_name": "a", "attr__class": ["btn", "big"], "attr__href": "/x", "attr__id": "go", "attr__data-a": "1",
+        "text": 'Say "hi"', "nth_child": 1, "nth_of_type": 2,
+    }  # fmt: skip
+    row = stored(
+        planned(
+            captured_record(properties={"$elements": [element, {"tag_name": "div", "nth_child": 1, "nth_of_type": 1}]})
+        )
+    )
+    assert row["elements_chain"] == (
+        'a.big.btn:attr__class="btn big"attr__data-a="1"attr__href="/x"attr__id="go"attr_id="go"href="/x"nth-child="1"'
+        'nth-of-type="2"text="Say \\"hi\\"";div:nth-child="1"nth-of-type="1"'
+    )
+    assert "$elements" not in row["properties"]
+    sent = planned(captured_record(properties={"$elements_chain": "a:b", "$elements": [element]}))
+    assert stored(sent)["elements_chain"] == "a:b"
+
+
+def test_session_id_is_lowered_and_bloat_removed() -> None:
+    session = str(uuid.uuid4()).upper()
+    done = planned(
+        captured_record(properties={"$session_id": session, "$surveys_activated": [1]}, sent_at="2026-11-05T10:11:13Z")
+    )
+    assert stored(done)["properties"] == {
+        "$session_id": session.lower(),
+        "$ip": "203.0.113.7",
+        "$sent_at": "2026-11-05T10:11:13Z",
+    }
+
+
+def test_person_keys_are_those_of_known_teams() -> None:
+    events = parsed(
+        [captured_record(), captured_record(token="no"), captured_record(distinct_id="d" * 401), raw_record(b"")]
+    )
+    assert person_keys(events, TEAMS) == {(1, "u1")}
