@@ -1,5 +1,6 @@
 """The tables that queries see against the tables that there are."""
 
+from libs.hogql.compile import Project, compile_query
 from libs.hogql.schema import EVENTS, HOT_PATHS, stored_columns
 from libs.kit.schema.clickhouse.migrations import m0001_events
 from tests.support.hogql import Engine
