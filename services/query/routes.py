@@ -1,6 +1,7 @@
 """The query API: HTTP in, HTTP out."""
 
 import asyncio
+import json
 from collections.abc import Coroutine
 from typing import Annotated, Any, TypeVar
 
@@ -54,7 +55,15 @@ async def run_query(
     body = _checked(QueryRequest, json_object(await request.body()), ())
     query = hogql_query(body.query)
     answer = await _unless_disconnected(request, service.run(authorised.team, query))
-    return Response(orjson.dumps(answer.model_dump(), default=str), media_type="application/json")
+    return Response(encoded(answer.model_dump()), media_type="application/json")
+
+
+def encoded(body: dict[str, Any]) -> bytes:
+    """The answer as JSON; integers of any size stay exact."""
+    try:
+        return orjson.dumps(body)
+    except TypeError:  # a UInt128 or wider: orjson stops at 64 bits
+        return json.dumps(body, ensure_ascii=False, allow_nan=False).encode()
 
 
 def hogql_query(query: dict[str, Any]) -> HogQLQuery:

@@ -111,7 +111,7 @@ def queries(draw: st.DrawFn, depth: int = 2) -> str:
 def test_generated_queries_stay_within_their_team(engine: Engine) -> None:
     ran = 0
 
-    @settings(max_examples=scaled(10_000, least=250), deadline=None)
+    @settings(max_examples=scaled(4_000, least=80), deadline=None)
     @given(queries())
     def check(text: str) -> None:
         nonlocal ran
@@ -126,7 +126,7 @@ def test_generated_queries_stay_within_their_team(engine: Engine) -> None:
         assert "666666" not in json.dumps(rows, default=str)
 
     check()
-    assert ran > scaled(10_000, least=250) / 4  # a generator that makes nothing runnable proves nothing
+    assert ran > scaled(4_000, least=80) / 4  # a generator that makes nothing runnable proves nothing
 
 
 ATTACKS = [

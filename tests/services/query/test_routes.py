@@ -68,6 +68,12 @@ async def test_values_are_written_as_posthog_writes_them(api: "Api") -> None:
     assert answer.json()["types"][0][1] == "DateTime64(6, 'Europe/Berlin')"
 
 
+async def test_odd_values_still_make_json(api: "Api") -> None:
+    answer = await api.hogql("select 12345678901234567890123, unhex('ff61'), 0 / 0, -1 / 0")
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["results"] == [[12345678901234567890123, "\ufffda", None, None]]
+
+
 async def test_pages_say_that_there_is_more(api: "Api") -> None:
     body = (await api.hogql("select event from events order by timestamp limit 2 offset 1")).json()
     assert body["results"] == [["$pageview"], ["signup"]]
