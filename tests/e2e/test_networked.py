@@ -3,13 +3,12 @@
 import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any
 
 import posthog
 import pytest
 import pytest_asyncio
 
+from hedgerow.embedded.instance import Instance
 from tests.e2e.test_ledger import assert_stored_once
 from tests.support.ledger import Ledger, deliver
 from tests.support.networked import Networked, running
@@ -20,10 +19,9 @@ OUTAGE_SECONDS = 30 if SCALE >= 1 else 12
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def hedgerow(tmp_path_factory: Any) -> AsyncIterator[Networked]:
-    directory: Path = tmp_path_factory.mktemp("networked")
-    async with running(directory / "set") as instance:
-        yield instance
+async def hedgerow(instance: Instance, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Networked]:
+    async with running(instance, tmp_path_factory.mktemp("networked")) as networked:
+        yield networked
 
 
 async def test_an_event_arrives(hedgerow: Networked) -> None:

@@ -23,10 +23,8 @@ import httpx
 import orjson
 from moto.server import ThreadedMotoServer
 
-from hedgerow.embedded import process
+from hedgerow.embedded import preparation, process
 from hedgerow.embedded.instance import Instance as EngineInstance
-from hedgerow.embedded.instance import kept_project
-from tests.support.engines import running as running_engines
 from tests.support.instance import ROOT, Instance
 from tests.support.kafka import KafkaBroker, shared_broker
 from tests.support.pgbouncer import pgbouncer
@@ -98,16 +96,14 @@ def environment_of(engines: EngineInstance, *, site: str, **networked: str) -> M
 
 
 @contextlib.asynccontextmanager
-async def running(directory: Path) -> AsyncIterator[Networked]:
-    """The whole networked set, migrated, bootstrapped and ready."""
+async def running(engines: EngineInstance, directory: Path) -> AsyncIterator[Networked]:
+    """The whole networked set, migrated, bootstrapped and ready; PostgreSQL and ClickHouse are those of `engines`."""
     broker = await asyncio.to_thread(shared_broker)
     moto = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
     moto.start()
     s3 = "http://{}:{}".format(*moto.get_host_and_port())
     async with contextlib.AsyncExitStack() as stack:
         stack.callback(moto.stop)
-        (directory / "engines").mkdir(parents=True)
-        engines = stack.enter_context(running_engines(directory / "engines"))
         redis = stack.enter_context(redis_server(directory / "redis"))
         dsn = engines.environment("")["HEDGEROW_POSTGRES_DSN"]
         bounced = stack.enter_context(bouncing(dsn))
@@ -143,4 +139,4 @@ async def boot(environment: Mapping[str, str], directory: Path) -> dict[str, Any
     )
     output, _ = await booting.communicate()
     assert booting.returncode == 0, output.decode()
-    return {**orjson.loads((directory / "secrets.json").read_bytes()), "project_id": kept_project(directory)}
+    return {**orjson.loads((directory / "secrets.json").read_bytes()), "project_id": preparation.project_id(directory)}
