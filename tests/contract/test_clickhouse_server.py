@@ -451,7 +451,7 @@ async def test_more_queries_than_slots_wait_and_are_then_refused(server: Server)
 
 
 async def test_a_large_result_streams_with_flat_memory(server: Server) -> None:
-    rows = scaled(5_000_000, least=1_500_000)
+    rows = scaled(5_000_000, least=1_000_000)
     sql = f"SELECT number, repeat('x', 100) AS s FROM numbers({rows}) FORMAT JSONEachRow"
     peaks, received = [0, 0], 0
     begin = time.monotonic()

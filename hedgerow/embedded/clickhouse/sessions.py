@@ -93,6 +93,15 @@ def set_statement(settings: Mapping[str, str]) -> str:
     return "SET " + ", ".join(f"{name} = {quoted(value)}" for name, value in settings.items())
 
 
+def _require_utf8(statement: Statement) -> None:
+    """Raise for text that the engine's bindings cannot take, which they report without a code."""
+    try:
+        for text in (statement.sql, *statement.params, *statement.params.values(), *statement.settings.values()):
+            text.encode()
+    except UnicodeEncodeError:
+        raise refusal(errors.BAD_REQUEST, "A statement, parameter or setting is not UTF-8") from None
+
+
 class Sessions:
     """Opens sessions, hands out slots, kills by query id."""
 
@@ -239,6 +248,7 @@ class Session:
     @contextlib.asynccontextmanager
     async def query(self, statement: Statement, *, slotless: bool = False) -> AsyncIterator["ResultStream"]:
         """Run a statement. Leaving before the end, or being cancelled, stops it in the engine."""
+        _require_utf8(statement)
         refuse_local_files(statement.sql)
         query_id = statement.query_id or str(uuid.uuid4())
         slot = contextlib.nullcontext() if slotless else self._sessions.slot(query_id, statement.sql)
@@ -253,6 +263,7 @@ class Session:
     @contextlib.asynccontextmanager
     async def insert(self, statement: Statement, input_format: str) -> AsyncIterator["InsertStream"]:
         """Feed rows to an INSERT (its text up to FORMAT). Leaving without `finish` stores nothing more."""
+        _require_utf8(statement)
         refuse_local_files(statement.sql)
         query_id = statement.query_id or str(uuid.uuid4())
         async with self._sessions.slot(query_id, statement.sql), self._settled(query_id, statement):
@@ -323,8 +334,6 @@ class Session:
             return await asyncio.shield(asyncio.wrap_future(future))
         except RuntimeError as error:
             raise from_engine(error) from None
-        except UnicodeEncodeError:
-            raise refusal(errors.BAD_REQUEST, "A statement or parameter is not UTF-8") from None
 
     def _engine_connection(self) -> EngineConnection:
         if self._connection is None:
