@@ -91,6 +91,8 @@ async def migrate_postgres(
             if migration.transactional:
                 await connection.execute(migration.text, timeout=settings.migration_timeout_seconds)
             else:
+                # ends the snapshot of the look-up above, for which CREATE INDEX CONCURRENTLY would wait for ever
+                await connection.execute("SET LOCAL client_min_messages = warning")
                 async with postgres.connection() as outside:
                     await outside.execute(migration.text, timeout=settings.migration_timeout_seconds)
             await connection.execute(
