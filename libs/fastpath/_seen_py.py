@@ -1,8 +1,9 @@
 """A fixed-size filter of 128-bit keys: "certainly new" or "maybe seen".
 
-A blocked Bloom filter: the first half of a key picks one 64-byte block (one cache line), the second half sets one bit in
-each of its eight words. Two such tables, of the size given together, are two generations: keys go into the current one,
-both are asked, and `rotate` forgets the older. So memory never grows, and a key is remembered for one to two rotations.
+A blocked Bloom filter: the first half of a key picks one 64-byte block (one cache line), the second half sets one bit
+in each of its eight words. Two such tables, of the size given together, are two generations: keys go into the current
+one, both are asked, and `rotate` forgets the older. So memory never grows, and a key is remembered for one to two
+rotations.
 
 Keys must be uniformly distributed (a digest); the filter does not hash. Little-endian machines only, as all we run on.
 """
