@@ -7,12 +7,7 @@ from datetime import datetime
 from pathlib import Path
 
 from rich.console import Console as RichConsole
-from rich.console import Group
 from rich.markup import escape
-from rich.panel import Panel
-from rich.syntax import Syntax
-from rich.table import Table
-from rich.text import Text
 
 from hedgerow import __version__
 from hedgerow.embedded.instance import Instance
@@ -49,6 +44,13 @@ class Console:
 
     def ready(self, url: str, opened: Instance) -> None:
         """The banner."""
+        # Only now: until here every import made the start longer.
+        from rich.console import Group
+        from rich.panel import Panel
+        from rich.syntax import Syntax
+        from rich.table import Table
+        from rich.text import Text
+
         seconds = time.monotonic() - self._began
         kept = opened.secrets
         facts = Table.grid(padding=(0, 3))

@@ -103,7 +103,6 @@ _SCALARS = """
 1+: JSONHas JSONLength JSONArrayLength JSONType JSONExtractUInt JSONExtractInt JSONExtractFloat JSONExtractBool
 1+: JSONExtractString JSONExtractKeys JSONExtractRaw JSONExtractArrayRaw JSONExtractKeysAndValuesRaw
 2+: JSONExtract JSON_VALUE
-1: untuple
 2-3: tupleElement
 2: tuplePlus tupleMinus tupleMultiply tupleDivide dotProduct cosineDistance L1Distance L2Distance
 1: isFinite isInfinite isNaN formatReadableDecimalSize formatReadableSize formatReadableQuantity
@@ -262,6 +261,11 @@ _EXACT, _FOLDED = _load()
 def find(name: str) -> FunctionDef | None:
     """The function of this name, if it may be called."""
     return _EXACT.get(name) or _FOLDED.get(name.lower())
+
+
+def every() -> list[FunctionDef]:
+    """The whole list."""
+    return list(_EXACT.values())
 
 
 def closest(name: str) -> str | None:

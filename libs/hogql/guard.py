@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from libs.hogql import resolved as r
 from libs.hogql.errors import TeamGuardError
-from libs.hogql.schema import ColumnField, ExpressionField, Field, GroupField, JsonField, PropertyField, Table
+from libs.hogql.schema import Table, stored_columns
 
 
 class Guarding(r.Rewriter):
@@ -36,26 +36,10 @@ class Guarding(r.Rewriter):
         return replace(node, sources=tuple(sources), where=where)
 
     def _wrapped(self, source: r.TableSource) -> r.QuerySource:
-        items = tuple(r.Item(r.Column(source.alias, name), name, name) for name in _columns(source.table))
+        items = tuple(r.Item(r.Column(source.alias, name), name, name) for name in stored_columns(source.table))
         guard = r.Guard(source.alias, source.table.team_column, self.team_id)
         inner = r.Select(items, (r.Joined(source),), where=r.Logic("and", (guard,)))
         return r.QuerySource(inner, source.alias)
-
-
-def _columns(table: Table) -> list[str]:
-    names: dict[str, None] = {}
-    pending: list[Field] = list(table.fields.values())
-    while pending:
-        match pending.pop(0):
-            case ColumnField(column):
-                names[column] = None
-            case JsonField(column, raw) | PropertyField(column, raw):
-                names.update({column: None, raw: None})
-            case GroupField(fields):
-                pending.extend(fields.values())
-            case ExpressionField():
-                pass
-    return list(names)
 
 
 def guarded(statement: r.Statement, team_id: int) -> r.Statement:

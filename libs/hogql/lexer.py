@@ -11,6 +11,7 @@ from libs.hogql.errors import HogQLSyntaxError, TooComplex
 
 MAX_LENGTH = 200_000
 MAX_TOKENS = 60_000
+MAX_TEMPLATE_DEPTH = 20  # a template string is read once for each one around it
 
 # Unicode's White_Space and the byte order mark. U+200B is not among them and is refused by name.
 _SPACE = r"[\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000\ufeff]"
@@ -50,6 +51,7 @@ class Lexer:
             raise TooComplex(f"The query is longer than {MAX_LENGTH:,} characters.", start=MAX_LENGTH)
         self.text = text
         self.made = 0
+        self._inside = 0
 
     def token(self, position: int, previous: Token | None) -> Token:
         """The token at or after `position`. `previous` decides whether `.1` is a number or a step into a tuple."""
@@ -66,7 +68,7 @@ class Lexer:
         if char in '`"':
             return self._quoted(start)
         if text.startswith("f'", start):
-            return self._template(start, start + 2, "'")
+            return self._nested_template(start)
         if name := _NAME.match(text, start):
             return Token("name", name.group(), start, name.end(), name.group().upper())
         if char.isascii() and char.isdigit():
@@ -146,7 +148,15 @@ class Lexer:
                 return Token("string", "".join(out), start, position + 1)
         raise HogQLSyntaxError("This string is not closed.", start=start, hint="Add '.")
 
-    def _template(self, start: int, position: int, close: str) -> Token:
+    def _nested_template(self, start: int) -> Token:
+        if self._inside == MAX_TEMPLATE_DEPTH:
+            raise TooComplex("input too deeply nested", start=start)
+        self._inside += 1
+        token = self._template(start, start + 2)
+        self._inside -= 1
+        return token
+
+    def _template(self, start: int, position: int) -> Token:
         text = self.text
         parts: list[str | tuple[int, int]] = []
         out: list[str] = []
@@ -173,7 +183,7 @@ class Lexer:
                 if "".join(out):
                     parts.append("".join(out))
                 return Token("template", text[start : position + 1], start, position + 1, parts=tuple(parts))
-        raise HogQLSyntaxError("This string is not closed.", start=start, hint=f"Add {close}.")
+        raise HogQLSyntaxError("This string is not closed.", start=start, hint="Add '.")
 
     def closing_brace(self, position: int) -> int:
         """Where the brace that was opened before `position` is closed."""

@@ -11,7 +11,7 @@ from libs.hogql import resolved as r
 from libs.hogql.errors import NotSupported, QueryError
 from libs.hogql.hogql_printer import HogQLPrinter
 from libs.hogql.parser import parse_expr
-from libs.hogql.schema import LATER, TABLES, ExpressionField
+from libs.hogql.schema import LATER, TABLES, ExpressionField, stored_columns
 from libs.hogql.scope import (
     PLAIN_NAME,
     Derived,
@@ -58,7 +58,7 @@ class Resolver(Visitor[Any]):
         self.ctes: list[tuple[str, r.RQuery]] = []
         self.cte_names: dict[str, Cte] = {}
         self.macros: dict[str, ast.Expr] = {}
-        self.taken: set[str] = set(TABLES)
+        self.taken: set[str] = set(TABLES) | {name for table in TABLES.values() for name in stored_columns(table)}
         self.user_aliases: set[str] = set()
         self.counter = 0
         self.macro_depth = 0

@@ -130,6 +130,24 @@ EVENTS = Table(
     ),
 )  # fmt: skip
 
+
+def stored_columns(table: Table) -> list[str]:
+    """The columns behind a table's fields."""
+    names: dict[str, None] = {}
+    pending: list[Field] = list(table.fields.values())
+    while pending:
+        match pending.pop(0):
+            case ColumnField(column):
+                names[column] = None
+            case JsonField(column, raw) | PropertyField(column, raw):
+                names.update({column: None, raw: None})
+            case GroupField(fields):
+                pending.extend(fields.values())
+            case ExpressionField():
+                pass
+    return list(names)
+
+
 TABLES: Mapping[str, Table] = MappingProxyType({"events": EVENTS})
 
 # Part of the language, without rows yet: named in the error, so that nobody searches for a typing mistake.

@@ -1,12 +1,12 @@
 """The query API: HTTP in, HTTP out."""
 
 import asyncio
+import json
 from collections.abc import Coroutine
 from typing import Annotated, Any, TypeVar
 
 import orjson
 from fastapi import APIRouter, Depends, Request
-from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ValidationError
 from starlette.responses import JSONResponse, Response
 
@@ -14,7 +14,7 @@ from libs.hogql.errors import HogQLError, TeamGuardError
 from libs.kit import metrics
 from libs.kit.access.access import Access
 from libs.kit.errors import HedgerowError, InvalidRequest
-from libs.kit.http import error_body, from_validation
+from libs.kit.http import error_body
 from services.query.body import json_object
 from services.query.schemas import HogQLQuery, QueryRequest
 from services.query.service import QueryService
@@ -55,7 +55,15 @@ async def run_query(
     body = _checked(QueryRequest, json_object(await request.body()), ())
     query = hogql_query(body.query)
     answer = await _unless_disconnected(request, service.run(authorised.team, query))
-    return Response(orjson.dumps(answer.model_dump(), default=str), media_type="application/json")
+    return Response(encoded(answer.model_dump()), media_type="application/json")
+
+
+def encoded(body: dict[str, Any]) -> bytes:
+    """The answer as JSON; integers of any size stay exact."""
+    try:
+        return orjson.dumps(body)
+    except TypeError:  # a UInt128 or wider: orjson stops at 64 bits
+        return json.dumps(body, ensure_ascii=False, allow_nan=False).encode()
 
 
 def hogql_query(query: dict[str, Any]) -> HogQLQuery:
@@ -82,8 +90,13 @@ def _checked(model: type[M], value: dict[str, Any], where: tuple[str, ...]) -> M
     try:
         return model.model_validate(value)
     except ValidationError as exc:
-        errors = [{**error, "loc": (*where, *error["loc"])} for error in exc.errors(include_url=False)]
-        raise from_validation(RequestValidationError(errors)) from exc
+        first = exc.errors(include_url=False, include_input=False)[0]
+        missing = first["type"] == "missing"
+        raise InvalidRequest(
+            "This field is required." if missing else str(first["msg"]),
+            code="required" if missing else None,
+            attr="__".join(str(part) for part in (*where, *first["loc"])) or None,
+        ) from exc
 
 
 async def _unless_disconnected(request: Request, work: Coroutine[Any, Any, T]) -> T:

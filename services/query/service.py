@@ -74,6 +74,7 @@ class QueryService:
         settings: dict[str, str | int] = {
             "transform_null_in": 1,
             "date_time_output_format": "iso",
+            "output_format_json_validate_utf8": 1,  # a String may hold any bytes, JSON may not
             "max_result_bytes": self._settings.max_result_bytes,
             "result_overflow_mode": "throw",
             "max_ast_elements": 4_000_000,

@@ -31,7 +31,8 @@ def main(keys: int) -> None:
         asked = time.process_time()
         print(
             f"{mebibytes:>6} {mebibytes * 2**20 * 8 / 2 / keys:>9.1f} {wrong / len(unknown):>13.4%} "
-            f"{(filled - began) / keys * 1e9:>8.1f} {(asked - asking) / len(unknown) * 1e9:>8.1f} {_resident():>8}"
+            f"{(filled - began) / keys * 1e9:>8.1f} {(asked - asking) / len(unknown) * 1e9:>8.1f} {_resident():>8}",
+            flush=True,
         )
         del seen
 

@@ -81,11 +81,16 @@ def open_sessions(config: ServerConfig) -> tuple[Sessions, str]:
 
 def _create_default_database(store: Path) -> None:
     """The engine wants a database of this name before it takes a first statement, and would make one over the file
-    system, so its definition is put there beforehand."""
-    definition = store / "metadata" / "default.sql"
-    if not definition.exists():
-        definition.parent.mkdir(parents=True, exist_ok=True)
-        definition.write_text(f"ATTACH DATABASE _ UUID '{uuid.uuid4()}'\nENGINE = Atomic\n")
+    system, so its definition is put there beforehand. The link to its tables' folder, which is for people's eyes, goes:
+    seeing it, the engine would load the database a second time and abort. It makes the link again."""
+    metadata = store / "metadata"
+    metadata.mkdir(parents=True, exist_ok=True)
+    if not (metadata / "default.sql").exists():
+        part = metadata / "default.part"
+        part.write_text(f"ATTACH DATABASE _ UUID '{uuid.uuid4()}'\nENGINE = Atomic\n")
+        part.replace(metadata / "default.sql")
+    if (metadata / "default").is_symlink():
+        (metadata / "default").unlink()
 
 
 class _Http(uvicorn.Server):

@@ -51,12 +51,16 @@ class Totals:
     written_bytes: int = 0
     result_rows: int = 0
     elapsed: float = 0.0
+    piece_rows: int = 0
+    piece_bytes: int = 0
 
     def add(self, result: EngineResult) -> None:
         """Count a piece of the result; each carries what was done since the one before."""
         self.result_rows += result.rows_read()
-        self.read_rows += result.storage_rows_read()
-        self.read_bytes += result.storage_bytes_read()
+        self.piece_rows += result.storage_rows_read()
+        self.piece_bytes += result.storage_bytes_read()
+        self.read_rows = max(self.read_rows, self.piece_rows)
+        self.read_bytes = max(self.read_bytes, self.piece_bytes)
         self.written_rows += result.rows_written()
         self.written_bytes += result.bytes_written()
         self.elapsed += result.elapsed()
@@ -319,6 +323,8 @@ class Session:
             return await asyncio.shield(asyncio.wrap_future(future))
         except RuntimeError as error:
             raise from_engine(error) from None
+        except UnicodeEncodeError:
+            raise refusal(errors.BAD_REQUEST, "A statement or parameter is not UTF-8") from None
 
     def _engine_connection(self) -> EngineConnection:
         if self._connection is None:

@@ -197,6 +197,8 @@ class ExpressionParser(TagParser):
 
     def _postfix(self, left: ast.Expr, token: Token, start: int) -> ast.Expr:
         nullish = token.text == "?."
+        if isinstance(left, ast.Constant) and left.value is None and token.text in (".", "?."):
+            self.fail("the end of the expression", token)
         if token.text == "(":
             return self._made(ast.ExprCall, start, left, self.expressions(")"))
         if token.text == "[" or (nullish and self.take("[")):

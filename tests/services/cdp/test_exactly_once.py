@@ -25,7 +25,7 @@ async def test_every_crash_point(runtime: Runtime) -> None:
     await prepare(runtime)
     settings = runtime.settings.model_copy(update=SHORT_LEASE)
     sent = 0
-    async with Forks(settings) as forks:
+    async with Forks(settings, TEST_UVLOOP="1") as forks:
         for point in CRASH_POINTS:
             batch = events(20)
             if point == "writer.between_inserts":

@@ -3,9 +3,12 @@
 import json
 import uuid
 
+import pytest
+
 from libs.kit.contracts import topics
 from libs.kit.eventlog import NewRecord
 from libs.kit.runtime import Runtime
+from services.cdp.ingestion import persons
 from tests.support.captured import captured_new
 from tests.support.pipeline import Workers, dead, drained, events, prepare, stored
 
@@ -72,3 +75,21 @@ async def test_row_that_clickhouse_refuses_goes_alone_and_its_copy_gets_a_turn(r
     [letter] = await dead(runtime, 1)
     assert letter.value == refused.value
     assert dict(letter.headers)["dlq_reason"] == b"refused_by_clickhouse"
+
+
+async def test_value_that_postgres_refuses_after_all_takes_nobody_with_it(
+    runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Our own check lets it pass here, as if PostgreSQL had a limit that we do not know of."""
+    monkeypatch.setattr(persons, "for_postgres", lambda raw: raw)
+    await prepare(runtime)
+    bad = captured_new(distinct_id="bad", properties='{"$set":{"a":1e999999}}')
+    batch = [*events(9), bad, *events(8)]
+    async with Workers(runtime):
+        await runtime.log.produce(topics.EVENTS.name, batch)
+        await drained(runtime)
+    assert await stored(runtime) == (17, 17)
+    [letter] = await dead(runtime, 1)
+    assert (letter.value, dict(letter.headers)["dlq_reason"]) == (bad.value, b"refused_by_store")
+    names = await runtime.postgres.fetch("SELECT distinct_id FROM posthog_persondistinctid ORDER BY 1")
+    assert [row["distinct_id"] for row in names] == [f"user {n}" for n in range(7)]

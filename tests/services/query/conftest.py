@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import httpx
-import pytest
+import pytest_asyncio
 from redis.asyncio import Redis
 
 from libs.kit.access.bootstrap import bootstrap
@@ -70,7 +70,7 @@ async def stores(settings: "KitSettings") -> AsyncIterator[Any]:
         await bare.close()
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(scope="package", loop_scope="package")
 async def api(instance: "Instance") -> AsyncIterator[Api]:
     """See Api."""
     key = new_token(PERSONAL_KEY_PREFIX)

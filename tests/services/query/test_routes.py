@@ -11,11 +11,16 @@ from tests.support.hogql import OTHER_MARK
 if TYPE_CHECKING:
     from tests.services.query.conftest import Api
 
-pytestmark = pytest.mark.embedded
+pytestmark = [pytest.mark.embedded, pytest.mark.asyncio(loop_scope="package")]
 
 BROWSERS = """
     select properties.$browser as browser, count() as event_count, count(distinct distinct_id) as unique_users
     from events where timestamp > now() - interval 7 day group by browser order by event_count desc
+"""
+
+TIMES = """
+    select timestamp, uuid, 1 / 0, 18446744073709551615, [timestamp], toDate(timestamp), null
+    from events order by timestamp limit 1
 """
 
 
@@ -44,10 +49,10 @@ async def test_the_query_of_the_readme(api: "Api") -> None:
 
 async def test_values_are_written_as_posthog_writes_them(api: "Api") -> None:
     await api.runtime.postgres.execute("UPDATE posthog_team SET timezone = 'Europe/Berlin' WHERE id = $1", api.team)
-    answer = await api.hogql(
-        "select timestamp, uuid, 1 / 0, 18446744073709551615, [timestamp], toDate(timestamp), null"
-        " from events order by timestamp limit 1"
-    )
+    try:
+        answer = await api.hogql(TIMES)
+    finally:
+        await api.runtime.postgres.execute("UPDATE posthog_team SET timezone = 'UTC' WHERE id = $1", api.team)
     assert answer.status_code == 200, answer.text
     assert answer.json()["results"] == [
         [
@@ -63,6 +68,12 @@ async def test_values_are_written_as_posthog_writes_them(api: "Api") -> None:
     assert answer.json()["types"][0][1] == "DateTime64(6, 'Europe/Berlin')"
 
 
+async def test_odd_values_still_make_json(api: "Api") -> None:
+    answer = await api.hogql("select 12345678901234567890123, unhex('ff61'), 0 / 0, -1 / 0")
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["results"] == [[12345678901234567890123, "\ufffda", None, None]]
+
+
 async def test_pages_say_that_there_is_more(api: "Api") -> None:
     body = (await api.hogql("select event from events order by timestamp limit 2 offset 1")).json()
     assert body["results"] == [["$pageview"], ["signup"]]
@@ -76,7 +87,9 @@ async def test_values_fill_placeholders(api: "Api") -> None:
     assert answer.json()["results"] == [[2]]
 
 
-@pytest.mark.parametrize("path", ["/api/projects/{}/query", "/api/environments/{}/query/", "/api/environments/{}/query"])
+@pytest.mark.parametrize(
+    "path", ["/api/projects/{}/query", "/api/environments/{}/query/", "/api/environments/{}/query"]
+)
 async def test_all_addresses_answer(api: "Api", path: str) -> None:
     query = {"query": {"kind": "DataTableNode", "source": {"kind": "HogQLQuery", "query": "select 1"}}}
     answer = await api.post(query, path=path.format(api.team))
@@ -143,7 +156,10 @@ async def test_only_who_may_read_gets_an_answer(api: "Api") -> None:
     assert (await api.post(query, headers={"authorization": "Bearer phx_wrong"})).status_code == 401
     assert (await api.post(query, team=api.team + 1)).status_code in (403, 404)
     await api.runtime.postgres.execute("UPDATE posthog_personalapikey SET scopes = ARRAY['insight:read']")
-    refused = await api.post(query)
+    try:
+        refused = await api.post(query)
+    finally:
+        await api.runtime.postgres.execute("UPDATE posthog_personalapikey SET scopes = ARRAY['*']")
     assert refused.status_code == 403
     assert "query:read" in refused.json()["detail"]
 

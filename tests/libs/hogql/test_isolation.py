@@ -1,0 +1,200 @@
+"""Two teams share the table. Whatever a team asks, no answer holds anything of the other's."""
+
+import json
+
+import pytest
+from chdb import ChdbError
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from libs.hogql import resolved as r
+from libs.hogql.compile import Project, compile_query
+from libs.hogql.errors import HogQLError, TeamGuardError
+from libs.hogql.guard import guarded, verify
+from libs.hogql.parser import parse_select
+from libs.hogql.resolver import Context, Resolver
+from tests.support.hogql import OTHER_MARK, TEAM, Engine
+from tests.support.scale import scaled
+
+NAMES = [
+    "event",
+    "distinct_id",
+    "events",
+    "e",
+    "f",
+    "t",
+    "team_id2",
+    "`events.team_id`",
+    "`e.team_id`",
+    "_c0",
+    "_arg1",
+    "x",
+]
+
+names = st.sampled_from(NAMES)
+fields = st.sampled_from(
+    [
+        "event",
+        "distinct_id",
+        "properties.plan",
+        "properties.$browser",
+        "timestamp",
+        "uuid",
+        "team_id",
+        "person_id",
+        "1",
+        "'a'",
+    ]
+)
+named_tuples = st.just("JSONExtract('{\"team_id\": 2}', 'Tuple(team_id Int64)')")
+
+
+def qualified(alias: str) -> st.SearchStrategy[str]:
+    return fields.map(lambda field: f"{alias}.{field}" if field[0].isalpha() else field)
+
+
+@st.composite
+def expressions(draw: st.DrawFn, field: st.SearchStrategy[str]) -> str:
+    one, two = draw(field), draw(field)
+    shape = draw(st.integers(0, 9))
+    return [
+        one, one, f"toString({one})", f"if({one} = {two}, {one}, {two})", f"concat({one}, 'x', {two})",
+        f"arrayMap({draw(names)} -> {one}, [1])", draw(named_tuples), f"tuple({one}, {two})", f"{one} ?? {two}",
+        f"f'{{{one}}}-{{{two}}}'",
+    ][shape]  # fmt: skip
+
+
+conditions = st.sampled_from(
+    ["1 = 1", "1 = 1 or 2 = 2", "team_id = 2", "team_id = 2 or true", "not false", "event = 'signup' or true",
+     "properties.plan is null or true", "timestamp > '2000-01-01'", "true"]
+)  # fmt: skip
+joins = st.sampled_from(
+    ["join", "inner join", "left join", "right join", "full join", "any left join", "left semi join", "left anti join",
+     "right anti join", "asof left join", ","]
+)  # fmt: skip
+
+
+@st.composite
+def queries(draw: st.DrawFn, depth: int = 2) -> str:
+    shape = draw(st.integers(0, 6)) if depth else 0
+    if shape == 0:
+        items = [
+            f"{draw(expressions(fields))} as {name}"
+            for name in draw(st.lists(names, min_size=1, max_size=3, unique=True))
+        ]
+        if draw(st.booleans()):
+            items = ["*"]
+        tail = draw(st.sampled_from(["", " order by 1", " limit 5", " limit 1 by event", " group by all"]))
+        return f"select {', '.join(items)} from events where {draw(conditions)}{tail}"
+    if shape == 1:
+        left, right, join = draw(names), draw(names), draw(joins)
+        condition = "" if join == "," else f" on {left}.uuid = {right}.uuid"
+        if join.startswith("asof"):
+            condition += f" and {left}.timestamp >= {right}.timestamp"
+        tail = draw(st.sampled_from(["", " where 1 = 1 or 2 = 2", " where false or true"]))
+        picked = ", ".join([f"{draw(qualified(left))} as c1", f"{draw(qualified(right))} as c2"])
+        return f"select {picked} from events {left} {join} events {right}{condition}{tail}"
+    inner = draw(queries(depth=depth - 1))
+    if shape == 2:
+        return f"select * from ({inner}) as {draw(names)}"
+    if shape == 3:
+        name = draw(names)
+        return f"with {name} as ({inner}) select * from {name}"
+    if shape == 4:
+        operator = draw(st.sampled_from(["union all", "union", "except", "intersect"]))
+        return f"select event from events {operator} select event from events where {draw(conditions)}"
+    if shape == 5:
+        return f"select event, (select max(event) from events where {draw(conditions)}) as m from events"
+    return f"select event from events where event in (select event from events where {draw(conditions)}) or true"
+
+
+def test_generated_queries_stay_within_their_team(engine: Engine) -> None:
+    ran = 0
+
+    @settings(max_examples=scaled(4_000, least=80), deadline=None)
+    @given(queries())
+    def check(text: str) -> None:
+        nonlocal ran
+        try:
+            rows = engine.hogql(text)
+        except TeamGuardError:
+            raise
+        except (HogQLError, ChdbError):
+            return
+        ran += 1
+        assert OTHER_MARK not in json.dumps(rows, default=str)
+        assert "666666" not in json.dumps(rows, default=str)
+
+    check()
+    assert ran > scaled(4_000, least=80) / 4  # a generator that makes nothing runnable proves nothing
+
+
+ATTACKS = [
+    "select JSONExtract('{\"team_id\": 2}', 'Tuple(team_id Int64)') as events, event from events",
+    "select JSONExtract('{\"team_id\": 2}', 'Tuple(team_id Int64)') as e, e2.event from events e2",
+    "select 2 as `events.team_id`, event from events",
+    "select 2 as `team_id `, event from events",
+    "with JSONExtract('{\"team_id\": 2}', 'Tuple(team_id Int64)') as events select events.1, event from events",
+    "with events as (select 1 as team_id) select a.event from posthog.events a",
+    "select event from events array join [tuple(2)] as events",
+    "select arrayMap(events -> event, [1]) from events",
+    "select event from events where 1 = 1 or 1 = 1",
+    "select event from events where event = '\\' or 1 = 1 --'",
+    "select properties.`x` or 1=1 --` from events",
+    "select event as `a`` from events --` from events",
+    "select event from events union all select event from events where team_id = 2",
+    "select f.event from events e full join events f on e.uuid = f.uuid",
+    "select event from events limit 100 offset 0 -- ",
+]
+
+
+@pytest.mark.parametrize("text", ATTACKS)
+def test_attacks(engine: Engine, text: str) -> None:
+    try:
+        rows = engine.hogql(text)
+    except TeamGuardError:
+        raise
+    except (HogQLError, ChdbError):
+        return
+    assert OTHER_MARK not in json.dumps(rows, default=str)
+
+
+def test_the_other_team_is_there(engine: Engine) -> None:
+    assert engine.run("SELECT countIf(team_id = 1), countIf(team_id = 2) FROM events") == [[5, 7]]
+    assert OTHER_MARK in json.dumps(engine.hogql("select * from events", team=2))
+
+
+def _resolved(text: str) -> r.Statement:
+    return Resolver(Context()).statement(parse_select(text))
+
+
+def test_verification_fails_closed() -> None:
+    bare = _resolved("select event from events")
+    with pytest.raises(TeamGuardError):
+        verify(bare, TEAM)
+    with pytest.raises(TeamGuardError):
+        verify(guarded(bare, 2), TEAM)
+    verify(guarded(bare, TEAM), TEAM)
+    nested = _resolved("select * from (select event from events) where event in (select event from events)")
+    with pytest.raises(TeamGuardError):
+        verify(nested, TEAM)
+    verify(guarded(nested, TEAM), TEAM)
+
+
+def test_an_alias_that_shadows_a_table_is_refused() -> None:
+    good = guarded(_resolved("select event from events"), TEAM)
+    assert isinstance(good.query, r.Select)
+    item = r.Item(r.Value(2), good.query.sources[0].source.alias, "x")
+    bad = r.Statement((), r.Select((item,), good.query.sources, where=good.query.where))
+    with pytest.raises(TeamGuardError):
+        verify(bad, TEAM)
+
+
+def test_values_never_become_text() -> None:
+    secret = "needle'\\`\"--\n"
+    compiled = compile_query(
+        "select {v}, concat('a', {v}), properties['needle`x'], arrayMap(x -> {v}, [1]) from events where event = {v}",
+        Project(TEAM, values={"v": secret}),
+    )
+    assert "needle" not in compiled.sql
+    assert secret in compiled.values.values()
