@@ -137,9 +137,11 @@ def stored_record(event: str, team_id: int, distinct_id: str, properties: str) -
         distinct_id=distinct_id,
         elements_chain="",
         created_at=now,
+        captured_at=now,
         person_id=str(uuid4()),
         person_properties=msgspec.Raw(b"{}"),
         person_created_at=now,
+        person_mode="full",
     )
     return NewRecord(identity.encode(), msgspec.json.encode(stored))
 

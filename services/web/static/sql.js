@@ -113,9 +113,9 @@ function showAnswer(answer, seconds) {
 function busy(on) {
   $('run').disabled = on
   $('cancel').hidden = !on
-  $('results-head').hidden = false
   $('results-empty').hidden = true
   if (!on) return
+  $('results-head').hidden = false
   $('summary').textContent = 'Running…'
   $('error').hidden = true
 }
@@ -144,7 +144,10 @@ async function run() {
     }
   } catch (error) {
     clearRows()
-    if (error.name === 'AbortError') $('summary').textContent = 'Cancelled'
+    if (error.name === 'AbortError') {
+      $('results-head').hidden = false
+      $('summary').textContent = 'Cancelled'
+    }
     else showError('No answer', { detail: 'Hedgerow did not answer. Is it running?' })
   } finally {
     running = null
@@ -154,6 +157,7 @@ async function run() {
 
 function clearRows() {
   $('summary').textContent = ''
+  $('results-head').hidden = true
   $('table-box').hidden = true
   $('csv').hidden = true
   last = null
