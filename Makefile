@@ -14,7 +14,7 @@ install-dev: ## The same, with what tests and linters need
 	@scripts/install dev
 
 up: ## Start Hedgerow on http://localhost:8000; Ctrl-C stops it
-	@[ -e .venv/.hedgerow-dev ] && scripts/install dev || scripts/install
+	@if [ -e .venv/.hedgerow-dev ]; then scripts/install dev; else scripts/install; fi
 	@exec .venv/bin/hedgerow up $(ARGS)
 
 test: install-dev ## Run all tests; what this machine lacks is skipped, with the reason

@@ -98,6 +98,32 @@ def migrate(
 
 
 @app.command()
+def demo(
+    events: Annotated[int, typer.Option(help="How many events to send.", min=1)] = 100_000,
+    seed: Annotated[int, typer.Option(help="Another seed is another company.")] = 7,
+    data_dir: DataDir = DATA,
+    url: Annotated[str | None, typer.Option(help="Where to send them; default: what runs on --data-dir.")] = None,
+    api_key: Annotated[str | None, typer.Option(help="Project API key that goes with --url.")] = None,
+) -> None:
+    """Send the last 90 days of a made-up company through the capture endpoint."""
+    from hedgerow.demo import NotTaken, run
+    from hedgerow.embedded.instance import read_instance
+
+    if (url is None) != (api_key is None):
+        _fail("--url and --api-key go together.")
+    if url is None or api_key is None:
+        try:
+            running = read_instance(data_dir)
+        except FileNotFoundError:
+            _fail(f"Hedgerow is not running on {data_dir}. Start it with `hedgerow up`, or give --url and --api-key.")
+        url, api_key = str(running["url"]), str(running["project_api_key"])
+    try:
+        run(url, api_key, events=events, seed=seed)
+    except NotTaken as exc:
+        _fail(str(exc))
+
+
+@app.command()
 def doctor(
     data_dir: DataDir = DATA,
     json: Annotated[bool, typer.Option("--json", help="Machine-readable.")] = False,

@@ -39,7 +39,7 @@ class Gateway:
     def _app(self, path: str, method: str) -> ASGIApp:
         try:
             owner = service_of(path, method)
-        except ValueError:  # a method or a path that no row knows: its neighbours' 404 and 405 are right for it
+        except LookupError:  # a method or a path that no row knows: its neighbours' 404 and 405 are right for it
             owner = FALLBACK
         return self._apps.get(owner) or nothing_here
 

@@ -7,6 +7,7 @@ outlives a supervisor that is killed, and the next one waits until the last chil
 """
 
 import asyncio
+import contextlib
 import os
 import signal
 import subprocess
@@ -137,12 +138,15 @@ class Supervisor:
                 self._start(slot, now)
         await asyncio.gather(*(self._look(slot, now) for slot in self._slots if slot.child))
         for slot in self._slots:
-            for level, text in self._logs.problems(slot.part.name):
-                self._reporter.problem(slot.part.name, level, text)
+            with contextlib.suppress(OSError):
+                for level, text in self._logs.problems(slot.part.name):
+                    self._reporter.problem(slot.part.name, level, text)
         if now - self._rotated_at > ROTATE_SECONDS:
             self._rotated_at = now
-            self._logs.rotate()
-        self._publish_changes()
+            with contextlib.suppress(OSError):  # a full disk, above all: the parts matter more than their logs
+                self._logs.rotate()
+        with contextlib.suppress(OSError):
+            self._publish_changes()
 
     def _may_start(self, slot: Slot) -> bool:
         return all(other.life.ever_ready for other in self._slots if other.part.stage < slot.part.stage)
@@ -194,8 +198,8 @@ class Supervisor:
         restarts = {slot.part.name: slot.life.restarts for slot in self._slots}
         current = (self.statuses(), restarts)
         if current != self._published:
-            self._published = current
             self._publish(*current)
+            self._published = current
 
     async def _stop_all(self, hurry: asyncio.Event) -> None:
         """Reverse order, stage by stage. Nothing is started any more."""

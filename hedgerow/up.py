@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import resource
 import signal
 import socket
 import sys
@@ -24,6 +25,7 @@ from libs.kit.clock import SystemClock
 # HTTP and workers need the same things and not each other: they start together, and stop together.
 ENGINES, MIGRATE, SERVICES = range(3)
 STATES = "parts.json"
+OPEN_FILES = 65_536
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,7 @@ class PortTaken(RuntimeError):
 def up(options: UpOptions, console: Console) -> None:
     """Run until a signal. Raises DirectoryInUse, PortTaken, EngineError or StartFailed; all is stopped by then."""
     settings = UpSettings()
+    allow_many_files()
     with instance.opened(options.directory) as opened, closing(listen(options.host, options.port)) as listener:
         console.starting(opened.directory)
         engines.prepare(opened)
@@ -53,6 +56,14 @@ def up(options: UpOptions, console: Console) -> None:
         finally:
             opened.withdraw()
             (opened.directory / STATES).unlink(missing_ok=True)
+
+
+def allow_many_files() -> None:
+    """Use what the system allows us (children inherit it): ClickHouse opens a file per column of each part."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -168,8 +179,8 @@ def _on_signals(stop: asyncio.Event, hurry: asyncio.Event, on_stop: Callable[[],
         if stop.is_set():
             hurry.set()
         else:
-            on_stop()
             stop.set()
+            on_stop()
 
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):

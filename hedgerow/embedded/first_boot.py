@@ -8,11 +8,10 @@ import asyncio
 import sys
 from pathlib import Path
 
-from libs.kit.access.bootstrap import bootstrap
-
 from hedgerow.embedded import postgres, preparation
 from hedgerow.embedded.instance import DATABASE, Ports, Secrets
 from hedgerow.migrate import migrate
+from libs.kit.access.bootstrap import bootstrap
 from libs.kit.runtime import open_runtime
 from libs.kit.settings import KitSettings
 

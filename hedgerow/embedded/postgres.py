@@ -22,7 +22,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hedgerow.embedded.process import Account, Command
+from hedgerow.embedded.process import Account, Command, die_with
 
 if TYPE_CHECKING:
     import asyncpg
@@ -192,6 +192,7 @@ def _initdb(directory: Path, password: str, account: Account | None, home: Path)
             user=account.uid if account else None,
             group=account.gid if account else None,
             extra_groups=[] if account else None,
+            preexec_fn=die_with(os.getpid(), signal.SIGKILL),
             capture_output=True,
             timeout=INITDB_SECONDS,
             check=False,

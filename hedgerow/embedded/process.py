@@ -63,7 +63,7 @@ def start(command: Command, output: IO[bytes] | int, *, keep: Sequence[int] = ()
         extra_groups=[] if account else None,
         start_new_session=True,
         pass_fds=tuple(keep),
-        preexec_fn=_die_with_parent(os.getpid(), command.death_signal),
+        preexec_fn=die_with(os.getpid(), command.death_signal),
     )
     if child.stdin:
         child.stdin.write(command.stdin or b"")
@@ -71,7 +71,8 @@ def start(command: Command, output: IO[bytes] | int, *, keep: Sequence[int] = ()
     return child
 
 
-def _die_with_parent(parent: int, death_signal: signal.Signals) -> Callable[[], None] | None:
+def die_with(parent: int, death_signal: signal.Signals) -> Callable[[], None] | None:
+    """What a child does before exec, so that it gets `death_signal` when `parent` dies. None: this system cannot."""
     if _libc is None:
         return None
     prctl = _libc.prctl

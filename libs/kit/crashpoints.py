@@ -1,9 +1,8 @@
 """Named places where a test may kill the process, to prove that nothing is lost or doubled there.
 
-`HEDGEROW_CRASH_AT=name` kills the process with SIGKILL the first time it passes `name`; `name:3` the third time;
-several are separated by commas. With `HEDGEROW_CRASH_DIR` set, a file of that name in that directory does the same,
-once: it is removed before the process dies, so the process that follows goes on. Unset, a crash point costs two truth
-tests.
+With `HEDGEROW_CRASH_DIR` set, a process that passes a point of which there is a file in that directory is killed with
+SIGKILL, once: the file is removed first, so the process that follows goes on. A test in the process itself calls `arm`.
+Unset, a crash point costs two truth tests.
 """
 
 import os
@@ -37,5 +36,3 @@ def crash_point(name: str) -> None:
             return
         os.kill(os.getpid(), signal.SIGKILL)
 
-
-arm(os.environ.get("HEDGEROW_CRASH_AT", ""))

@@ -8,20 +8,21 @@ Headers = Mapping[bytes, bytes]
 # Set by proxies, so as true as the proxy in front makes them: an address here places a visitor on a map and keys
 # cookieless visitors; nothing is allowed or refused by it.
 _SINGLE = (b"x-real-ip", b"cf-connecting-ip", b"true-client-ip", b"fly-client-ip", b"cloudfront-viewer-address")
+_MOST_HOPS = 32  # what is looked at; a header can name thirty thousand
 _UNKNOWN = "127.0.0.1"
 
 
 def client_ip(headers: Headers, peer: str | None) -> str:
     """Leftmost X-Forwarded-For that is an address, then single-address headers, Forwarded, and the socket."""
     if forwarded := headers.get(b"x-forwarded-for"):
-        for part in forwarded.decode("latin-1").split(","):
+        for part in forwarded.decode("latin-1").split(",", _MOST_HOPS)[:_MOST_HOPS]:
             if address := _address(part):
                 return address
     for name in _SINGLE:
         if (value := headers.get(name)) and (address := _address(value.decode("latin-1"))):
             return address
     if forwarded := headers.get(b"forwarded"):
-        for part in forwarded.decode("latin-1").replace(",", ";").split(";"):
+        for part in forwarded.decode("latin-1").replace(",", ";").split(";", _MOST_HOPS)[:_MOST_HOPS]:
             name_, _, value_ = part.strip().partition("=")
             if name_.lower() == "for" and (address := _address(value_.strip('"'))):
                 return address

@@ -66,9 +66,11 @@ def record_of(event: Event, known: Known, request: Circumstances) -> NewRecord:
     """The record of one event. Raises Refused for an event that cannot be taken, or is too large for the log."""
     if not event.event:
         raise Refused(400, "event submitted with an empty event name", "no_event_name")
+    data = _encoder.encode(event)
+    if len(data) > request.max_record_bytes:  # first, so that what follows is bounded
+        raise too_large(f"event takes {len(data)} bytes of {request.max_record_bytes}", "event_too_large")
     cookieless = is_cookieless(json_bytes(known.cookieless_mode))
     person = distinct_id(event.distinct_id or None, known.distinct_id or None)
-    data = _encoder.encode(event)
     if too_deep(data):
         raise unparsable(f"event is nested deeper than {MAX_DEPTH} levels")
     moment = _moment(event, known, request)

@@ -223,23 +223,26 @@ def repair_surrogates(text: bytes | bytearray) -> bytes:
 
     JavaScript's slice() cuts emoji in two, and JSON.stringify prints the halves.
     """
+    if b"\\ud" not in text and b"\\uD" not in text:
+        return bytes(text)
     return _SURROGATES.sub(lambda match: match[0] if match[2] else match[1] + rb"\ufffd", text)
 
 
-_STRING_OR_BRACKET = re.compile(rb'"(?:[^"\\]++|\\.)*+"|[\[{]|[\]}]', re.DOTALL)
+_STRINGS = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
+_BRACKETS = bytes.maketrans(b"{}", b"[]")
+_NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 
 
 def too_deep(text: bytes, limit: int = MAX_DEPTH) -> bool:
-    """Whether brackets are nested deeper than `limit`. Cheap unless there are more than `limit` of them in all."""
+    """Whether brackets of valid JSON are nested deeper than `limit`. Cheap unless there are more than `limit` in all.
+
+    Each round takes away the innermost level, so it is over after `limit` of them, however many brackets there are.
+    """
     if text.count(b"[") + text.count(b"{") <= limit:
         return False
-    depth = 0
-    for match in _STRING_OR_BRACKET.finditer(text):
-        symbol = text[match.start()]
-        if symbol in b"[{":
-            depth += 1
-            if depth > limit:
-                return True
-        elif symbol in b"]}":
-            depth -= 1
-    return False
+    brackets = _STRINGS.sub(b"", text).translate(_BRACKETS, _NO_BRACKETS)
+    for _ in range(limit):
+        if not brackets:
+            return False
+        brackets = brackets.replace(b"[]", b"")
+    return bool(brackets)

@@ -18,6 +18,7 @@ Ownership = Mapping[int, Assignment | None]
 
 STUCK_AFTER_SECONDS = 120.0
 _ALIVE_EVERY_SECONDS = 0.5
+_LAG_EVERY_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,7 @@ class Loop:
     clock: Clock
     stop: asyncio.Event
     pulse: Pulse
+    _lag_reported_at: float = float("-inf")
 
     def retried(self, error: HedgerowError) -> None:
         """Called between two attempts."""
@@ -75,7 +77,18 @@ class Loop:
         async for attempt in until_settled(self.clock, self.stop, on_retry=self.retried):
             with attempt:
                 batches = await fetch(consumer, limits)
+                await self._report_lag(consumer)
         return batches
+
+    async def _report_lag(self, consumer: Consumer) -> None:
+        if self.clock.monotonic() - self._lag_reported_at < _LAG_EVERY_SECONDS:
+            return
+        self._lag_reported_at = self.clock.monotonic()
+        try:
+            for (topic, partition), records in (await consumer.lag()).items():
+                metrics.CONSUMER_LAG.labels(self.worker, topic, str(partition)).set(records)
+        except HedgerowError as exc:  # a figure is missing; what was fetched is not
+            log.info("lag_unknown", worker=self.worker, error=exc.detail)
 
 
 async def fetch(consumer: Consumer, limits: Limits) -> Sequence[Batch]:

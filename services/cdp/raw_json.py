@@ -53,6 +53,8 @@ def for_postgres(raw: msgspec.Raw) -> msgspec.Raw | None:
     """What jsonb takes: NULs and lone surrogates become U+FFFD. None when it would be refused all the same: numbers
     beyond `numeric`, nesting beyond its stack."""
     text = bytes(raw)
+    if b"\\u" not in text and text[:1] == b'"':
+        return raw  # most values: nothing else can be wrong with a string
     if b"\\u" in text:
         text = _ESCAPE.sub(lambda found: _kept(found[0], nul=True), text)
     if (_HUGE_NUMBER.search(text) and _HUGE_NUMBER.search(_STRING.sub(b'""', text))) or _depth(text) > _MAX_DEPTH:
@@ -87,7 +89,7 @@ def _kept(escape: bytes, *, nul: bool) -> bytes:
 
 
 def _depth(text: bytes) -> int:
-    if text.count(b"[") + text.count(b"{") <= _MAX_DEPTH:
+    if len(text) <= _MAX_DEPTH or text.count(b"[") + text.count(b"{") <= _MAX_DEPTH:
         return 0
     depth = deepest = 0
     for character in _STRING.sub(b"", text):

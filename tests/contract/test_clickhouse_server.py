@@ -19,6 +19,7 @@ import pytest_asyncio
 from asynch.errors import ServerException
 
 from hedgerow.embedded.clickhouse.process import ClickHouseProcess
+from tests.support.scale import scaled
 
 pytestmark = [pytest.mark.embedded, pytest.mark.asyncio(loop_scope="module")]
 
@@ -256,6 +257,30 @@ async def test_parameters_arrive_as_they_were_meant(server: Server) -> None:
         assert (await client.post("/", content="SELECT {v:String}")).headers["x-clickhouse-exception-code"] == "456"
 
 
+async def test_broken_requests_are_the_clients_fault(server: Server) -> None:
+    async with server.http() as client:
+        bad_form = {"content-type": "multipart/form-data; boundary=x"}
+        no_boundary = {"content-type": "multipart/form-data"}
+        for answer in (
+            await client.post("/", content=b"SELECT '\xff'"),
+            await client.post("/?param_v=%ff", content=b"SELECT {v:String}"),
+            await client.post("/", files={"query": (None, b"SELECT {v:String}"), "param_v": (None, b"\xff\xfe")}),
+            await client.post("/", content=b"no form", headers=bad_form),
+            await client.post("/", content=b"no form", headers=no_boundary),
+            await client.post("/", content=b""),
+            await client.post("/?bad=name=x&=y&a%20b=1", content=b"SELECT 1"),
+            await client.post("/", content=b"SELECT 1", headers={"content-encoding": "gzip"}),
+            await client.post("/", files={"query": (None, "SELECT 1"), "t": ("t.csv", b"1")}),
+        ):
+            assert 400 <= answer.status_code < 600, answer.text
+            assert answer.status_code != 500, answer.text
+            assert answer.headers["x-clickhouse-exception-code"] not in ("49", "1001"), answer.text
+    reader, writer = await asyncio.open_connection(server.process.host, server.process.native_port)
+    writer.write(b"GET / HTTP/1.1\r\n\r\n")
+    assert (await asyncio.wait_for(reader.read(1), 5)) == b"\x02"
+    writer.close()
+
+
 async def test_http_settings_database_format_and_headers(server: Server) -> None:
     async with server.http() as client:
         query_id = str(uuid.uuid4())
@@ -272,7 +297,8 @@ async def test_http_settings_database_format_and_headers(server: Server) -> None
         assert missing.headers["x-clickhouse-exception-code"] == "81"
         unknown = await client.post("/", params={"no_such_setting": "1"}, content="SELECT 1")
         assert unknown.headers["x-clickhouse-exception-code"] == "115"
-        summary = (await client.post("/", content="SELECT count() FROM numbers(1000)")).headers["x-clickhouse-summary"]
+        counted = await client.post("/", content="SELECT count() FROM numbers(1000)", params={"wait_end_of_query": "1"})
+        summary = counted.headers["x-clickhouse-summary"]
         assert '"read_rows":"1000"' in summary
         assert '"result_rows":"1"' in summary
 
@@ -425,18 +451,20 @@ async def test_more_queries_than_slots_wait_and_are_then_refused(server: Server)
 
 
 async def test_a_large_result_streams_with_flat_memory(server: Server) -> None:
-    sql = "SELECT number, repeat('x', 100) AS s FROM numbers(3000000) FORMAT JSONEachRow"
-    before, peak, received = server.memory(), 0, 0
+    rows = scaled(5_000_000, least=1_500_000)
+    sql = f"SELECT number, repeat('x', 100) AS s FROM numbers({rows}) FORMAT JSONEachRow"
+    peaks, received = [0, 0], 0
     begin = time.monotonic()
     first = 0.0
     async with server.http() as client, client.stream("POST", "/", content=sql) as answer:
         async for chunk in answer.aiter_raw():
             first = first or time.monotonic() - begin
             received += len(chunk)
-            peak = max(peak, server.memory())
-    assert received > 350_000_000
+            half = int(received > rows * 60)
+            peaks[half] = max(peaks[half], server.memory())
+    assert received > rows * 120
     assert first < (time.monotonic() - begin) / 3
-    assert peak - before < 150_000_000
+    assert peaks[1] < peaks[0] + 60_000_000, "the second half of the answer needs no more memory than the first"
 
 
 @pytest.mark.parametrize(
@@ -478,16 +506,15 @@ async def test_json_with_totals_and_without_rows(server: Server) -> None:
 
 
 async def test_an_error_in_the_middle_is_no_complete_answer(server: Server) -> None:
-    sql = "SELECT throwIf(number = 2000000), repeat('x', 100) FROM numbers(3000000) FORMAT JSONEachRow"
-    received = b""
+    sql = "SELECT throwIf(number = 400000), repeat('x', 100) FROM numbers(500000) FORMAT JSONEachRow"
+    received = bytearray()
     async with server.http() as client:
 
         async def read() -> None:
-            nonlocal received
             async with client.stream("POST", "/", content=sql) as answer:
                 assert answer.status_code == 200
                 async for chunk in answer.aiter_raw():
-                    received += chunk
+                    received.extend(chunk)
 
         with pytest.raises(httpx.RemoteProtocolError):
             await read()
@@ -515,10 +542,9 @@ async def test_http_inserts(server: Server) -> None:
         assert values.status_code == 200, values.text
         selected = await client.post("/", content=f"INSERT INTO {name} SELECT -4, 'z'")
         assert selected.status_code == 200, selected.text
-        for bad, code in ((b'{"a":bad}', "27"), (b'{"a":"x"}', "27"), (b'{"a":1}{', "27")):
+        for bad, codes in ((b'{"a":bad}', ("27",)), (b'{"a":"x"}', ("72", "27")), (b'{"a":1}{', ("33",))):
             refused = await client.post("/", params={"query": insert}, content=b'{"a":77}\n' + bad)
-            assert refused.status_code == 400, refused.text
-            assert refused.headers["x-clickhouse-exception-code"] in (code, "26", "117", "72")
+            assert refused.headers["x-clickhouse-exception-code"] in codes, refused.text
         missing = await client.post("/", params={"query": "INSERT INTO nope FORMAT JSONEachRow"}, content=b"{}")
         assert missing.headers["x-clickhouse-exception-code"] == "60"
     assert await server.fetch(f"SELECT count(), countIf(a < 0), countIf(a = 77), countIf(`é` = 'é') FROM {name}") == [

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import random
 import signal
 import sys
 import time
@@ -15,17 +16,25 @@ from libs.fastpath import partition_of
 from libs.kit.errors import Fenced, Unavailable
 from libs.kit.eventlog import Consumer, EventLog, NewRecord, Record, Topic
 from tests.support.eventlogs import LEASE_SECONDS, Backend, MemoryBackend, RedisBackend
+from tests.support.scale import scaled
 
 GROUP = "readers"
 PATIENCE = 20.0  # seconds; a broker may take a while to hand partitions out
 
 
-@pytest.fixture(params=["memory", "redis", pytest.param("kafka", marks=pytest.mark.networked)])
+@pytest.fixture(
+    params=[
+        "memory",
+        "valkey",
+        pytest.param("redis", marks=pytest.mark.networked),
+        pytest.param("kafka", marks=pytest.mark.networked),
+    ]
+)
 def backend(request: pytest.FixtureRequest) -> Backend:
     if request.param == "memory":
         return MemoryBackend()
-    if request.param == "redis":
-        return RedisBackend(request.getfixturevalue("valkey_log").url)
+    if request.param in ("valkey", "redis"):
+        return RedisBackend(request.getfixturevalue(f"{request.param}_log").url)
     return request.getfixturevalue("kafka_backend")
 
 
@@ -364,6 +373,46 @@ async def test_nothing_to_produce_is_fine(log: EventLog, topic: str) -> None:
     await log.produce(topic, [])
 
 
+@pytest.mark.parametrize("seed", range(scaled(50, least=2)))
+async def test_members_come_and_go_and_every_record_is_read(
+    log: EventLog, topic: str, backend: Backend, seed: int
+) -> None:
+    """Members that leave in order cause no copies, except on Kafka, where a rebalance interrupts those who stay."""
+    chance = random.Random(seed)
+    produced: list[bytes] = []
+    seen: list[bytes] = []
+    done = asyncio.Event()
+
+    async def member() -> None:
+        """Lives for some batches at a time, and holds a batch for a while before it commits."""
+        while not done.is_set():
+            async with log.consumer([topic], GROUP) as consumer:
+                for _ in range(chance.randint(5, 20)):
+                    for batch in await consumer.fetch(max_records=chance.randint(1, 40), timeout=0.2):
+                        await asyncio.sleep(chance.random() * 0.02)
+                        try:
+                            await consumer.commit(batch.topic, batch.partition, batch.next_offset)
+                        except Fenced:
+                            continue
+                        seen.extend(record.value for record in batch.records)
+
+    async def produce() -> None:
+        for number in range(60):
+            values = [b"%d:%d" % (number, i) for i in range(10)]
+            await log.produce(topic, [NewRecord(value, value) for value in values])
+            produced.extend(values)
+            await asyncio.sleep(0.01)
+        async with asyncio.timeout(2 * PATIENCE):
+            while not set(produced) <= set(seen):
+                await asyncio.sleep(0.05)
+        done.set()
+
+    await asyncio.gather(produce(), *(member() for _ in range(3)))
+    assert set(seen) == set(produced)
+    if backend.name == "redis":
+        assert len(seen) == len(produced)
+
+
 MEMBER = """
 import asyncio, sys
 from libs.kit.clock import SystemClock
@@ -401,4 +450,4 @@ async def test_a_killed_members_partitions_are_taken_over(backend: Backend, log:
         async with log.consumer([topic], GROUP) as consumer:
             start = time.monotonic()
             assert {r.value for r in await drain(consumer, 40)} == {new.value for new in numbered(40)}
-            assert backend.name != "redis" or time.monotonic() - start < 2 * LEASE_SECONDS + 1
+            assert backend.name != "redis" or time.monotonic() - start < 10

@@ -8,8 +8,8 @@ import itertools
 from pathlib import Path
 
 import pytest
-from services.cdp.crashpoints import CRASH_POINTS
 
+from services.cdp.crashpoints import CRASH_POINTS
 from tests.support.instance import PARTS, Instance
 from tests.support.ledger import EVENT, Ledger, deliver
 from tests.support.scale import SCALE, scaled
@@ -54,17 +54,24 @@ async def test_every_process_is_killed_in_turn(tmp_path: Path) -> None:
         await instance.stop()
 
 
+# Plain traffic never needs more inserts for a batch than one, and makes no dead letters; these two are reached with
+# engines alone, in tests/services/cdp/test_exactly_once.py, as all the others are once more.
+REACHABLE = [p for p in CRASH_POINTS if p not in ("writer.between_inserts",) and "dead_letters" not in p]
+
+
 @pytest.mark.embedded
 @pytest.mark.timeout(900)
-async def test_every_crash_point_is_hit(tmp_path: Path) -> None:
+async def test_crash_points_behind_the_real_endpoint(tmp_path: Path) -> None:
     crashes = tmp_path / "crashes"
     crashes.mkdir()
     instance = Instance(tmp_path / "data", environment={"HEDGEROW_CRASH_DIR": str(crashes)})
     await instance.start()
     total = 0
     try:
-        for number, point in enumerate(CRASH_POINTS):
+        for number, point in enumerate(REACHABLE if SCALE >= 1 else REACHABLE[1::4]):
             (crashes / point).touch()
+            if "recovery" in point:  # passed when a partition is taken over, not batch by batch
+                await instance.kill("workers")
             ledger = Ledger(seed=100 + number, events=100)
             await deliver(ledger, instance.url, instance.info["project_api_key"])
             total += ledger.acknowledged

@@ -224,3 +224,17 @@ async def test_warnings_of_a_part_reach_the_terminal_and_its_info_does_not(tmp_p
     async with supervising(tmp_path, part(tmp_path, "engine", 0, body + LIVES)) as run:
         await until(lambda: run.heard.problems, run)
         assert run.heard.problems == [("engine", "warning", "full share=0.7")]
+
+
+async def test_a_full_disk_does_not_stop_what_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with supervising(tmp_path, part(tmp_path, "engine", 0)) as run:
+        await until(all_ready(run), run)
+
+        def full(*_: object) -> None:
+            raise OSError(28, "No space left on device")
+
+        monkeypatch.setattr(run.supervisor, "_publish", full)
+        first = run.pid("engine")
+        os.kill(first, signal.SIGKILL)
+        await until(lambda: run.pid("engine") != first, run)
+        await until(run.supervisor.all_ready, run)

@@ -4,6 +4,7 @@ import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -16,8 +17,11 @@ PASSWORD = "test-password"
 class ValkeyServer:
     """One server on a directory of its own; it can be killed and started again on the same data and port."""
 
-    def __init__(self, directory: Path, *, max_memory_mb: int = 0, role: valkey.Role = "log"):
+    def __init__(
+        self, directory: Path, *, max_memory_mb: int = 0, role: valkey.Role = "log", binary: str | None = None
+    ):
         self.directory = directory
+        self._binary = binary
         self.port = free_port()
         self.url = valkey.url(self.port, PASSWORD)
         self._max_memory_mb = max_memory_mb
@@ -26,7 +30,10 @@ class ValkeyServer:
 
     def start(self) -> None:
         """Start it and wait until it answers."""
-        command = valkey.command(self.directory, self._role, self.port, PASSWORD, max_memory=self._max_memory_mb * 1024**2)
+        limit = self._max_memory_mb * 1024**2
+        command = valkey.command(self.directory, self._role, self.port, PASSWORD, max_memory=limit)
+        if self._binary:
+            command = replace(command, argv=(self._binary, *command.argv[1:]))
         self._process = process.start(command, subprocess.DEVNULL)
         process.wait_until(lambda: valkey.answers(self.port, PASSWORD), self._process, seconds=15)
 
@@ -55,10 +62,12 @@ class ValkeyServer:
 
 
 @contextmanager
-def running_valkey(*, max_memory_mb: int = 0, role: valkey.Role = "log") -> Iterator[ValkeyServer]:
-    """A server that lives as long as the context. `max_memory_mb` 0: no limit."""
+def running_valkey(
+    *, max_memory_mb: int = 0, role: valkey.Role = "log", binary: str | None = None
+) -> Iterator[ValkeyServer]:
+    """A server that lives as long as the context. `max_memory_mb` 0: no limit. `binary`: another one, such as Redis."""
     with TemporaryDirectory(prefix="valkey-") as directory:
-        server = ValkeyServer(Path(directory), max_memory_mb=max_memory_mb, role=role)
+        server = ValkeyServer(Path(directory), max_memory_mb=max_memory_mb, role=role, binary=binary)
         server.start()
         try:
             yield server

@@ -135,6 +135,7 @@ def stored_record(event: str, team_id: int, distinct_id: str, properties: str) -
         team_id=team_id,
         project_id=team_id,
         distinct_id=distinct_id,
+        elements_chain="",
         created_at=now,
         person_id=str(uuid4()),
         person_properties=msgspec.Raw(b"{}"),

@@ -26,6 +26,7 @@ def parse(arguments: list[str]) -> ServerConfig:
     parser.add_argument("--max-queries", type=int, default=16, help="statements that may run at once")
     parser.add_argument("--queue-seconds", type=float, default=10.0, help="wait for a slot, then code 202")
     parser.add_argument("--stop-seconds", type=float, default=5.0, help="time that running statements get at SIGTERM")
+    parser.add_argument("--idle-seconds", type=float, default=30.0, help="then memory is given back")
     options = parser.parse_args(arguments)
     users = {"default": User(_password(parser, options.password_env))}
     if options.reader_password_env:
@@ -40,6 +41,7 @@ def parse(arguments: list[str]) -> ServerConfig:
         max_queries=options.max_queries,
         queue_seconds=options.queue_seconds,
         stop_seconds=options.stop_seconds,
+        idle_seconds=options.idle_seconds,
         engine=EngineConfig(max_memory=options.max_memory_mb * 1024 * 1024),
     )
 

@@ -75,13 +75,22 @@ def http_status(code: int) -> int:
     return HTTP_STATUSES.get(code, 500)
 
 
-def _statuses() -> dict[int, int]:
-    unauthorized = {194: 401}
-    forbidden = dict.fromkeys((192, 193, AUTHENTICATION_FAILED), 403)
-    bad = dict.fromkeys((6, 25, 26, 27, 38, 41, 53, 62, 70, 72, 117, 167, 168, 349, 441, 457), 400)
-    missing = dict.fromkeys((46, 47, 50, 56, 60, 63, 73, 81, 115, 459), 404)
-    other = {159: 408, 164: 500, 48: 501, 202: 500, 209: 503, 74: 503, 381: 411, TOO_LARGE: 413}
-    return unauthorized | forbidden | bad | missing | other
-
-
-HTTP_STATUSES = _statuses()
+# As ClickHouse's exceptionCodeToHTTPStatus has them; 307 is this server's own limit on what it holds in memory.
+_BAD = (6, 8, 15, 25, 26, 27, 36, 37, 38, 41, 44, 53, 62, 72, 117, 123, 167, 168, 223, 321, 376, 427, 441, 675, 676)
+_MISSING = (46, 47, 50, 56, 60, 63, 73, 78, 81, 115, 152, 336, 511)
+_FORBIDDEN = (192, 193, ACCESS_DENIED, 512, AUTHENTICATION_FAILED)
+HTTP_STATUSES = {
+    **dict.fromkeys(_BAD, 400),
+    **dict.fromkeys(_MISSING, 404),
+    **dict.fromkeys(_FORBIDDEN, 403),
+    194: 401,
+    NOT_IMPLEMENTED: 501,
+    76: 503,
+    209: 503,
+    439: 503,
+    229: 413,
+    TOO_LARGE: 413,
+    381: 411,
+    159: 408,
+    779: 415,
+}

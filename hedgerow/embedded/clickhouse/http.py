@@ -41,7 +41,8 @@ _OWN_PARAMETERS = frozenset(
     )
 )
 # How long the headers wait for a second chunk: a result that has ended by then gets a complete summary.
-_PEEK_SECONDS = 0.005
+_PEEK_SECONDS = 0.02
+_PIECE_BYTES = 256 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,7 @@ class HttpLimits:
 
     max_query_bytes: int = 16 * 1024 * 1024
     insert_chunk_bytes: int = 1024 * 1024
+    max_held_bytes: int = 128 * 1024 * 1024
     send_seconds: float = 300.0
 
 
@@ -209,25 +211,31 @@ class HttpInterface:
         """Answers chunk by chunk, one behind the engine for the first moments: a result that ends by then gets a
         complete summary, and its error a status of its own."""
         async with session.query(statement) as stream, contextlib.aclosing(_Ahead(stream)) as ahead:
-            held = bytearray()
+            held: list[bytes] = []
             while (chunk := await ahead.next()) is not None:
-                held += joiner.feed(chunk.data)
+                held.append(joiner.feed(chunk.data))
+                if query.wait_end and sum(map(len, held)) > self._limits.max_held_bytes:
+                    raise refusal(errors.TOO_LARGE, "The result is too large for wait_end_of_query")
                 if query.wait_end or await ahead.ends_within(0.0 if answer.started else _PEEK_SECONDS):
                     continue
                 if not answer.started:
                     await answer.start(statement.output_format, stream.totals, ended=False)
-                await self._write(answer, held)
+                await self._write(answer, b"".join(held))
                 held.clear()
-            held += joiner.finish(stream.totals)
+            held.append(joiner.finish(stream.totals))
             if not answer.started:
                 await answer.start(statement.output_format, stream.totals, ended=True)
-            await answer.end(bytes(held))
+            await self._write(answer, b"".join(held))
+            await answer.end(b"")
 
-    async def _write(self, answer: "Answer", data: bytearray) -> None:
-        try:
-            await asyncio.wait_for(answer.write(bytes(data)), self._limits.send_seconds)
-        except TimeoutError:
-            raise ConnectionError("the client does not read") from None
+    async def _write(self, answer: "Answer", data: bytes) -> None:
+        """In pieces: what a socket does not take at once is copied by asyncio."""
+        for start in range(0, len(data), _PIECE_BYTES):
+            try:
+                piece = data[start : start + _PIECE_BYTES]
+                await asyncio.wait_for(answer.write(piece), self._limits.send_seconds)
+            except TimeoutError:
+                raise ConnectionError("the client does not read") from None
 
 
 class _Ahead:

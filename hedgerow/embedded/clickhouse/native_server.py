@@ -20,6 +20,8 @@ _READ_SIZE = 256 * 1024
 # Reading the columns of a block takes time for each string in it; above this many rows the engine is asked instead.
 _WALK_ROWS = 2000
 _PROGRESS_SECONDS = 0.25
+# The engine writes FORMAT Native for readers of its own version; as text, JSON can be read at this revision too.
+_NATIVE_SETTINGS = {"output_format_native_write_json_as_string": "1"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +91,7 @@ class NativeConnection:
             raise refusal(errors.UNEXPECTED_PACKET, "Unexpected packet, expected Hello")
         user = authenticate(self._users, packet.user, packet.password)
         self._revision = min(packet.revision, native.REVISION)
-        session = Session(self._sessions, packet.database or "default", user.forced)
+        session = Session(self._sessions, packet.database or "default", {**_NATIVE_SETTINGS, **user.forced})
         await session.open()
         major, minor, patch = (int(part) for part in self._version.split(".")[:3])
         await self._send(native.hello((major, minor, patch), self._revision, "hedgerow"))

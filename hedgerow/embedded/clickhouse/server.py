@@ -18,6 +18,7 @@ import uvicorn
 from hedgerow.embedded.clickhouse.config import FILESYSTEM_DATABASE, EngineConfig
 from hedgerow.embedded.clickhouse.engine import load_engine
 from hedgerow.embedded.clickhouse.http import HttpInterface
+from hedgerow.embedded.clickhouse.memory import give_back, give_back_when_idle, tame_malloc
 from hedgerow.embedded.clickhouse.native_server import start_native
 from hedgerow.embedded.clickhouse.sessions import Sessions
 from hedgerow.embedded.clickhouse.users import User
@@ -38,6 +39,7 @@ class ServerConfig:
     max_queries: int = 16
     queue_seconds: float = 10.0
     stop_seconds: float = 5.0
+    idle_seconds: float = 30.0
     engine: EngineConfig = field(default_factory=EngineConfig)
 
 
@@ -79,11 +81,16 @@ def open_sessions(config: ServerConfig) -> tuple[Sessions, str]:
 
 def _create_default_database(store: Path) -> None:
     """The engine wants a database of this name before it takes a first statement, and would make one over the file
-    system, so its definition is put there beforehand."""
-    definition = store / "metadata" / "default.sql"
-    if not definition.exists():
-        definition.parent.mkdir(parents=True, exist_ok=True)
-        definition.write_text(f"ATTACH DATABASE _ UUID '{uuid.uuid4()}'\nENGINE = Atomic\n")
+    system, so its definition is put there beforehand. The link to its tables' folder, which is for people's eyes, goes:
+    seeing it, the engine would load the database a second time and abort. It makes the link again."""
+    metadata = store / "metadata"
+    metadata.mkdir(parents=True, exist_ok=True)
+    if not (metadata / "default.sql").exists():
+        part = metadata / "default.part"
+        part.write_text(f"ATTACH DATABASE _ UUID '{uuid.uuid4()}'\nENGINE = Atomic\n")
+        part.replace(metadata / "default.sql")
+    if (metadata / "default").is_symlink():
+        (metadata / "default").unlink()
 
 
 class _Http(uvicorn.Server):
@@ -136,11 +143,16 @@ class Ports:
 @contextlib.asynccontextmanager
 async def serving(config: ServerConfig) -> AsyncIterator[Ports]:
     """The server, until the block ends: then nothing new is accepted and what runs gets a few seconds."""
+    tame_malloc()
     with locked(config.data_dir):
         sessions, version = open_sessions(config)
+        give_back()
         listener = listen(config.host, config.http_port)
         app = HttpInterface(sessions, config.users, version)
         native, connections = await start_native(sessions, config.users, version, config.host, config.native_port)
+        idle = asyncio.ensure_future(
+            give_back_when_idle(lambda: sessions.begun + len(sessions.running), sessions.purge, config.idle_seconds)
+        )
         try:
             async with _serving_http(app, listener, config.stop_seconds):
                 ports = Ports(listener.getsockname()[1], native.sockets[0].getsockname()[1])
@@ -151,6 +163,7 @@ async def serving(config: ServerConfig) -> AsyncIterator[Ports]:
                     task.cancel()
                 await asyncio.gather(*connections, return_exceptions=True)
         finally:
+            idle.cancel()
             native.close()
             sessions.close()
 

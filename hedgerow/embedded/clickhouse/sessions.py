@@ -51,12 +51,16 @@ class Totals:
     written_bytes: int = 0
     result_rows: int = 0
     elapsed: float = 0.0
+    piece_rows: int = 0
+    piece_bytes: int = 0
 
     def add(self, result: EngineResult) -> None:
         """Count a piece of the result; each carries what was done since the one before."""
         self.result_rows += result.rows_read()
-        self.read_rows += result.storage_rows_read()
-        self.read_bytes += result.storage_bytes_read()
+        self.piece_rows += result.storage_rows_read()
+        self.piece_bytes += result.storage_bytes_read()
+        self.read_rows = max(self.read_rows, self.piece_rows)
+        self.read_bytes = max(self.read_bytes, self.piece_bytes)
         self.written_rows += result.rows_written()
         self.written_bytes += result.bytes_written()
         self.elapsed += result.elapsed()
@@ -103,6 +107,8 @@ class Sessions:
         # The engine stops with its last session and takes 0.1 s to start again, so one stays open; it also kills.
         self._keeper: EngineConnection | None = None
         self.running: dict[str, str] = {}
+        # Statements begun since the start.
+        self.begun = 0
         self._idle = asyncio.Event()
         self._idle.set()
 
@@ -138,6 +144,7 @@ class Sessions:
                 errors.QUERY_WITH_SAME_ID_IS_ALREADY_RUNNING, f"Query with id = {query_id} is already running"
             )
         self.running[query_id] = sql
+        self.begun += 1
         self._idle.clear()
         try:
             if first_word(sql) == "kill":  # must work when everything else is stuck
@@ -157,6 +164,14 @@ class Sessions:
             self.running.pop(query_id, None)
             if not self.running:
                 self._idle.set()
+
+    def purge(self) -> None:
+        """The engine's own free memory goes back to the system."""
+        self._kill_thread.submit(self._purge).result()
+
+    def _purge(self) -> None:
+        if self._keeper is not None:
+            self._keeper.query("SYSTEM JEMALLOC PURGE", "Null")
 
     async def drain(self, seconds: float) -> None:
         """Wait until nothing runs, then kill what still does."""
@@ -308,6 +323,8 @@ class Session:
             return await asyncio.shield(asyncio.wrap_future(future))
         except RuntimeError as error:
             raise from_engine(error) from None
+        except UnicodeEncodeError:
+            raise refusal(errors.BAD_REQUEST, "A statement or parameter is not UTF-8") from None
 
     def _engine_connection(self) -> EngineConnection:
         if self._connection is None:

@@ -111,7 +111,8 @@ def refuse_local_files(sql: str) -> None:
         name = token.text.strip('`"').lower() if token.kind in ("word", "quoted") else ""
         before = found[index - 1].text if index else ""
         is_source = after == "(" and (before in _AFTER_TABLE_SOURCE or before in ("=", "describe", "desc", "("))
-        if name in _LOCAL_FUNCTIONS and is_source:
+        is_local_url = token.kind == "quoted" and token.text[1:6].lower() == "file:"
+        if is_local_url or (name in _LOCAL_FUNCTIONS and is_source):
             raise refusal(ACCESS_DENIED, f"Not enough privileges: {name} reads this machine's files")
 
 
@@ -130,29 +131,26 @@ def with_client_query_ids(sql: str) -> str:
 
     The engine numbers queries itself; a client's id travels in `log_comment`, which nothing else here reads.
     """
-    lowered = sql.lower()
     if first_word(sql) == "kill":
-        return _replace_words(sql, "query_id", CLIENT_QUERY_ID)
-    if "processes" not in lowered:
-        return sql
-    return _PROCESSES.sub(_PROCESSES_VIEW, sql)
+        return _replaced(sql, ("query_id",), CLIENT_QUERY_ID)
+    return _replaced(sql, ("system", ".", "processes"), _PROCESSES) if "processes" in sql.lower() else sql
 
 
 CLIENT_QUERY_ID = "if(Settings['log_comment'] = '', query_id, Settings['log_comment'])"
-_PROCESSES = re.compile(r"\bsystem\s*\.\s*processes\b", re.IGNORECASE)
-_PROCESSES_VIEW = (
+_PROCESSES = (
     "(SELECT * REPLACE (if(Settings['log_comment'] = '', query_id, Settings['log_comment']) AS query_id,"
     " if(Settings['log_comment'] = '', initial_query_id, Settings['log_comment']) AS initial_query_id)"
     " FROM system.processes)"
 )
 
 
-def _replace_words(sql: str, word: str, replacement: str) -> str:
-    out, position = [], 0
-    for token in tokens(sql):
-        if token.kind == "word" and token.text == word:
-            out += [sql[position : token.start], replacement]
-            position = token.end
+def _replaced(sql: str, words: tuple[str, ...], replacement: str) -> str:
+    out, position, found = [], 0, tokens(sql)
+    for index in range(len(found) - len(words) + 1):
+        group = found[index : index + len(words)]
+        if tuple(token.text for token in group) == words:
+            out += [sql[position : group[0].start], replacement]
+            position = group[-1].end
     return "".join((*out, sql[position:]))
 
 

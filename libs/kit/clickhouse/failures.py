@@ -126,7 +126,8 @@ def of_insert(error: ServerError) -> HedgerowError:
         if "for single INSERT block" in error.message:
             return QueryRefused(error.message, clickhouse_code=error.code)
         return Unavailable(f"ClickHouse {error.code}: {error.message[:300]}")
-    if error.code in DATA_AT_FAULT:
+    cut_off_row = error.code in BROKEN_OFF and "RowInputFormat" in error.message
+    if error.code in DATA_AT_FAULT or cut_off_row:
         return QueryRefused(error.message, clickhouse_code=error.code)
     if error.code in BUSY_OR_DOWN or error.code in NEVER_STARTED:
         return Unavailable(f"ClickHouse {error.code}: {error.message[:300]}")

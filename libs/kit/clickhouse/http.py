@@ -87,6 +87,8 @@ def _failure(status: int, headers: httpx.Headers, body: bytes) -> failures.Serve
 
 def decode(body: bytes) -> Table:
     """A JSONCompact answer. msgspec keeps integers of any size exact. Raises what the server put into the answer."""
+    if not body:  # a statement that returns no rows
+        return Table([], [], [], 0, 0)
     try:
         answer = msgspec.json.decode(body, type=_Answer)
     except (msgspec.DecodeError, UnicodeDecodeError) as exc:

@@ -1,8 +1,10 @@
 """The event log: one small interface, two backends (Kafka; Redis Streams read by offset), one contract suite.
 
     base.py     Record, NewRecord, Topic, EventLog, Consumer, Tail: the promises
-    kafka.py    aiokafka
-    redis.py    Redis Streams with dense ids, leases and fencing
+    open.py     which of the two a process uses
+    kafka.py    aiokafka; kafka_producer.py, kafka_consumer.py, kafka_metadata.py, kafka_connection.py
+    redis.py    Redis Streams with dense ids, leases and fencing; redis_consumer.py, redis_scripts.py (Lua),
+                redis_streams.py (keys and entries), redis_wire.py (one connection)
     testing.py  an in-memory log held to the same contract, for unit tests of loops
 
 `tests/contract/test_eventlog.py` holds every backend to `base.py`.

@@ -83,19 +83,23 @@ class Consumer(Protocol):
         """Up to `max_records` in all, as one Batch per partition; empty after `timeout` seconds without records.
 
         Each call continues behind what the last one returned. While nothing is fetched for long, `keep_alive` must run.
+        Raises Unavailable while the log is away, also for the first time; leases and positions outlast that.
         """
 
     async def keep_alive(self) -> None:
         """Say that this member lives while a batch is being retried; partitions stay its own. Cheap; call often."""
 
     async def commit(self, topic: str, partition: int, next_offset: int) -> None:
-        """Move the group's position durably. Raises Fenced when the partition is no longer ours."""
+        """Move the group's position durably. Raises Fenced when the partition is no longer ours.
+
+        Unavailable and OutcomeUnknown may be tried again: moving a position twice is the same as once.
+        """
 
     def assignments(self) -> Mapping[tuple[str, int], Assignment]:
         """What this member owns now. A partition that left and came back has a new Assignment object."""
 
     async def rewind(self, topic: str, partition: int, offset: int) -> None:
-        """Let the next fetch of this partition start at `offset`."""
+        """Let the next fetch of this partition start at `offset`. Raises Fenced when the partition is not ours."""
 
     async def lag(self) -> Mapping[tuple[str, int], int]:
         """Records behind the end, per owned partition."""
@@ -126,18 +130,22 @@ class EventLog(Protocol):
     async def produce(self, topic: str, records: Sequence[NewRecord]) -> None:
         """Return when every record is durable.
 
-        Raises LogFull (nothing written), Unavailable (nothing written) or OutcomeUnknown (some may have been written:
-        consumers must expect copies). A bounded number of records may be in flight; beyond it callers wait.
+        Raises LogFull (nothing written), Unavailable (nothing written), OutcomeUnknown (some may have been written:
+        consumers must expect copies) or PayloadTooLarge (Kafka: a record larger than the topic takes; sending it again
+        is of no use). A bounded number of records may be in flight; beyond it callers wait.
         """
 
     def consumer(self, topics: Sequence[str], group: str) -> AbstractAsyncContextManager[Consumer]:
         """Join `group`; leaving the context gives the partitions back at once."""
 
     def tail(self, topic: str, *, last: int = 0) -> AbstractAsyncContextManager[Tail]:
-        """Read without a group from the end, or from `last` records before it."""
+        """Read without a group from the end, or from `last` records of each partition before it, if still kept.
+
+        Raises Unavailable when the topic cannot be found.
+        """
 
     async def check(self) -> None:
-        """Raise Unavailable unless the log can take a record now."""
+        """Raise Unavailable (LogFull, when that is why) unless the log can take a new event now."""
 
     async def close(self) -> None:
         """Flush and close."""

@@ -203,6 +203,8 @@ class KafkaEventLog:
         for name, description in described.items():
             if description.leaderless:
                 raise Unavailable(f"{name} has partitions without a leader")
+        if stalled := self._producer.stalled():
+            raise Unavailable(f"not acknowledged for too long: {stalled}")
 
     async def close(self) -> None:
         await self._producer.close()

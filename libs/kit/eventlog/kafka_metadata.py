@@ -9,7 +9,7 @@ from io import BytesIO
 from typing import Any
 
 from aiokafka.client import AIOKafkaClient
-from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError, for_code
+from aiokafka.errors import UnknownTopicOrPartitionError, for_code
 from aiokafka.protocol.api import Request, RequestStruct, Response
 from aiokafka.protocol.metadata import MetadataRequest_v5
 from aiokafka.protocol.types import (
@@ -139,6 +139,3 @@ async def describe_topics(client: AIOKafkaClient, topics: list[str]) -> dict[str
         leaderless = tuple(partition[1] for partition in partitions if partition[2] < 0)
         found[name] = TopicDescription(f"{response.cluster_id}:{topic_id}", len(partitions), leaderless)
     return found
-
-
-__all__ = ["KafkaError", "TopicDescription", "describe_topics"]

@@ -66,17 +66,24 @@ class BatchProducer:
 
         Raises Unavailable when the partition has not acknowledged anything for as long as we wait for it.
         """
-        loop = asyncio.get_running_loop()
         queue = self._queues.setdefault((topic, partition), PartitionQueue())
-        if queue.round_started is not None and loop.time() - queue.round_started > self._timeout_seconds:
+        if self._stalled(queue):
             raise Unavailable(f"{topic}/{partition} does not acknowledge what it was sent")
         size = sum(len(record.value) + len(record.key or b"") for record in records)
-        share = Share(records, timestamp_ms, size, loop.create_future())
+        share = Share(records, timestamp_ms, size, asyncio.get_running_loop().create_future())
         queue.waiting.append(share)
         self.waiting_bytes += size
         if queue.task is None:
             queue.task = asyncio.create_task(self._run(topic, partition, queue))
         return share
+
+    def _stalled(self, queue: PartitionQueue) -> bool:
+        since = queue.round_started
+        return since is not None and asyncio.get_running_loop().time() - since > self._timeout_seconds
+
+    def stalled(self) -> list[tuple[str, int]]:
+        """Partitions that have not acknowledged anything for as long as we wait for it."""
+        return [place for place, queue in self._queues.items() if self._stalled(queue)]
 
     def withdraw(self, topic: str, partition: int, share: Share) -> bool:
         """Take back what has not been sent; False when it has."""
@@ -122,10 +129,12 @@ class BatchProducer:
         sent = False
         try:
             producer = await self._started()
+            # Some may have been taken back while the producer started; from here on none can be.
+            shares = [share for share in shares if not share.done.done()]
+            for share in shares:
+                share.sent = True
             acknowledgements = []
-            for batch in self._batches(producer, shares):
-                for share in shares:
-                    share.sent = True
+            for batch in self._batches(producer, shares) if shares else ():
                 acknowledgements.append(await producer.send_batch(batch, topic, partition=partition))
                 sent = True
             await asyncio.gather(*acknowledgements)
@@ -183,7 +192,15 @@ class BatchProducer:
         if error.retriable or self._producer is None:
             return
         producer, self._producer = self._producer, None
-        await producer.stop()
+        await self._stop(producer)
+
+    async def _stop(self, producer: AIOKafkaProducer) -> None:
+        """Let it deliver what it has, no longer than we wait for an acknowledgement."""
+        try:
+            async with asyncio.timeout(self._timeout_seconds):
+                await producer.stop()
+        except TimeoutError:
+            await producer.client.close()
 
     async def close(self) -> None:
         """Wait for what is under way, no longer than for an acknowledgement, and close."""
@@ -193,8 +210,4 @@ class BatchProducer:
             for task in tasks:
                 task.cancel()
         if self._producer is not None:
-            try:
-                async with asyncio.timeout(self._timeout_seconds):
-                    await self._producer.stop()
-            except TimeoutError:
-                await self._producer.client.close()
+            await self._stop(self._producer)

@@ -14,8 +14,13 @@ from libs.kit.errors import LogFull, OutcomeUnknown, Unavailable
 
 Argument = bytes | str | int
 _pack: Callable[[tuple[Argument, ...]], bytes] = cast(Any, hiredis.pack_command)  # its stub allows one argument only
-# Answers of a server that did not run the command: starting up, failing writes, being a replica, or at maxmemory.
-_NOT_DONE = (redis_errors.BusyLoadingError, redis_errors.ReadOnlyError, redis_errors.AuthenticationError)
+# Answers of a server that did not run the command: starting up, a replica, or not for this user.
+_NOT_DONE = (
+    redis_errors.BusyLoadingError,
+    redis_errors.ReadOnlyError,
+    redis_errors.AuthenticationError,
+    redis_errors.NoPermissionError,
+)
 
 
 @dataclass(frozen=True)
@@ -39,9 +44,9 @@ class Wire:
     def __init__(self, url: str, timeout_seconds: float):
         options: dict[str, Any] = dict(parse_url(url))
         kind: type[AbstractConnection] = options.pop("connection_class", Connection)
-        self._connection: Any = kind(
-            **options, socket_timeout=timeout_seconds, socket_connect_timeout=timeout_seconds, retry_on_timeout=False
-        )
+        # One deadline around each exchange instead of redis-py's own, which cost a task and two timers a command.
+        self._connection: Any = kind(**options, socket_timeout=None, socket_connect_timeout=timeout_seconds)
+        self._timeout_seconds = timeout_seconds
         self._lock = asyncio.Lock()
 
     async def call(self, *command: Argument) -> Any:
@@ -67,20 +72,23 @@ class Wire:
     async def _open(self) -> None:
         """Be connected, so that whatever fails from here on may have reached the server."""
         connection = self._connection
+        # The reader of a server that went away while we were idle is at its end; asking it costs no trip to the loop.
+        if connection.is_connected and connection._reader.at_eof():
+            await connection.disconnect(nowait=True)
+        if connection.is_connected:
+            return
         try:
-            if connection.is_connected and await connection.can_read_destructive():
-                await connection.disconnect(nowait=True)  # an answer nobody asked for: out of step
-        except redis_errors.ConnectionError:
-            await connection.disconnect(nowait=True)  # the server went away while we were idle
-        try:
-            await connection.connect()
+            async with asyncio.timeout(self._timeout_seconds):
+                await connection.connect()
         except (redis_errors.RedisError, OSError, TimeoutError) as exc:
+            await connection.disconnect(nowait=True)
             raise Unavailable(f"the event log cannot be reached: {exc}") from exc
 
     async def _exchange(self, packed: bytes) -> Any:
         try:
-            await self._connection.send_packed_command(packed, check_health=False)
-            return await self._connection.read_response()
+            async with asyncio.timeout(self._timeout_seconds):
+                await self._connection.send_packed_command(packed, check_health=False)
+                return await self._connection.read_response()
         except redis_errors.NoScriptError:
             raise
         except redis_errors.OutOfMemoryError as exc:

@@ -192,8 +192,18 @@ def _check(event: StoredEvent) -> None:
             raise Unstorable(f"{name} is not a UUID.", attr=name) from exc
     for name in ("timestamp", "created_at", "person_created_at", "captured_at"):
         value = getattr(event, name)
-        if not (_TIME.fullmatch(value) if value is not None else name == "captured_at"):
+        if not (_is_time(value) if value is not None else name == "captured_at"):
             raise Unstorable(f"{name} is not a time.", attr=name)
     for name in ("team_id", "project_id"):
         if not -(2**63) <= getattr(event, name) < 2**63:
             raise Unstorable(f"{name} is out of range.", attr=name)
+
+
+def _is_time(text: str) -> bool:
+    if not _TIME.fullmatch(text):
+        return False
+    try:
+        datetime.fromisoformat(text)
+    except ValueError:  # the 30th of February
+        return False
+    return True

@@ -157,8 +157,10 @@ async def _move(connection: Connection, source: Source, moves: Mapping[int, Move
 
 
 async def _write(connection: Connection, persons: Sequence[Person], links: Mapping[PersonKey, uuid.UUID]) -> None:
-    made = [person for person in persons if person.stored_version is None]
-    changed = [person for person in persons if person.stored_version is not None]
+    # in one order for everybody, or two transactions that share persons could wait for each other
+    ordered = sorted(persons, key=lambda person: (person.team_id, person.uuid))
+    made = [person for person in ordered if person.stored_version is None]
+    changed = [person for person in ordered if person.stored_version is not None]
     if made and _count(await connection.execute(_INSERT, *_columns(made))) != len(made):
         raise Conflict("A person of this batch has just been made by somebody else.")
     if changed:

@@ -37,7 +37,6 @@ class SeenWindow:
     covered_from: int | None = None
     _filter: Seen = field(init=False)
     _current_since: int = 0
-    _previous_since: int = 0
 
     def __post_init__(self) -> None:
         self._filter = seen_filter(self.memory_bytes)
@@ -54,7 +53,7 @@ class SeenWindow:
     def refilled(self, since_ms: int) -> None:
         """Every stored row of some partition that arrived from `since_ms` on has been added."""
         if self.covered_from is None:
-            self._current_since = self._previous_since = since_ms
+            self._current_since = since_ms
         self.covered_from = max(self.covered_from or since_ms, since_ms)
 
     def certainly_new(self, key: bytes, arrived_ms: int) -> bool:

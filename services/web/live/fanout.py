@@ -4,6 +4,7 @@ import asyncio
 from collections import defaultdict, deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from heapq import merge
 
 from libs.kit import metrics
 from libs.kit.clock import Clock
@@ -113,9 +114,13 @@ class Fanout:
 
 
 def by_team(log_id: str, records: Sequence[Record]) -> dict[int, list[Arrival]]:
-    """Records as arrivals per team, in order. What is not an event of ours is left out."""
-    found: dict[int, list[Arrival]] = defaultdict(list)
+    """Records as arrivals per team, in the order of arrival. What is not an event of ours is left out."""
+    partitions: dict[int, list[Record]] = defaultdict(list)
     for record in records:
+        partitions[record.partition].append(record)
+    found: dict[int, list[Arrival]] = defaultdict(list)
+    # A merge, not a sort: whatever the times say, a partition's own records stay in their order.
+    for record in merge(*partitions.values(), key=lambda record: record.timestamp_ms):
         parsed = live_event(record)
         if parsed is not None:
             team_id, event = parsed

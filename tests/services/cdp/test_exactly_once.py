@@ -1,17 +1,16 @@
 """Kill the workers at every named place, send everything several times: each event is stored once, none is lost."""
 
-import asyncio
 import uuid
 
 from libs.kit.contracts import topics
 from libs.kit.eventlog import NewRecord
 from libs.kit.runtime import Runtime
 from services.cdp.crashpoints import CRASH_POINTS
-from tests.support import cdp_process
 from tests.support.captured import captured_new
+from tests.support.cdp_process import Forks
 from tests.support.pipeline import Workers, dead, drained, events, prepare, stored
 
-SHORT_LEASE = {"log_lease_seconds": 1.5}
+SHORT_LEASE = {"log_lease_seconds": 1.1}
 
 
 def over_many_months() -> list[NewRecord]:
@@ -26,18 +25,18 @@ async def test_every_crash_point(runtime: Runtime) -> None:
     await prepare(runtime)
     settings = runtime.settings.model_copy(update=SHORT_LEASE)
     sent = 0
-    for point in CRASH_POINTS:
-        batch = events(20)
-        if point == "writer.between_inserts":
-            batch += over_many_months()
-        if point in ("writer.before_dead_letters", "writer.after_dead_letters"):
-            await runtime.log.produce(topics.STORED_EVENTS.name, [NewRecord(b"k", b"no event")])
-        await runtime.log.produce(topics.EVENTS.name, batch)
-        sent += len(batch)
-        process = await cdp_process.start(settings, crash_at=point)
-        async with asyncio.timeout(40):
-            assert await process.wait() == -9, f"{point} was not passed"
-        await runtime.log.produce(topics.EVENTS.name, batch[:7])  # the client never got its answer, and sends again
+    async with Forks(settings, TEST_UVLOOP="1") as forks:
+        for point in CRASH_POINTS:
+            batch = events(20)
+            if point == "writer.between_inserts":
+                batch += over_many_months()
+            if point in ("writer.before_dead_letters", "writer.after_dead_letters"):
+                await runtime.log.produce(topics.STORED_EVENTS.name, [NewRecord(b"k", b"no event")])
+            await runtime.log.produce(topics.EVENTS.name, batch)
+            sent += len(batch)
+            pid = await forks.start(crash_at=point)
+            assert await forks.ended() == (pid, -9), f"{point} was not passed"
+            await runtime.log.produce(topics.EVENTS.name, batch[:7])  # the client got no answer, and sends again
     async with Workers(runtime):
         await drained(runtime)
     assert await stored(runtime) == (sent, sent)

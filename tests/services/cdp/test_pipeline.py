@@ -4,8 +4,7 @@ import json
 
 from libs.kit.contracts import topics
 from libs.kit.runtime import Runtime
-from tests.support.captured import captured_new
-from tests.support.pipeline import Workers, dead, drained, events, prepare, stored
+from tests.support.pipeline import Workers, drained, events, prepare, stored
 
 
 async def test_events_arrive_with_their_persons(runtime: Runtime) -> None:
@@ -15,8 +14,8 @@ async def test_events_arrive_with_their_persons(runtime: Runtime) -> None:
         await drained(runtime)
     assert await stored(runtime) == (50, 50)
     result = await runtime.clickhouse.query(
-        "SELECT properties_raw, person_properties_raw, person_id, person_mode, toString(timestamp), team_id FROM events "
-        "WHERE properties.index = 49"
+        "SELECT properties_raw, person_properties_raw, person_id, person_mode, toString(timestamp), team_id "
+        "FROM events WHERE properties.index = 49"
     )
     [row] = result.rows
     assert json.loads(row[0]) == {"index": 49, "$set": {"last": 49}, "$ip": "203.0.113.7"}

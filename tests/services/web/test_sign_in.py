@@ -60,7 +60,7 @@ async def test_after_thirty_failures_even_the_right_password_waits(web: Web) -> 
     async with web.client() as client:
         for _ in range(2):
             assert (await login(client, password="wrong")).json()["code"] == "invalid_credentials"
-        key = [key async for key in web.runtime.state.scan_iter("login_failures:*")][0]
+        (key,) = [key async for key in web.runtime.state.scan_iter("login_failures:*")]
         assert 0 < await web.runtime.state.ttl(key) <= 600
         await web.runtime.state.incrby(key, FAILURES - 2)
         answer = await login(client)

@@ -56,6 +56,8 @@ operations = [
             "object_serialization_version": "v3",
             "object_shared_data_serialization_version": "advanced",
             "object_shared_data_serialization_version_for_zero_level_parts": "map_with_buckets",
+            # each bucket is files of its own: 32 (the default) made 856 files of a part with 10,000 keys, 8 make 568
+            "object_shared_data_buckets_for_wide_part": 8,
             # settings of the table, not of an insert: set here, every insert is on disk before it is answered
             "fsync_after_insert": 1,
             "fsync_part_directory": 1,

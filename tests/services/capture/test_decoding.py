@@ -1,0 +1,87 @@
+"""Decoding in pieces gives what decoding at once would."""
+
+import gzip
+import zlib
+from urllib.parse import quote_plus, unquote_to_bytes
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from services.capture import decoding
+from services.capture.answers import Refused
+from services.capture.query import NOTHING, parse_query
+from tests.support.scale import scaled
+
+FORM = b"application/x-www-form-urlencoded"
+
+
+def decode(body: bytes, query: bytes = b"", content_type: bytes = b"", encoding: bytes = b"") -> bytes:
+    return bytes(decoding.decode_payload(parse_query(query), content_type, encoding, body, max_inflated=10_000))
+
+
+@settings(max_examples=scaled(10_000, least=200))
+@given(st.lists(st.sampled_from([b"%41", b"%", b"%4", b"+", b"a", b"%C3%A9", b"%zz"]), max_size=30))
+def test_unquoting_in_pieces(parts: list[bytes]) -> None:
+    text = b"".join(parts)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(decoding, "_PIECE", 5)
+        assert decoding._unquote(text) == unquote_to_bytes(text.replace(b"+", b" "))
+
+
+@settings(max_examples=scaled(10_000, least=200))
+@given(st.binary(max_size=30) | st.text(max_size=12).map(lambda text: text.encode("utf-8", "surrogatepass")))
+def test_utf8_in_pieces(text: bytes) -> None:
+    try:
+        text.decode()
+        valid = True
+    except UnicodeDecodeError:
+        valid = False
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(decoding, "_PIECE", 3)
+        assert decoding.is_utf8(text) is valid
+
+
+def test_a_large_escaped_form() -> None:
+    text = '{"é":"%s"}' % ("ü+ &=" * 1000)
+    assert decode(b"data=" + quote_plus(text).encode(), content_type=FORM) == text.encode()
+
+
+@pytest.mark.parametrize("size", [0, 1, 5000, 10_000])
+def test_inflating_up_to_the_limit(size: int) -> None:
+    assert decoding.inflate(gzip.compress(b"x" * size), 10_000) == b"x" * size
+
+
+@pytest.mark.parametrize("size", [10_001, 3_000_000])
+def test_inflating_past_the_limit(size: int) -> None:
+    with pytest.raises(Refused, match="inflated payload is larger than 10000 bytes"):
+        decoding.inflate(gzip.compress(b"x" * size), 10_000)
+
+
+def test_only_the_first_member_counts() -> None:
+    assert decode(gzip.compress(b"one") + gzip.compress(b"two")) == b"one"
+    assert decode(gzip.compress(b"one") + b"tail") == b"one"
+
+
+@pytest.mark.parametrize(
+    "body", [b"\x1f\x8b", b"\x1f\x8b\x08", zlib.compress(b"{}"), gzip.compress(b"{}")[:-1], gzip.compress(b"{}")[:-5]]
+)
+def test_what_is_no_gzip(body: bytes) -> None:
+    with pytest.raises(Refused, match="failed to decode request: invalid GZIP data"):
+        decode(body, encoding=b"gzip")
+
+
+def test_hints() -> None:
+    assert decode(gzip.compress(b"{}"), b"compression=GZIP-JS") == b"{}"
+    assert decode(b"{}", b"compression=lz4") == b"{}"
+    assert decode(b"{}", encoding=b"GZIP") == b"{}"  # exactly in lower case, as there
+    form = b"compression=gzip&data=" + quote_plus(b"{}").encode()
+    with pytest.raises(Refused, match="invalid GZIP data"):
+        decode(form, content_type=FORM)
+    assert decode(form, content_type=FORM + b"; charset=utf-8") == form
+
+
+def test_the_address_wins_over_the_body() -> None:
+    assert decode(b"[]", b"data=%7B%7D") == b"{}"
+    assert decode(b"[]", b"data=") == b"[]"
+    assert parse_query(b"") is NOTHING

@@ -1,0 +1,128 @@
+import asyncio
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from libs.kit.clock import ManualClock
+from libs.kit.errors import Unavailable
+from libs.kit.eventlog import Assignment, Batch, Record
+from services.cdp.consuming import Limits, Loop, Pulse, count, cut, fetch, joined, kept_alive, ownership, still_ours
+
+TOPIC = "t"
+
+
+def batch(partition: int, start: int, number: int, size: int = 1) -> Batch:
+    records = [Record(TOPIC, partition, start + n, None, b"x" * size, (), 0) for n in range(number)]
+    return Batch(TOPIC, partition, records)
+
+
+class Script:
+    """A consumer that answers from a list; an exception in it is raised."""
+
+    def __init__(self, *answers: Sequence[Batch] | Exception):
+        self.answers = list(answers)
+        self.asked: list[int] = []
+        self.owned = {(TOPIC, 0): Assignment(TOPIC, 0, 0)}
+        self.beats = 0
+
+    async def fetch(self, *, max_records: int, timeout: float) -> Sequence[Batch]:
+        self.asked.append(max_records)
+        answer = self.answers.pop(0) if self.answers else ()
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    async def keep_alive(self) -> None:
+        self.beats += 1
+        raise Unavailable("the log is away")
+
+    async def commit(self, topic: str, partition: int, next_offset: int) -> None: ...
+
+    def assignments(self) -> Mapping[tuple[str, int], Assignment]:
+        return self.owned
+
+    async def rewind(self, topic: str, partition: int, offset: int) -> None: ...
+
+    async def lag(self) -> Mapping[tuple[str, int], int]:
+        raise Unavailable("the log is away")
+
+
+def limits(records: int = 100, size: int = 1000, linger: float = 0.001) -> Limits:
+    return Limits(records, size, linger, 0.1)
+
+
+async def test_small_batch_waits_a_moment_and_grows() -> None:
+    consumer = Script([batch(0, 0, 2)], [batch(0, 2, 3), batch(1, 0, 1)])
+    got = await fetch(consumer, limits())
+    assert {(one.partition, len(one.records)) for one in got} == {(0, 5), (1, 1)}
+    assert consumer.asked == [100, 98]
+
+
+async def test_large_batch_goes_at_once() -> None:
+    consumer = Script([batch(0, 0, 50)], [batch(0, 50, 50)])
+    assert count(await fetch(consumer, limits())) == 50
+    assert count(await fetch(Script(), limits())) == 0
+
+
+def test_partition_that_came_back_starts_again() -> None:
+    [whole] = joined([batch(0, 10, 5), batch(0, 12, 5)])
+    assert [record.offset for record in whole.records] == list(range(10, 17))
+    [again] = joined([batch(0, 10, 5), batch(0, 3, 2)])
+    assert [record.offset for record in again.records] == [3, 4]
+
+
+@given(
+    shape=st.lists(st.lists(st.integers(0, 60), min_size=1, max_size=8), max_size=5),
+    records=st.integers(1, 7),
+    size=st.integers(1, 80),
+)
+def test_pieces_hold_everything_once_in_order_within_the_limits(
+    shape: list[list[int]], records: int, size: int
+) -> None:
+    batches = [
+        Batch(TOPIC, partition, [Record(TOPIC, partition, n, None, b"x" * s, (), 0) for n, s in enumerate(sizes)])
+        for partition, sizes in enumerate(shape)
+    ]
+    pieces = cut(batches, limits(records, size))
+    flat = [record for piece in pieces for one in piece for record in one.records]
+    assert flat == [record for one in batches for record in one.records]
+    for piece in pieces:
+        held = [len(record.value) for one in piece for record in one.records]
+        assert len(held) <= records
+        assert sum(held) <= size or len(held) == 1 or sum(held[:-1]) == 0
+        assert all(one.records for one in piece)
+
+
+def test_ownership_ends_with_the_assignment_even_when_we_get_it_again() -> None:
+    consumer, one = Script(), batch(0, 0, 1)
+    owned = ownership(consumer, [one])
+    assert still_ours(consumer, one, owned)
+    consumer.owned = {(TOPIC, 0): Assignment(TOPIC, 0, 0)}
+    assert not still_ours(consumer, one, owned)
+    assert not still_ours(consumer, batch(1, 0, 1), ownership(consumer, [batch(1, 0, 1)]))
+
+
+async def test_membership_goes_on_while_the_log_is_away() -> None:
+    consumer = Script()
+    async with kept_alive(consumer):
+        async with asyncio.timeout(5):
+            while consumer.beats < 2:
+                await asyncio.sleep(0.02)
+
+
+async def test_outage_of_the_log_is_waited_out() -> None:
+    clock = ManualClock(datetime(2026, 1, 1, tzinfo=UTC))
+    pulse = Pulse(clock)
+    loop = Loop("writer", clock, asyncio.Event(), pulse)
+    consumer = Script(Unavailable("away"), Unavailable("away"), [batch(0, 0, 60)])
+    assert count(await loop.fetched(consumer, limits())) == 60
+    with pytest.raises(Unavailable, match="waiting: away"):
+        await pulse.check()
+    pulse.beat()
+    await pulse.check()
+    clock.advance(121)
+    with pytest.raises(Unavailable, match="no progress"):
+        await pulse.check()
