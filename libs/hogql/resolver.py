@@ -161,7 +161,7 @@ class Resolver(Visitor[Any]):
             tuple(items),
             (r.Joined(r.QuerySource(whole, source.alias)),),
             order_by=self._order(node.order_by, tuple(items)),
-            limit=self._limit(node.limit),
+            limit=self._limit(node.limit, percent=node.limit_percent),
             offset=self._limit(node.offset),
             with_ties=node.limit_with_ties,
             percent=node.limit_percent,
@@ -194,7 +194,7 @@ class Resolver(Visitor[Any]):
             tuple((name, self.visit(window)) for name, window in node.window_exprs),
             self._order(node.order_by, items),
             self._limit_by(node.limit_by, items),
-            self._limit(node.limit),
+            self._limit(node.limit, percent=node.limit_percent),
             self._limit(node.offset),
             node.limit_with_ties,
             node.limit_percent,
@@ -208,6 +208,9 @@ class Resolver(Visitor[Any]):
                 end=node.qualify.end,
                 hint="Put the query into FROM and filter outside.",
             )
+        for name, window in node.window_exprs:
+            if not PLAIN_NAME.fullmatch(name):
+                raise QueryError("A window's name is made of letters, digits, _ and $.", start=window.start)
         if node.interpolate is not None:
             raise NotSupported("INTERPOLATE is not supported.", start=node.interpolate.start)
 
@@ -349,14 +352,19 @@ class Resolver(Visitor[Any]):
         assert n is not None  # noqa: S101
         return r.LimitBy(n, self._limit(node.offset_value), keys)
 
-    def _limit(self, node: ast.Expr | None) -> r.RExpr | None:
+    def _limit(self, node: ast.Expr | None, *, percent: bool = False) -> r.RExpr | None:
         if node is None:
             return None
         value = self._value(node)
         number = value.value if isinstance(value, r.Value) else None
         if isinstance(number, bool) or not isinstance(number, int | float) or number < 0 or number > 2**63:
             raise QueryError("A limit must be a number, zero or more.", start=node.start, end=node.end)
-        return value
+        if not percent:
+            return value
+        if number > 100:
+            raise QueryError("Limit percent must be between 0 and 100", start=node.start, end=node.end)
+        # ClickHouse takes a share of the rows as a number below one
+        return r.Value(number / 100, r.Type("float", nullable=False)) if number < 100 else None
 
     # --- FROM
 

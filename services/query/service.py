@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 import orjson
 
 from libs.hogql.compile import Compiled, Project, compile_query
+from libs.hogql.limits import MAX_LIMIT
 from libs.kit import metrics
 from libs.kit.access import Team
 from libs.kit.clickhouse import ClickHouse
@@ -76,6 +77,7 @@ class QueryService:
             "date_time_output_format": "iso",
             "output_format_json_validate_utf8": 1,  # a String may hold any bytes, JSON may not
             "max_result_bytes": self._settings.max_result_bytes,
+            "max_result_rows": MAX_LIMIT * 2,  # LIMIT 50% has no bound of its own
             "result_overflow_mode": "throw",
             "max_ast_elements": 4_000_000,
             "max_expanded_ast_elements": 4_000_000,

@@ -67,6 +67,8 @@ REFUSED = [
     (QueryError, "select * from (select 1, 2) as t(a)", 14, "column name(s) were provided"),
     (QueryError, "select events.nope.x from events", 7, "Unable to resolve field: nope"),
     (QueryError, "select * exclude (nope) from events", 7, "EXCLUDE list was not found"),
+    (QueryError, "select event from events limit 150%", 31, "Limit percent must be between 0 and 100"),
+    (QueryError, "select row_number() over `w'` from events window `w'` as (order by event)", 58, "A window's name"),
     (QueryError, "select event from events limit -1", 31, "A limit must be a number"),
     (QueryError, "select event from events where e.event = 'a'", 31, "Unable to resolve field: e"),
     (QueryError, "select 1 union all select 1, 2", 19, "1 and 2 columns"),

@@ -8,6 +8,9 @@ from tests.support.hogql import Engine
 
 ANSWERS: list[tuple[str, list[list[Any]]]] = [
     ("select 1", [[1]]),
+    ("select number from numbers(5) limit 40%", [[0], [1]]),
+    ("select count() from (select number from numbers(10) limit 30%)", [[3]]),
+    ("select count() from (select number from numbers(10) limit 100%)", [[10]]),
     (
         "select event from events order by timestamp",
         [["$pageview"], ["$pageview"], ["signup"], ["signup"], ["purchase"]],

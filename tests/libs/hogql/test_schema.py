@@ -7,10 +7,8 @@ from tests.support.hogql import Engine
 
 
 def test_every_field_has_its_column(engine: Engine) -> None:
-    there = {
-        row[0] for row in engine.run("SELECT name FROM system.columns WHERE database = 'hogql' AND table = 'events'")
-    }
-    assert set(stored_columns(EVENTS)) <= there
+    columns = engine.run("SELECT name FROM system.columns WHERE database = 'hogql' AND table = 'events'")
+    assert set(stored_columns(EVENTS)) <= {row[0] for row in columns}
 
 
 def test_typed_paths_are_the_tables() -> None:
@@ -22,15 +20,8 @@ def test_star_names_fields() -> None:
 
 
 def test_time_conditions_prune_partitions(engine: Engine) -> None:
-    plan = engine.hogql(
-        "select count() from events where timestamp > '2024-05-03' and event = 'purchase'", timezone="Asia/Tokyo"
-    )
-    assert plan == [[1]]
-    from libs.hogql.compile import Project, compile_query
-
-    compiled = compile_query(
-        "select event from events where timestamp > now() - interval 7 day", Project(1, "Asia/Tokyo")
-    )
+    recent = "select event from events where timestamp > now() - interval 7 day"
+    compiled = compile_query(recent, Project(1, "Asia/Tokyo"))
     explained = engine.run("EXPLAIN indexes = 1 " + compiled.sql, dict(compiled.values))
     text = "\n".join(row[0] for row in explained)
     assert "Partition" in text
