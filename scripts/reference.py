@@ -6,7 +6,7 @@
 import asyncio
 import importlib
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from fastapi import FastAPI
@@ -15,6 +15,7 @@ from prometheus_client.metrics import MetricWrapperBase
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
+from starlette.routing import Router
 
 from libs.kit import metrics
 from libs.kit.contracts import topics
@@ -39,7 +40,7 @@ SETTINGS = (
 )
 
 
-def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+def table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     """A Markdown table."""
     lines = ["| " + " | ".join(row) + " |" for row in (head, ("---",) * len(head), *rows)]
     return "\n".join(lines) + "\n"
@@ -109,17 +110,19 @@ def endpoints_page() -> str:
     hot = [(f"`{path}`", "GET, OPTIONS, POST", "Events from SDKs.") for path in CAPTURE_PATHS]
     parts.append("## capture\n\n" + table(head, hot))
     for service, app in asyncio.run(apps()).items():
-        rows = [(f"`{path}`", methods, summary) for path, methods, summary in sorted(routes_of(app))]
+        rows = [(f"`{path}`", methods, summary) for path, methods, summary in sorted(set(routes_of(app.router)))]
         parts.append(f"## {service}\n\n" + table(head, rows))
     return "\n".join(parts)
 
 
-def routes_of(app: FastAPI) -> Iterator[tuple[str, str, str]]:
-    """Path, methods and first docstring line of an app's routes."""
-    for route in app.routes:
+def routes_of(router: Router) -> Iterator[tuple[str, str, str]]:
+    """Path, methods and first docstring line of an app's routes; routers are included as they are, without a prefix."""
+    for route in router.routes:
         if isinstance(route, APIRoute):
             summary = (route.endpoint.__doc__ or "").strip().split("\n")[0]
-            yield route.path, ", ".join(sorted(route.methods)), summary
+            yield route.path.rstrip("/") or "/", ", ".join(sorted(route.methods or ())), summary
+        elif included := getattr(route, "original_router", None):
+            yield from routes_of(included)
 
 
 PAGES = {
