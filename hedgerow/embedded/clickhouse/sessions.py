@@ -16,7 +16,8 @@ from typing import Any, TypeVar
 from hedgerow.embedded.clickhouse import errors
 from hedgerow.embedded.clickhouse.engine import Engine, EngineConnection, EngineResult
 from hedgerow.embedded.clickhouse.errors import ServerException, from_engine, refusal
-from hedgerow.embedded.clickhouse.statements import first_word, refuse_local_files, with_client_query_ids
+from hedgerow.embedded.clickhouse.inserts import InsertData, told_without_path
+from hedgerow.embedded.clickhouse.statements import first_word, refuse_unsafe, with_client_query_ids
 
 T = TypeVar("T")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z_0-9.]*\Z")
@@ -249,7 +250,7 @@ class Session:
     async def query(self, statement: Statement, *, slotless: bool = False) -> AsyncIterator["ResultStream"]:
         """Run a statement. Leaving before the end, or being cancelled, stops it in the engine."""
         _require_utf8(statement)
-        refuse_local_files(statement.sql)
+        refuse_unsafe(statement.sql)
         query_id = statement.query_id or str(uuid.uuid4())
         slot = contextlib.nullcontext() if slotless else self._sessions.slot(query_id, statement.sql)
         async with slot, self._settled(query_id, statement):
@@ -260,21 +261,23 @@ class Session:
                 await self._finally(self._stop(stream, query_id))
                 raise
 
-    @contextlib.asynccontextmanager
-    async def insert(self, statement: Statement, input_format: str) -> AsyncIterator["InsertStream"]:
-        """Feed rows to an INSERT (its text up to FORMAT). Leaving without `finish` stores nothing more."""
+    async def insert(self, statement: Statement, input_format: str, rows: InsertData) -> Totals:
+        """Run an INSERT (its text up to FORMAT) on `rows`. They are stored when it returns.
+
+        Cancelling it kills it; rows may be stored or not, and it has ended when this raises."""
         _require_utf8(statement)
-        refuse_local_files(statement.sql)
+        refuse_unsafe(statement.sql)
+        rows.refuse_unsafe(input_format)
         query_id = statement.query_id or str(uuid.uuid4())
+        sql = rows.statement(statement.sql, input_format)
         async with self._sessions.slot(query_id, statement.sql), self._settled(query_id, statement):
             connection = await self._call(self._prepared, statement, query_id)
-            insert = await self._call(connection.send_insert, statement.sql, input_format)
-            stream = InsertStream(self, connection, insert)
+            totals = Totals()
             try:
-                yield stream
-            finally:
-                if not stream.finished:
-                    await self._finally(self._abort_insert(connection, insert, query_id))
+                totals.add(await self._call(_insert, connection, sql, dict(statement.params)))
+            except ServerException as error:
+                raise told_without_path(error) from None
+            return totals
 
     @contextlib.asynccontextmanager
     async def _settled(self, query_id: str, statement: Statement) -> AsyncIterator[None]:
@@ -301,11 +304,6 @@ class Session:
         while self._in_flight is not None and not self._in_flight.done():
             await self._sessions.kill(query_id)
             await asyncio.wait([asyncio.wrap_future(self._in_flight)], timeout=0.1)
-
-    async def _abort_insert(self, connection: EngineConnection, insert: Any, query_id: str) -> None:
-        await self._stop_in_flight(query_id)
-        with contextlib.suppress(ServerException):
-            await self._call(connection.insert_cancel, insert)
 
     async def _stop(self, stream: "EngineStream", query_id: str) -> None:
         await self._stop_in_flight(query_id)
@@ -456,22 +454,6 @@ class ResultStream:
         return await self._session._call(self._stream.fetch)
 
 
-class InsertStream:
-    """Rows on their way into a table; nothing is promised before `finish` returns."""
-
-    def __init__(self, session: Session, connection: EngineConnection, insert: Any):
-        self._session = session
-        self._connection = connection
-        self._insert = insert
-        self.finished = False
-
-    async def append(self, data: bytes) -> None:
-        """More bytes in the input format."""
-        await self._session._call(self._connection.insert_append, self._insert, data)
-
-    async def finish(self) -> Totals:
-        """Commit."""
-        self.finished = True
-        totals = Totals()
-        totals.add(await self._session._call(self._connection.insert_done, self._insert))
-        return totals
+def _insert(connection: EngineConnection, sql: str, params: dict[str, str]) -> EngineResult:
+    connection.set_progress_callback(None)
+    return connection.query(sql, "Null", params=params)
