@@ -35,4 +35,3 @@ def crash_point(name: str) -> None:
         except FileNotFoundError:
             return
         os.kill(os.getpid(), signal.SIGKILL)
-

@@ -5,8 +5,6 @@ import os
 import time
 import uuid
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -19,6 +17,7 @@ import pytest_asyncio
 from asynch.errors import ServerException
 
 from hedgerow.embedded.clickhouse.process import ClickHouseProcess
+from tests.support.clickhouse_server import Server, running, table, until
 from tests.support.scale import scaled
 
 pytestmark = [pytest.mark.embedded, pytest.mark.asyncio(loop_scope="module")]
@@ -40,59 +39,11 @@ NASTY = [
 ]
 
 
-@dataclass
-class Server:
-    """A running server and ways into it."""
-
-    process: ClickHouseProcess
-
-    @asynccontextmanager
-    async def native(self, database: str = "default", password: str = "secret", **options: Any) -> AsyncIterator[Any]:
-        connection = asynch.Connection(
-            host=self.process.host,
-            port=self.process.native_port,
-            user="default",
-            password=password,
-            database=database,
-            **options,
-        )
-        async with connection, connection.cursor() as cursor:
-            yield cursor
-
-    @asynccontextmanager
-    async def http(self, **options: Any) -> AsyncIterator[httpx.AsyncClient]:
-        options.setdefault("auth", ("default", "secret"))
-        address = f"http://{self.process.host}:{self.process.http_port}"
-        async with httpx.AsyncClient(base_url=address, timeout=60, **options) as client:
-            yield client
-
-    async def ask(self, sql: str, **params: str) -> str:
-        async with self.http() as client:
-            answer = await client.post("/", content=sql, params=params)
-            assert answer.status_code == 200, answer.text
-            return answer.text
-
-    async def fetch(self, sql: str, **settings: Any) -> list[tuple[Any, ...]]:
-        async with self.native() as cursor:
-            await cursor.execute(sql)
-            rows: list[tuple[Any, ...]] = await cursor.fetchall()
-            return rows
-
-    def memory(self) -> int:
-        """Bytes resident that are the process' own."""
-        lines = Path(f"/proc/{self.process.pid}/status").read_text().splitlines()
-        return next(int(line.split()[1]) for line in lines if line.startswith("RssAnon:")) * 1024
-
-
 def escaped(value: str) -> str:
     """A String parameter as ClickHouse reads it."""
     for raw, written in (("\\", "\\\\"), ("\t", "\\t"), ("\n", "\\n"), ("\r", "\\r"), ("\0", "\\0")):
         value = value.replace(raw, written)
     return value
-
-
-def table() -> str:
-    return f"t_{uuid.uuid4().hex[:12]}"
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -101,18 +52,6 @@ async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Serv
     await process.start()
     yield Server(process)
     assert await process.stop() == 0
-
-
-async def until(condition: Any, timeout: float = 10.0) -> None:
-    deadline = time.monotonic() + timeout
-    while not await condition():
-        assert time.monotonic() < deadline, "it never came true"
-        await asyncio.sleep(0.02)
-
-
-async def running(server: Server, query_id: str) -> bool:
-    sql = "SELECT count() FROM system.processes WHERE query_id = {id:String}"
-    return (await server.ask(sql, param_id=query_id)).strip() == "1"
 
 
 TYPES = (

@@ -186,9 +186,11 @@ class HttpInterface:
         head = _decode(insert.head.encode("latin-1"))
         statement = Statement(head, settings=query.settings, params=query.params, query_id=query.query_id)
         with InsertData(self._budget) as rows:
-            rows.append(held[begin:])
-            async for chunk in chunks:
-                rows.append(chunk)
+            failure = _refused(rows, held[begin:])
+            async for chunk in chunks:  # to the end even when refused: few clients listen before they have sent all
+                failure = failure or _refused(rows, chunk)
+            if failure is not None:
+                raise failure
             totals = await session.insert(statement, insert.input_format, rows)
         await answer.start(query.default_format, totals, ended=True)
         await answer.end(b"")
@@ -346,6 +348,14 @@ class BrokenAnswer(ConnectionError):
 
 def _length(text: bytes) -> tuple[bytes, bytes]:
     return b"content-length", str(len(text)).encode()
+
+
+def _refused(rows: InsertData, data: bytes | bytearray) -> ServerException | None:
+    try:
+        rows.append(data)
+    except ServerException as error:
+        return error
+    return None
 
 
 def _decode(data: bytes) -> str:

@@ -52,8 +52,11 @@ class InsertData:
         budget.held += size
         self._size += size
         rest = memoryview(data)
-        while rest:
-            rest = rest[os.write(self._descriptor, rest) :]
+        try:
+            while rest:
+                rest = rest[os.write(self._descriptor, rest) :]
+        except OSError as error:
+            raise refusal(errors.NOT_ENOUGH_SPACE, f"Cannot hold the rows of an insert: {error.strerror}") from None
 
     def refuse_unsafe(self, input_format: str) -> None:
         """Raise for rows that are expressions and name the machine's files."""

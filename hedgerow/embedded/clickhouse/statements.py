@@ -89,10 +89,10 @@ def find_insert(sql: str) -> Insert | None:
             depth -= 1
         elif depth == 0 and (word in ("select", "with", "watch", "from") or text == ";"):
             return None
-        elif depth == 0 and word == "values":
-            return Insert(sql[: match.start()], "Values", match.end())
         elif depth == 0 and previous is not None and previous.text == "format" and kind == "word":
             return Insert(sql[: previous.start], text, match.end())
+        elif depth == 0 and word == "values":
+            return Insert(sql[: match.start()], "Values", match.end())
         previous = Token(kind or "", word or text, match.start(), match.end())
     return None
 
