@@ -7,8 +7,9 @@ thread of a fixed pool (the engine lets go of the GIL while it works), and a sta
 import asyncio
 import contextlib
 import re
+import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -17,6 +18,7 @@ from hedgerow.embedded.clickhouse import errors
 from hedgerow.embedded.clickhouse.engine import Engine, EngineConnection, EngineResult
 from hedgerow.embedded.clickhouse.errors import ServerException, from_engine, refusal
 from hedgerow.embedded.clickhouse.inserts import InsertData, told_without_path
+from hedgerow.embedded.clickhouse.parts import WrittenParts
 from hedgerow.embedded.clickhouse.statements import first_word, refuse_unsafe, with_client_query_ids
 
 T = TypeVar("T")
@@ -125,6 +127,8 @@ class Sessions:
     def open(self) -> EngineConnection:
         """Start the engine; it runs until `close`. The session given is for the start only."""
         self._keeper = self.connect()
+        self._parts_connection = self.connect()
+        self._parts = WrittenParts(self._parts_connection)
         return self._keeper
 
     def connect(self) -> EngineConnection:
@@ -134,6 +138,13 @@ class Sessions:
     def submit(self, function: Callable[..., T], *args: Any) -> Future[T]:
         """Run a call into the engine in a thread."""
         return self._threads.submit(function, *args)
+
+    @contextlib.contextmanager
+    def written_whole(self) -> Iterator[None]:
+        """Around an insert, in its thread: raises when not all of it came onto the disk."""
+        broken, began = self._parts.broken, time.monotonic()
+        yield
+        self._parts.require_whole(broken, time.monotonic() - began)
 
     async def kill(self, query_id: str) -> None:
         """Ask the engine to stop a statement; returns at once."""
@@ -198,6 +209,7 @@ class Sessions:
         self._kill_thread.shutdown(wait=True)
         if self._keeper is not None:
             keeper, self._keeper = self._keeper, None
+            self._parts_connection.close()
             keeper.close()
 
 
@@ -274,7 +286,7 @@ class Session:
             connection = await self._call(self._prepared, statement, query_id)
             totals = Totals()
             try:
-                totals.add(await self._call(_insert, connection, sql, dict(statement.params)))
+                totals.add(await self._call(self._insert, connection, sql, dict(statement.params)))
             except ServerException as error:
                 raise told_without_path(error) from None
             return totals
@@ -379,9 +391,16 @@ class Session:
             except RuntimeError as error:
                 if _NOT_STREAMABLE not in str(error):
                     raise
-        result = connection.query(sql, statement.output_format, params=params)
+        writes = first_word(statement.sql) == "insert"
+        with self._sessions.written_whole() if writes else contextlib.nullcontext():
+            result = connection.query(sql, statement.output_format, params=params)
         self._remember(statement.sql)
         return EngineStream(connection, None, totals, result)
+
+    def _insert(self, connection: EngineConnection, sql: str, params: dict[str, str]) -> EngineResult:
+        connection.set_progress_callback(None)
+        with self._sessions.written_whole():
+            return connection.query(sql, "Null", params=params)
 
     def _remember(self, sql: str) -> None:
         word = first_word(sql)
@@ -452,8 +471,3 @@ class ResultStream:
     async def fetch(self) -> Chunk | None:
         """The next piece, or None at the end."""
         return await self._session._call(self._stream.fetch)
-
-
-def _insert(connection: EngineConnection, sql: str, params: dict[str, str]) -> EngineResult:
-    connection.set_progress_callback(None)
-    return connection.query(sql, "Null", params=params)
