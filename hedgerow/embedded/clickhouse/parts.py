@@ -26,7 +26,7 @@ _NOT_IN_CHECKSUMS = frozenset(
 )
 _RECENT = (
     "SELECT database, table, name, level, path, bytes_on_disk FROM system.parts"
-    " WHERE active AND modification_time >= now() - {seconds} FORMAT JSONEachRow"
+    " WHERE active AND modification_time >= now() - {seconds} SETTINGS max_threads = 1"
 )
 _CLOCK_SLACK = 2
 
