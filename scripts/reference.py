@@ -3,33 +3,44 @@
 `python -m scripts.reference` rewrites them; tests/docs/test_reference.py fails when a page is not what this prints.
 """
 
+import asyncio
 import importlib
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from prometheus_client.metrics import MetricWrapperBase
+from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
+from starlette.routing import Router
 
 from libs.kit import metrics
 from libs.kit.contracts import topics
-from libs.kit.settings import BaseSettings
+from libs.kit.contracts.routes import CAPTURE_PATHS
+from libs.kit.runtime import open_runtime
+from libs.kit.settings import BaseSettings, KitSettings
+from services.query import app as query
+from services.query.settings import QuerySettings
+from services.web import app as web
+from services.web.settings import WebSettings
 
 DIRECTORY = Path("docs/reference")
 SETTINGS = (
     ("Every process", "libs.kit.settings", "KitSettings"),
     ("capture", "services.capture.settings", "CaptureSettings"),
-    ("ingestion and writer", "services.cdp.settings", "CdpSettings"),
+    ("ingestion", "services.cdp.settings", "IngestionSettings"),
+    ("writer", "services.cdp.settings", "WriterSettings"),
     ("query", "services.query.settings", "QuerySettings"),
     ("web", "services.web.settings", "WebSettings"),
+    ("`hedgerow serve` and `hedgerow worker`", "hedgerow.settings", "ServeSettings"),
     ("`hedgerow up`", "hedgerow.settings", "UpSettings"),
 )
-SERVICES = ("capture", "query", "web")
 
 
-def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+def table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     """A Markdown table."""
     lines = ["| " + " | ".join(row) + " |" for row in (head, ("---",) * len(head), *rows)]
     return "\n".join(lines) + "\n"
@@ -76,10 +87,57 @@ def topics_page() -> str:
     return text + table(("topic", "consumer groups", "kept (Kafka)"), rows)
 
 
-def routes_of(app: FastAPI) -> Iterator[tuple[str, str, str]]:
-    """Method, path and first docstring line of an app's routes."""
-    for route in app.routes:
+async def apps() -> dict[str, FastAPI]:
+    """The FastAPI apps over a runtime whose stores are never reached: enough to read their routes."""
+    settings = KitSettings(
+        secret_key=SecretStr("x" * 32),
+        postgres_dsn=SecretStr("postgresql://nowhere/none"),
+        log_redis_url=SecretStr("redis://nowhere"),
+        state_redis_url=SecretStr("redis://nowhere"),
+        blobs_directory=Path(tempfile.gettempdir()),
+    )
+    async with open_runtime(settings) as runtime:
+        return {
+            "query": query.create_app(runtime, QuerySettings()),
+            "web": web.create_app(runtime, WebSettings()),
+        }
+
+
+def endpoints_page() -> str:
+    """Every endpoint of every service, from the apps themselves."""
+    parts = ["# Endpoints\n\nA trailing slash is optional everywhere.\n"]
+    head = ("path", "methods", "what")
+    hot = [(f"`{path}`", "GET, OPTIONS, POST", "Events from SDKs.") for path in CAPTURE_PATHS]
+    parts.append("## capture\n\n" + table(head, hot))
+    for service, app in asyncio.run(apps()).items():
+        rows = [(f"`{path}`", methods, summary) for path, methods, summary in sorted(set(routes_of(app.router)))]
+        parts.append(f"## {service}\n\n" + table(head, rows))
+    return "\n".join(parts)
+
+
+def routes_of(router: Router) -> Iterator[tuple[str, str, str]]:
+    """Path, methods and first docstring line of an app's routes; routers are included as they are, without a prefix."""
+    for route in router.routes:
         if isinstance(route, APIRoute):
             summary = (route.endpoint.__doc__ or "").strip().split("\n")[0]
-            for method in sorted(route.methods):
-                yield method, route.path, summary
+            yield route.path, ", ".join(sorted(route.methods or ())), summary
+        elif included := getattr(route, "original_router", None):
+            yield from routes_of(included)
+
+
+PAGES = {
+    "settings.md": settings_page,
+    "metrics.md": metrics_page,
+    "topics.md": topics_page,
+    "endpoints.md": endpoints_page,
+}
+
+
+def main() -> None:
+    DIRECTORY.mkdir(parents=True, exist_ok=True)
+    for name, page in PAGES.items():
+        (DIRECTORY / name).write_text(page())
+
+
+if __name__ == "__main__":
+    main()
