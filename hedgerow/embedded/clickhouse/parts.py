@@ -64,6 +64,11 @@ class WrittenParts:
             if self.broken != broken_before:
                 raise refusal(errors.CANNOT_WRITE, "The disk did not take the rows: it is full or failing")
 
+    def close(self) -> None:
+        """Close the session once nobody uses it."""
+        with self._lock:
+            self._connection.close()
+
     def _check(self, part: dict[str, Any]) -> None:
         if is_whole(Path(part["path"]), int(part["bytes_on_disk"])):
             return

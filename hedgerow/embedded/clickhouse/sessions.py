@@ -26,6 +26,7 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z_0-9.]*\Z")
 _NOT_STREAMABLE = "Streaming query is not supported"
 UNKNOWN_SETTING = 115
 _KILL_SECONDS = 2.0
+_WRITES_PARTS = frozenset(("insert", "create", "alter", "optimize"))
 # Where the engine's defaults are clickhouse-local's and not a server's: `selec 1` must be a syntax error.
 _SERVER_SETTINGS = {"implicit_select": "0"}
 
@@ -127,8 +128,7 @@ class Sessions:
     def open(self) -> EngineConnection:
         """Start the engine; it runs until `close`. The session given is for the start only."""
         self._keeper = self.connect()
-        self._parts_connection = self.connect()
-        self._parts = WrittenParts(self._parts_connection)
+        self._parts = WrittenParts(self.connect())
         return self._keeper
 
     def connect(self) -> EngineConnection:
@@ -209,7 +209,7 @@ class Sessions:
         self._kill_thread.shutdown(wait=True)
         if self._keeper is not None:
             keeper, self._keeper = self._keeper, None
-            self._parts_connection.close()
+            self._parts.close()
             keeper.close()
 
 
@@ -391,8 +391,7 @@ class Session:
             except RuntimeError as error:
                 if _NOT_STREAMABLE not in str(error):
                     raise
-        writes = first_word(statement.sql) == "insert"
-        with self._sessions.written_whole() if writes else contextlib.nullcontext():
+        with self._sessions.written_whole() if first_word(statement.sql) in _WRITES_PARTS else contextlib.nullcontext():
             result = connection.query(sql, statement.output_format, params=params)
         self._remember(statement.sql)
         return EngineStream(connection, None, totals, result)
