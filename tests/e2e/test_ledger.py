@@ -21,10 +21,13 @@ async def assert_stored_once(instance: Instance, ledger: Ledger, *, within: floa
     """Wait until as many rows as were acknowledged are there, then hold them to be distinct and no more."""
     question = f"select count(), count(distinct uuid) from events where event = '{EVENT}'"
     rows = 0
-    async with asyncio.timeout(within):
-        while rows < ledger.acknowledged:
-            await asyncio.sleep(0.5)
-            rows = (await instance.query(question))[0][0]
+    try:
+        async with asyncio.timeout(within):
+            while rows < ledger.acknowledged:
+                await asyncio.sleep(0.5)
+                rows = (await instance.query(question))[0][0]
+    except TimeoutError:
+        raise AssertionError(f"{rows} rows of {ledger.acknowledged} acknowledged events after {within} s") from None
     await asyncio.sleep(2)  # what would be a second copy has time to arrive
     stored, distinct = (await instance.query(question))[0]
     assert (stored, distinct) == (ledger.acknowledged, ledger.acknowledged)
