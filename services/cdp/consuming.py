@@ -98,7 +98,13 @@ async def fetch(consumer: Consumer, limits: Limits) -> Sequence[Batch]:
     if not first or not limits.linger_seconds or have >= limits.records // 2:
         return first
     await asyncio.sleep(limits.linger_seconds)
-    return joined([*first, *await consumer.fetch(max_records=limits.records - have, timeout=0)])
+    try:
+        more = await consumer.fetch(max_records=limits.records - have, timeout=0)
+    except HedgerowError as exc:
+        # The consumer stands behind `first` now: let go of, it would be skipped by the next commit, and lost.
+        log.info("batch_not_grown", error=exc.detail)
+        return first
+    return joined([*first, *more])
 
 
 def joined(batches: Iterable[Batch]) -> list[Batch]:

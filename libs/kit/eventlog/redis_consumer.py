@@ -77,9 +77,14 @@ class RedisConsumer:
             if not positions:
                 await asyncio.sleep(0.0 if total else block_seconds)
                 break
-            read = await read_streams(
-                self._reader, positions, limit=max_records - total, block_seconds=0.0 if total else block_seconds
-            )
+            try:
+                read = await read_streams(
+                    self._reader, positions, limit=max_records - total, block_seconds=0.0 if total else block_seconds
+                )
+            except HedgerowError:
+                if not total:
+                    raise
+                break  # what was read so far is behind `next_offset`: given out now or never
             before = total
             for source, batch in read:
                 parts.setdefault(source, []).append(batch)

@@ -54,6 +54,13 @@ def limits(records: int = 100, size: int = 1000, linger: float = 0.001) -> Limit
     return Limits(records, size, linger, 0.1)
 
 
+async def test_what_was_fetched_survives_a_fetch_that_fails_behind_it() -> None:
+    """The consumer stands behind it already: raised away, its records would be skipped by the next commit."""
+    consumer = Script([batch(0, 0, 2)], Unavailable("the log has just been killed"))
+    got = await fetch(consumer, limits())
+    assert [(one.partition, one.next_offset) for one in got] == [(0, 2)]
+
+
 async def test_small_batch_waits_a_moment_and_grows() -> None:
     consumer = Script([batch(0, 0, 2)], [batch(0, 2, 3), batch(1, 0, 1)])
     got = await fetch(consumer, limits())

@@ -3,13 +3,14 @@
 import asyncio
 import uuid
 from collections.abc import AsyncIterator, Iterator
+from typing import Any
 
 import pytest
 from redis.asyncio import Redis
 
 from libs.kit.clock import SystemClock
 from libs.kit.errors import Fenced, HedgerowError, LogFull, OutcomeUnknown, Unavailable
-from libs.kit.eventlog import EventLog, NewRecord, Topic
+from libs.kit.eventlog import EventLog, NewRecord, Topic, redis_consumer
 from libs.kit.eventlog.open import open_eventlog
 from tests.support.eventlogs import log_settings
 from tests.support.valkey import ValkeyServer, running_valkey
@@ -315,3 +316,29 @@ async def test_a_consumer_notices_that_its_topic_was_made_again(log: EventLog, s
         (again,) = await consumer.fetch(max_records=10, timeout=5)
         assert [(record.offset, record.value) for record in again.records] == [(0, b"new")]
         assert consumer.assignments()[again.topic, again.partition] is not before
+
+
+async def test_a_read_that_fails_half_way_skips_nothing(log: EventLog, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fetch reads several times; what it has when one of them fails is given out, not passed over."""
+    topic = unique(GROUP)
+    await log.ensure([topic])
+    values = [b"%d" % n for n in range(20)]
+    await log.produce(topic.name, [NewRecord(b"%d" % n, value) for n, value in enumerate(values)])
+    whole = redis_consumer.read_streams
+    reads = 0
+
+    async def failing(*arguments: Any, **options: Any) -> Any:
+        nonlocal reads
+        reads += 1
+        if reads == 2:
+            raise Unavailable("the server has just been killed")
+        return await whole(*arguments, **{**options, "limit": 5})
+
+    monkeypatch.setattr(redis_consumer, "read_streams", failing)
+    got: list[bytes] = []
+    async with asyncio.timeout(30), log.consumer([topic.name], GROUP) as consumer:
+        while len(got) < len(values):
+            for batch in await consumer.fetch(max_records=20, timeout=1):
+                got += [record.value for record in batch.records]
+    assert reads > 2
+    assert sorted(got, key=int) == values
