@@ -82,8 +82,9 @@ class Consumer(Protocol):
     async def fetch(self, *, max_records: int, timeout: float) -> Sequence[Batch]:
         """Up to `max_records` in all, as one Batch per partition; empty after `timeout` seconds without records.
 
-        Each call continues behind what the last one returned; one that raises has passed over nothing. While nothing is fetched for long, `keep_alive` must run.
-        Raises Unavailable while the log is away, also for the first time; leases and positions outlast that.
+        Each call continues behind what the last one returned; one that raises has passed over nothing. While nothing is
+        fetched for long, `keep_alive` must run. Raises Unavailable while the log is away, also for the first time;
+        leases and positions outlast that.
         """
 
     async def keep_alive(self) -> None:
