@@ -39,8 +39,17 @@ def running(directory: Path) -> Iterator[instance.Instance]:
 
 def settings_of(opened: instance.Instance) -> KitSettings:
     """The settings a service would read from its environment."""
-    with mock.patch.dict(os.environ, opened.environment("http://localhost:8000")):
+    with mock.patch.dict(os.environ, {**opened.environment("http://localhost:8000"), **other_clickhouse()}):
         return KitSettings()
+
+
+def other_clickhouse() -> dict[str, str]:
+    """Variables that lead to the real server of HEDGEROW_TEST_CLICKHOUSE=host:http_port:native_port:user:password."""
+    names = ("HOST", "HTTP_PORT", "NATIVE_PORT", "USER", "PASSWORD")
+    given = os.environ.get("HEDGEROW_TEST_CLICKHOUSE")
+    if not given:
+        return {}
+    return {f"HEDGEROW_CLICKHOUSE_{name}": value for name, value in zip(names, given.split(":"), strict=True)}
 
 
 @asynccontextmanager
