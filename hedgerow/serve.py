@@ -72,6 +72,7 @@ async def _serve_services(names: Sequence[str], listener: socket.socket, setting
     stop, limits = stop_on_signals(), ServeSettings()
     async with open_runtime(settings) as runtime, AsyncExitStack() as stack:
         apps = {name: await stack.enter_async_context(opened_service(name, runtime)) for name in names}
+        runtime.services.run_here(apps)
         states = _part_states()
 
         async def report() -> Mapping[str, str]:

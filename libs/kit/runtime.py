@@ -9,6 +9,7 @@ from redis.asyncio import Redis
 from libs.kit.blobs import Blobs
 from libs.kit.blobs.open import open_blobs
 from libs.kit.clickhouse import ClickHouse
+from libs.kit.clients import Services
 from libs.kit.clock import Clock, SystemClock
 from libs.kit.eventlog import EventLog
 from libs.kit.eventlog.open import open_eventlog
@@ -29,6 +30,7 @@ class Runtime:
     log: EventLog
     state: Redis
     blobs: Blobs
+    services: Services
 
 
 @asynccontextmanager
@@ -53,6 +55,9 @@ async def open_runtime(settings: KitSettings, clock: Clock | None = None) -> Asy
         stack.push_async_callback(log.close)
         blobs = open_blobs(settings)
         stack.push_async_callback(blobs.close)
+        addresses = {"query": settings.query_url} if settings.query_url else {}
+        services = Services(addresses, timeout_seconds=settings.service_timeout_seconds)
+        stack.push_async_callback(services.close)
 
         async def check_state() -> None:
             await state.ping()
@@ -62,4 +67,4 @@ async def open_runtime(settings: KitSettings, clock: Clock | None = None) -> Asy
         health.add("log", log.check)
         health.add("state", check_state)
         health.add("blobs", blobs.check)
-        yield Runtime(settings, clock, health, postgres, clickhouse, log, state, blobs)
+        yield Runtime(settings, clock, health, postgres, clickhouse, log, state, blobs, services)

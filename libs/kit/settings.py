@@ -143,4 +143,7 @@ class KitSettings(BaseSettings):
     s3_secret_access_key: SecretStr | None = Field(None, description="Secret key.")
     blobs_timeout_seconds: float = Field(30.0, gt=0, description="Wait for one blob operation.")
 
+    query_url: str | None = Field(None, description="Address of the query service; unset when it runs in this process.")
+    service_timeout_seconds: float = Field(70.0, gt=0, description="Wait for one of our own services.")
+
     probes_port: int = Field(0, ge=0, description="Loopback port for /metrics and per-service probes; 0 picks one.")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from playwright.async_api import async_playwright, expect
+from playwright.async_api import Locator, Page, async_playwright, expect
 
 from tests.support.instance import ROOT, Instance, running
 from tests.support.require import require
@@ -39,6 +39,11 @@ async def capture(hedgerow: Instance, browser: str) -> None:
             await asyncio.sleep(0.1)
 
 
+def row_of(page: Page) -> Locator:
+    """The row of the captured event's browser."""
+    return page.get_by_role("row").filter(has_text="Hedgehog")
+
+
 async def test_the_first_query_on_the_sql_page(hedgerow: Instance) -> None:
     chromium = shutil.which("chromium")
     require(chromium, "chromium")
@@ -58,13 +63,21 @@ async def test_the_first_query_on_the_sql_page(hedgerow: Instance) -> None:
 
         await page.get_by_label("Query", exact=True).focus()
         await page.keyboard.press("Control+Enter")  # the editor opens with the query of the README
-        row = page.get_by_role("row").filter(has_text="Hedgehog")
-        await expect(row.get_by_role("cell")).to_have_text(["Hedgehog", "1", "1"])
+        await expect(row_of(page).get_by_role("cell")).to_have_text(["Hedgehog", "1", "1"])
         await expect(page.locator("#summary")).to_contain_text("row")
 
         await page.get_by_label("Query", exact=True).fill("select nothing_here from events")
         await page.keyboard.press("Control+Enter")
         await expect(page.get_by_role("alert")).to_contain_text("nothing_here")
         assert await page.locator("table").is_hidden()
+
+        plain = await browser.new_context(java_script_enabled=False, storage_state=await page.context.storage_state())
+        page = await plain.new_page()
+        await page.goto(f"{hedgerow.url}/project/{hedgerow.info['project_id']}/sql")
+        await page.get_by_role("button", name="Run").click()
+        await expect(row_of(page).get_by_role("cell")).to_have_text(["Hedgehog", "1", "1"])
+        await page.get_by_label("Query", exact=True).fill("select nothing_here from events")
+        await page.get_by_role("button", name="Run").click()
+        await expect(page.get_by_role("alert")).to_contain_text("nothing_here")
         await browser.close()
     assert complaints == []

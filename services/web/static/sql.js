@@ -124,6 +124,8 @@ async function run() {
   const text = query.value.trim()
   if (!text || running) return
   running = new AbortController()
+  $('plain-results')?.remove() // what a plain form had brought
+  $('results').hidden = false
   const started = performance.now()
   busy(true)
   try {
