@@ -14,9 +14,9 @@ from typing import Any, TypeAlias
 import asyncpg
 from asyncpg.transaction import Transaction
 
-from libs.kit import metrics
 from libs.kit.clock import Clock
 from libs.kit.errors import Conflict, DeadlineExceeded, HedgerowError, InvalidRequest, OutcomeUnknown, Unavailable
+from libs.kit.measured import measured
 from libs.kit.settings import KitSettings
 
 Connection: TypeAlias = asyncpg.pool.PoolConnectionProxy  # any connection of ours; asyncpg carries no types
@@ -119,7 +119,7 @@ class Postgres:
         """A connection for single statements, each a transaction by itself. Inside the block talk to PostgreSQL only:
         its errors are translated here. A connection lost under way raises OutcomeUnknown, for the statement may have
         been done; after DeadlineExceeded it may have been as well."""
-        with self._measured("statement"):
+        with measured("postgres", "statement", self._clock):
             async with self._acquired() as connection:
                 with _translated(OutcomeUnknown):
                     yield connection
@@ -131,7 +131,7 @@ class Postgres:
         A connection lost, or a timeout, while committing raises OutcomeUnknown: the caller must look before it writes
         again. Everything else that is raised means that nothing was stored.
         """
-        with self._measured("transaction"):
+        with measured("postgres", "transaction", self._clock):
             async with self._acquired() as connection:
                 with _translated(Unavailable):
                     transaction = connection.transaction()
@@ -157,17 +157,6 @@ class Postgres:
             yield connection
         finally:
             await asyncio.shield(_release(pool, connection, wait))
-
-    @contextmanager
-    def _measured(self, operation: str) -> Iterator[None]:
-        started = self._clock.monotonic()
-        try:
-            yield
-        except HedgerowError as exc:
-            metrics.STORE_ERRORS.labels("postgres", operation, exc.code).inc()
-            raise
-        finally:
-            metrics.STORE_SECONDS.labels("postgres", operation).observe(self._clock.monotonic() - started)
 
     async def fetch(self, statement: str, *values: Any) -> Sequence[asyncpg.Record]:
         """All rows."""

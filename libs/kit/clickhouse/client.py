@@ -19,6 +19,7 @@ from libs.kit.clickhouse.http import Http, Table
 from libs.kit.clickhouse.native import NativePool
 from libs.kit.clock import Clock
 from libs.kit.errors import DeadlineExceeded, HedgerowError, InvalidRequest
+from libs.kit.measured import measured
 from libs.kit.retry import RetryPolicy, retrying
 from libs.kit.settings import KitSettings
 
@@ -83,7 +84,7 @@ class ClickHouse:
             with self._ending(name):
                 return await self._http.read(sql, params, chosen, timeout=limit, query_id=name)
 
-        with self._measured("query"):
+        with measured("clickhouse", "query", self._clock):
             table = await retrying(attempt, budget, self._clock)
         return Result(table.columns, table.types, table.rows, table.rows_read, table.bytes_read)
 
@@ -101,7 +102,7 @@ class ClickHouse:
         limit = timeout or self._settings.clickhouse_query_timeout_seconds
         chosen = {**self._read_settings(limit, readonly=True, buffered=False), **(settings or {})}
         name = _checked_id(query_id)
-        with self._measured("stream"), self._ending(name):
+        with measured("clickhouse", "stream", self._clock), self._ending(name):
             async for piece in self._http.stream(sql, params, chosen, output_format=output_format, query_id=name):
                 yield piece
 
@@ -116,20 +117,20 @@ class ClickHouse:
             raise InvalidRequest(f"Not a table name: {table[:100]!r}")
         chosen = {**statement_settings.INSERT, **(settings or {})}
         limit = self._settings.clickhouse_insert_timeout_seconds
-        with self._measured("insert"):
+        with measured("clickhouse", "insert", self._clock):
             await self._http.insert(table, body, chosen, timeout=limit, query_id=_checked_id(query_id))
 
     async def execute(self, sql: str) -> None:
         """One statement without user text, over the native protocol: DDL, SYSTEM, KILL.
 
         Raises OutcomeUnknown when the connection broke after it was sent."""
-        with self._measured("execute"):
+        with measured("clickhouse", "execute", self._clock):
             await self._native.run(sql, timeout=self._settings.clickhouse_insert_timeout_seconds, reads=False)
 
     async def fetch(self, sql: str) -> Sequence[Sequence[Any]]:
         """Rows of one read without user text, over the native protocol, as Python values."""
         name = _checked_id(None)
-        with self._measured("fetch"), self._ending(name):
+        with measured("clickhouse", "fetch", self._clock), self._ending(name):
             limit = self._settings.clickhouse_query_timeout_seconds
             return await self._native.run(sql, timeout=limit, reads=True, query_id=name)
 
@@ -174,17 +175,6 @@ class ClickHouse:
             await self.kill(query_id)
         except HedgerowError as exc:
             metrics.STORE_ERRORS.labels("clickhouse", "kill", exc.code).inc()
-
-    @contextmanager
-    def _measured(self, operation: str) -> Iterator[None]:
-        started = self._clock.monotonic()
-        try:
-            yield
-        except HedgerowError as exc:
-            metrics.STORE_ERRORS.labels("clickhouse", operation, exc.code).inc()
-            raise
-        finally:
-            metrics.STORE_SECONDS.labels("clickhouse", operation).observe(self._clock.monotonic() - started)
 
 
 def _checked_id(query_id: str | None) -> str:

@@ -17,7 +17,7 @@ BUFFERED_PIECES = 8
 
 
 class InProcessTransport(httpx.AsyncBaseTransport):
-    """Requests to one app. Raises httpx.ReadTimeout, or httpx.RemoteProtocolError when the app gives no whole answer."""
+    """Requests to one app. Raises httpx.ReadTimeout, or httpx.RemoteProtocolError when no whole answer comes."""
 
     def __init__(self, app: ASGIApp):
         self._app = app

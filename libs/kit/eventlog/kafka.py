@@ -20,6 +20,7 @@ from libs.kit.eventlog.kafka_connection import connection_options
 from libs.kit.eventlog.kafka_consumer import KafkaConsumer, records_of
 from libs.kit.eventlog.kafka_metadata import TopicDescription, describe_topics
 from libs.kit.eventlog.kafka_producer import BatchProducer, Share
+from libs.kit.measured import measured
 from libs.kit.settings import KitSettings
 
 # What waits in memory for the brokers; beyond it, producers wait.
@@ -117,6 +118,10 @@ class KafkaEventLog:
         return (await self._one(topic)).partitions
 
     async def produce(self, topic: str, records: Sequence[NewRecord]) -> None:
+        with measured("log", "produce", self._clock):
+            await self._produce(topic, records)
+
+    async def _produce(self, topic: str, records: Sequence[NewRecord]) -> None:
         if not records:
             return
         loop = asyncio.get_running_loop()

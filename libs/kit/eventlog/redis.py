@@ -27,6 +27,7 @@ from libs.kit.eventlog.redis_streams import (
     topic_key,
 )
 from libs.kit.eventlog.redis_wire import Argument, Wire
+from libs.kit.measured import measured
 from libs.kit.settings import KitSettings
 
 # A script holds the server up while it runs: a larger produce is sent in pieces of this size.
@@ -86,6 +87,10 @@ class RedisEventLog:
         return (await self.incarnation(topic)).partitions
 
     async def produce(self, topic: str, records: Sequence[NewRecord]) -> None:
+        with measured("log", "produce", self._clock):
+            await self._produce(topic, records)
+
+    async def _produce(self, topic: str, records: Sequence[NewRecord]) -> None:
         written = False
         for chunk in _chunks(records):
             try:
