@@ -284,6 +284,7 @@ class Session:
         sql = rows.statement(statement.sql, input_format)
         async with self._sessions.slot(query_id, statement.sql), self._settled(query_id, statement):
             connection = await self._call(self._prepared, statement, query_id)
+            rows.refuse_late()
             totals = Totals()
             try:
                 totals.add(await self._call(self._insert, connection, sql, dict(statement.params)))

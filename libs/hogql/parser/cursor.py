@@ -1,6 +1,7 @@
 """Where the parser is in the text, and how it complains."""
 
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NoReturn
@@ -12,20 +13,29 @@ from libs.hogql.parser import names
 MAX_DEPTH = 250
 MAX_CHAIN = 2_500
 
-# Each level of a tree costs every pass a few Python frames (on the heap since 3.11); the depth limits above are what
-# bounds them, so the interpreter's own limit only has to stay out of the way.
-_RECURSION_LIMIT = 30_000
+# Each level of a tree costs every pass a few Python frames (on the heap since 3.11); the limits above bound them. What
+# recurses in C counts against the same limit, and at 30,000 a nested JSON body ends the process: so there is room here
+# for this many, no more, and only while a query is compiled.
+_FRAMES = 8_000
+_lock = threading.Lock()
+_inside: list[int] = []  # the limit to go back to, once for each caller inside
 
 
 @contextmanager
 def deep_recursion() -> Iterator[None]:
     """Room for the deepest tree that the limits allow. Running out all the same is an error of the tree."""
-    if sys.getrecursionlimit() < _RECURSION_LIMIT:
-        sys.setrecursionlimit(_RECURSION_LIMIT)
+    with _lock:
+        _inside.append(_inside[0] if _inside else sys.getrecursionlimit())
+        sys.setrecursionlimit(max(_FRAMES, sys.getrecursionlimit()))
     try:
         yield
     except RecursionError:
         raise TooComplex("input too deeply nested", start=0) from None
+    finally:
+        with _lock:
+            limit = _inside.pop()
+            if not _inside:
+                sys.setrecursionlimit(limit)
 
 
 class Cursor:

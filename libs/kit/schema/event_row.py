@@ -168,10 +168,20 @@ def _repaired(raw: bytes) -> bytes:
     return b"".join(parts)
 
 
+def _is_number(token: bytes) -> bool:
+    """Whether ClickHouse reads it as one: not what overflows, nor what only begins like a number."""
+    if token.lstrip(b"-").isdigit():
+        return True
+    try:
+        return abs(float(token)) != float("inf")
+    except ValueError:
+        return False
+
+
 def _better(token: bytes) -> bytes:
     """A string or number as ClickHouse takes it; the same object when it takes this one."""
     if not token.startswith(b'"'):
-        return b'"%s"' % token if abs(float(token)) == float("inf") and not token.lstrip(b"-").isdigit() else token
+        return token if _is_number(token) else b'"%s"' % token
     if not _SURROGATE.search(token):
         return token
     try:
