@@ -51,7 +51,6 @@ def serve(
     service: Annotated[str, typer.Argument(help="capture, query, web, or all of them on one port.")],
     port: Port = 8000,
     host: Host = "127.0.0.1",
-    fd: Annotated[int | None, typer.Option(help="Listening socket inherited from a supervisor.", hidden=True)] = None,
 ) -> None:
     """Run one service, or all, against the engines that HEDGEROW_* variables name."""
     from hedgerow.composition import SERVICES, UnknownName, chosen
@@ -61,7 +60,7 @@ def serve(
         names = chosen(service, SERVICES)
     except UnknownName as exc:
         _fail(str(exc))
-    serve_services(names, listener_from(fd, host, port))
+    serve_services(names, listener_from(None, host, port))
 
 
 @app.command()

@@ -36,6 +36,7 @@ class Part:
     ready: `OK`, or why the part does not serve yet; must return within a second or so.
     once: a step that must end with exit code 0 before the next stage, and is not started again.
     watched: asked for `ready` for as long as it runs (the HTTP process asks the engines itself).
+    eager: started with the first stage; it waits for the stages before it by itself.
     keep: file descriptors it inherits besides the lock.
     """
 
@@ -45,6 +46,7 @@ class Part:
     ready: Callable[[], Awaitable[str]]
     once: bool = False
     watched: bool = False
+    eager: bool = False
     keep: tuple[int, ...] = ()
     start_seconds: float = 60.0
     stop_seconds: float = 20.0
@@ -149,6 +151,8 @@ class Supervisor:
             self._publish_changes()
 
     def _may_start(self, slot: Slot) -> bool:
+        if slot.part.eager:
+            return True
         return all(other.life.ever_ready for other in self._slots if other.part.stage < slot.part.stage)
 
     def _start(self, slot: Slot, now: float) -> None:

@@ -93,6 +93,8 @@ def parts_of(
         "PYTHONUNBUFFERED": "1",
     }
 
+    prepared = not preparation.needed(opened.directory)
+
     def python(name: str, stage: int, *argv: str, keep: tuple[int, ...] = ()) -> Part:
         (port,) = free_ports(1)
         command = _python(*argv, environment={**environment, "HEDGEROW_PROBES_PORT": str(port)})
@@ -103,19 +105,22 @@ def parts_of(
             ready=lambda: probe.readiness(port),
             once=stage == MIGRATE,
             watched=True,
+            # With nothing to prepare, services come up beside the engines and wait for them: a second sooner. How long
+            # they may take then depends on how long an engine recovers.
+            eager=prepared,
             keep=keep,
-            start_seconds=settings.part_start_seconds,
+            start_seconds=settings.engine_start_seconds if prepared else settings.part_start_seconds,
             stop_seconds=settings.stop_seconds,
         )
 
     descriptor = listener.fileno()
-    serve = ("hedgerow", "serve", "all", "--fd", str(descriptor))
+    serve = ("hedgerow.part", "serve", "all", "--fd", str(descriptor))
     migrate = python("migrate", MIGRATE, "hedgerow.embedded.first_boot", str(opened.directory))
     return [
         *(_engine(engine, settings) for engine in engines.all_of(opened, settings)),
-        *([migrate] if preparation.needed(opened.directory) else []),
+        *([] if prepared else [migrate]),
         *(python(_numbered("http", i), SERVICES, *serve, keep=(descriptor,)) for i in range(processes)),
-        *(python(_numbered("workers", i), SERVICES, "hedgerow", "worker", "all") for i in range(processes)),
+        *(python(_numbered("workers", i), SERVICES, "hedgerow.part", "worker", "all") for i in range(processes)),
     ]
 
 
