@@ -4,7 +4,7 @@ import math
 import re
 
 from libs.hogql import ast
-from libs.hogql.visitor import Visitor
+from libs.hogql.clauses import ARITHMETIC_FUNCTIONS, COMPARISON_FUNCTIONS, ClausePrinter
 
 _PLAIN = re.compile(r"[A-Za-z_$][A-Za-z0-9_$]*")
 _STRING = str.maketrans(
@@ -20,11 +20,6 @@ _STRING = str.maketrans(
         "\v": "\\v",
     }
 )
-_FUNCTIONS = {"+": "plus", "-": "minus", "*": "multiply", "/": "divide", "%": "modulo"}
-_COMPARE = {
-    "=": "equals", "!=": "notEquals", "<": "less", "<=": "lessOrEquals", ">": "greater", ">=": "greaterOrEquals",
-    "like": "like", "ilike": "ilike", "not like": "notLike", "not ilike": "notILike", "in": "in", "not in": "notIn",
-}  # fmt: skip
 
 
 def identifier(name: str) -> str:
@@ -39,12 +34,8 @@ def string(text: str) -> str:
     return f"'{text.translate(_STRING)}'"
 
 
-class HogQLPrinter(Visitor[str]):
+class HogQLPrinter(ClausePrinter):
     """One line; operators as calls, as PostHog prints them."""
-
-    def listed(self, nodes: "tuple[ast.Node, ...]") -> str:
-        """A comma list."""
-        return ", ".join([self.visit(node) for node in nodes])
 
     def visit_constant(self, node: ast.Constant) -> str:
         value = node.value
@@ -98,8 +89,8 @@ class HogQLPrinter(Visitor[str]):
         left, right = self.visit(node.left), self.visit(node.right)
         if isinstance(node.right, ast.Constant) and node.right.value is None and node.op in ("=", "!="):
             return f"{'isNull' if node.op == '=' else 'isNotNull'}({left})"
-        if node.op in _COMPARE:
-            return f"{_COMPARE[node.op]}({left}, {right})"
+        if node.op in COMPARISON_FUNCTIONS:
+            return f"{COMPARISON_FUNCTIONS[node.op]}({left}, {right})"
         return f"{left} {node.op.upper()} {right}"
 
     def visit_is_distinct_from(self, node: ast.IsDistinctFrom) -> str:
@@ -111,7 +102,7 @@ class HogQLPrinter(Visitor[str]):
         return f"{self.visit(node.expr)} {word} {self.visit(node.low)} AND {self.visit(node.high)}"
 
     def visit_arithmetic_operation(self, node: ast.ArithmeticOperation) -> str:
-        return f"{_FUNCTIONS[node.op]}({self.visit(node.left)}, {self.visit(node.right)})"
+        return f"{ARITHMETIC_FUNCTIONS[node.op]}({self.visit(node.left)}, {self.visit(node.right)})"
 
     def visit_concat(self, node: ast.Concat) -> str:
         return f"concat({self.listed(node.exprs)})"
@@ -201,16 +192,7 @@ class HogQLPrinter(Visitor[str]):
         return f"{self.visit(node.frame_value) if node.frame_value is not None else 'UNBOUNDED'} {node.frame_type}"
 
     def visit_window_expr(self, node: ast.WindowExpr) -> str:
-        parts = []
-        if node.partition_by:
-            parts.append(f"PARTITION BY {self.listed(node.partition_by)}")
-        if node.order_by:
-            parts.append(f"ORDER BY {self.listed(node.order_by)}")
-        if node.frame_method and node.frame_start is not None:
-            first = self.visit(node.frame_start)
-            frame = f"BETWEEN {first} AND {self.visit(node.frame_end)}" if node.frame_end is not None else first
-            parts.append(f"{node.frame_method} {frame}")
-        return " ".join(parts)
+        return self.window(node.partition_by, node.order_by, node.frame_method, node.frame_start, node.frame_end)
 
     def visit_sample_expr(self, node: ast.SampleExpr) -> str:
         return f"SAMPLE {self._ratio(node.ratio)}" + (f" OFFSET {self._ratio(node.offset)}" if node.offset else "")
@@ -254,57 +236,33 @@ class HogQLPrinter(Visitor[str]):
 
     def visit_select_query(self, node: ast.SelectQuery) -> str:
         parts = [f"SELECT {'DISTINCT ' if node.distinct else ''}{self.listed(node.select)}"]
-        if node.select_from is not None:
-            parts.append(f"FROM {self.visit(node.select_from)}")
-        if node.array_join_op:
-            parts.append(f"{node.array_join_op} {self.listed(node.array_join_list)}")
-        for word, expr in (("PREWHERE", node.prewhere), ("WHERE", node.where)):
-            if expr is not None:
-                parts.append(f"{word} {self.visit(expr)}")
-        parts.extend(self._grouping(node))
-        if node.having is not None:
-            parts.append(f"HAVING {self.visit(node.having)}")
+        parts += self.sentence(("FROM", node.select_from))
+        parts += self.lists((node.array_join_op or "", node.array_join_list))
+        parts += self.sentence(("PREWHERE", node.prewhere), ("WHERE", node.where))
+        parts += self.grouping(node.group_by_mode, node.group_by, node.grouping_sets)
+        parts += self.sentence(("HAVING", node.having), ("QUALIFY", node.qualify))
         if node.window_exprs:
             parts.append("WINDOW " + ", ".join([f"{identifier(n)} AS ({self.visit(w)})" for n, w in node.window_exprs]))
-        if node.order_by:
-            parts.append(f"ORDER BY {self.listed(node.order_by)}")
-        if node.limit_by is not None:
-            offset = f" OFFSET {self.visit(node.limit_by.offset_value)}" if node.limit_by.offset_value else ""
-            parts.append(f"LIMIT {self.visit(node.limit_by.n)}{offset} BY {self.listed(node.limit_by.exprs)}")
-        return self._with(node.ctes, node.recursive) + " ".join([*parts, *self._limits(node)])
+        parts += self.lists(("ORDER BY", node.order_by))
+        parts += [self.visit(part) for part in (node.interpolate, node.limit_by) if part is not None]
+        parts += self.limits(node.limit, node.offset, ties=node.limit_with_ties, percent=node.limit_percent)
+        return self._with(node.ctes, node.recursive) + " ".join(parts)
 
-    def _grouping(self, node: ast.SelectQuery) -> list[str]:
-        if node.group_by_mode == "all":
-            return ["GROUP BY ALL"]
-        if node.group_by_mode == "grouping_sets":
-            return [
-                f"GROUP BY GROUPING SETS ({', '.join([f'({self.listed(exprs)})' for exprs in node.grouping_sets])})"
-            ]
-        if not node.group_by:
-            return []
-        if node.group_by_mode in ("rollup", "cube"):
-            return [f"GROUP BY {node.group_by_mode.upper()}({self.listed(node.group_by)})"]
-        return [f"GROUP BY {self.listed(node.group_by)}" + (" WITH TOTALS" if node.group_by_mode == "totals" else "")]
+    def visit_limit_by(self, node: ast.LimitBy) -> str:
+        return self.limit_by(node.n, node.offset_value, node.exprs)
 
-    def _limits(self, node: ast.SelectQuery | ast.SelectSetQuery) -> list[str]:
-        parts = []
-        if node.limit is not None:
-            percent = "%" if node.limit_percent else ""
-            parts.append(f"LIMIT {self.visit(node.limit)}{percent}{' WITH TIES' if node.limit_with_ties else ''}")
-        if node.offset is not None:
-            parts.append(f"OFFSET {self.visit(node.offset)}")
-        return parts
+    def visit_interpolate(self, node: ast.Interpolate) -> str:
+        pairs = [" AS ".join([self.visit(expr) for expr in pair if expr is not None]) for pair in node.exprs]
+        return f"INTERPOLATE ({', '.join(pairs)})" if pairs else "INTERPOLATE"
 
     def visit_select_set_query(self, node: ast.SelectSetQuery) -> str:
-        text = self._branch(node.initial_select_query)
-        for operator, query in node.subsequent_select_queries:
-            text += f" {operator} {self._branch(query)}"
-        tail = [f"ORDER BY {self.listed(node.order_by)}"] if node.order_by else []
-        tail += self._limits(node)
+        text = self.branches(node.initial_select_query, node.subsequent_select_queries)
+        tail = self.lists(("ORDER BY", node.order_by))
+        tail += self.limits(node.limit, node.offset, ties=node.limit_with_ties, percent=node.limit_percent)
         if tail:
             text = f"({text}) {' '.join(tail)}"
         return self._with(node.ctes, node.recursive) + text
 
-    def _branch(self, query: ast.Query) -> str:
+    def branch(self, query: ast.Query) -> str:
         text = self.visit(query)
         return f"({text})" if isinstance(query, ast.SelectSetQuery) else text

@@ -130,23 +130,8 @@ class Lexer:
         raise HogQLSyntaxError("This name is not closed.", start=start, hint=f"Add {quote}.")
 
     def _string(self, start: int) -> Token:
-        text, position = self.text, start + 1
-        out: list[str] = []
-        while found := _STRING_STOP.search(text, position):
-            out.append(text[position : found.start()])
-            position = found.start()
-            if text[position] == "{":
-                out.append("{")
-                position += 1
-            elif text[position] == "\\":
-                value, position = self._escape(position, "'")
-                out.append(value)
-            elif text.startswith("''", position):
-                out.append("'")
-                position += 2
-            else:
-                return Token("string", "".join(out), start, position + 1)
-        raise HogQLSyntaxError("This string is not closed.", start=start, hint="Add '.")
+        parts, end = self._quoted_parts(start, start + 1, braces=False)
+        return Token("string", "".join([part for part in parts if isinstance(part, str)]), start, end)
 
     def _nested_template(self, start: int) -> Token:
         if self._inside == MAX_TEMPLATE_DEPTH:
@@ -157,22 +142,26 @@ class Lexer:
         return token
 
     def _template(self, start: int, position: int) -> Token:
+        parts, end = self._quoted_parts(start, position, braces=True)
+        return Token("template", self.text[start:end], start, end, parts=tuple(parts))
+
+    def _quoted_parts(self, start: int, position: int, *, braces: bool) -> tuple[list[str | tuple[int, int]], int]:
+        """Text and, in a template, the places of what stands in braces; and where it all ends."""
         text = self.text
         parts: list[str | tuple[int, int]] = []
         out: list[str] = []
         while found := _STRING_STOP.search(text, position):
             out.append(text[position : found.start()])
             position = found.start()
-            if text[position] == "{":
-                if out:
-                    parts.append("".join(out))
-                    out = []
+            if text[position] == "{" and braces:
+                parts.append("".join(out))
+                out = []
                 end = self.closing_brace(position + 1)
                 parts.append((position + 1, end))
                 position = end + 1
-            elif text.startswith("\\{", position):
+            elif text[position] == "{" or (text.startswith("\\{", position) and braces):
                 out.append("{")
-                position += 2
+                position += 1 if text[position] == "{" else 2
             elif text[position] == "\\":
                 value, position = self._escape(position, "'")
                 out.append(value)
@@ -180,9 +169,8 @@ class Lexer:
                 out.append("'")
                 position += 2
             else:
-                if "".join(out):
-                    parts.append("".join(out))
-                return Token("template", text[start : position + 1], start, position + 1, parts=tuple(parts))
+                parts.append("".join(out))
+                return [part for part in parts if part], position + 1
         raise HogQLSyntaxError("This string is not closed.", start=start, hint="Add '.")
 
     def closing_brace(self, position: int) -> int:

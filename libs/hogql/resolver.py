@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 
 from libs.hogql import ast, functions, rules
 from libs.hogql import resolved as r
+from libs.hogql.clauses import ARITHMETIC_FUNCTIONS
 from libs.hogql.errors import NotSupported, QueryError
 from libs.hogql.hogql_printer import HogQLPrinter
 from libs.hogql.parser import parse_expr
@@ -28,7 +29,6 @@ from libs.hogql.visitor import Visitor
 
 MAX_COLUMNS_DEPTH = 30
 _NON_NULL_STRING = r.Type("string", nullable=False)
-_ARITHMETIC = {"+": "plus", "-": "minus", "*": "multiply", "/": "divide", "%": "modulo"}
 _NUMERIC_AGGREGATES = ("sum", "avg", "median", "quantile", "stddev", "var", "deltaSum")
 
 
@@ -649,7 +649,7 @@ class Resolver(Visitor[Any]):
         zero = isinstance(node.left, ast.Constant) and node.left.start == node.start and node.left.value == 0
         if node.op == "-" and zero and isinstance(right, r.Value) and isinstance(right.value, int | float):
             return r.Value(-right.value, right.type)
-        value = rules.call(_ARITHMETIC[node.op], _as_number(left), _as_number(right))
+        value = rules.call(ARITHMETIC_FUNCTIONS[node.op], _as_number(left), _as_number(right))
         kinds = {left.type.kind, right.type.kind}
         kind: r.Kind = "datetime" if "datetime" in kinds and node.op in "+-" and "interval" in kinds else "unknown"
         return replace(value, type=r.Type(kind, value.type.nullable))
