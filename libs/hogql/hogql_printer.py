@@ -184,7 +184,13 @@ class HogQLPrinter(ClausePrinter):
 
     def visit_order_expr(self, node: ast.OrderExpr) -> str:
         nulls = f" NULLS {node.nulls}" if node.nulls else ""
-        return f"{self.visit(node.expr)} {node.order}{nulls}"
+        collate = f" COLLATE {string(node.collate)}" if node.collate is not None else ""
+        fill = f" {self.visit(node.with_fill)}" if node.with_fill is not None else ""
+        return f"{self.visit(node.expr)} {node.order}{nulls}{collate}{fill}"
+
+    def visit_with_fill(self, node: ast.WithFill) -> str:
+        bounds = self.sentence(("FROM", node.from_expr), ("TO", node.to_expr), ("STEP", node.step_expr))
+        return " ".join(["WITH FILL", *bounds])
 
     def visit_window_frame(self, node: ast.WindowFrame) -> str:
         if node.frame_type == "CURRENT ROW":
@@ -195,7 +201,9 @@ class HogQLPrinter(ClausePrinter):
         return self.window(node.partition_by, node.order_by, node.frame_method, node.frame_start, node.frame_end)
 
     def visit_sample_expr(self, node: ast.SampleExpr) -> str:
-        return f"SAMPLE {self._ratio(node.ratio)}" + (f" OFFSET {self._ratio(node.offset)}" if node.offset else "")
+        return f"SAMPLE {self._ratio(node.ratio)}{' %' if node.percent else ''}" + (
+            f" OFFSET {self._ratio(node.offset)}" if node.offset else ""
+        )
 
     def _ratio(self, ratio: tuple[ast.Expr, ast.Expr | None]) -> str:
         return "/".join([self.visit(part) for part in ratio if part is not None])
@@ -220,7 +228,23 @@ class HogQLPrinter(ClausePrinter):
 
     def visit_join(self, node: ast.Join) -> str:
         constraint = f" {self.visit(node.constraint)}" if node.constraint else ""
-        return f"{node.kind} JOIN {self.visit(node.table)}{constraint}"
+        pairing = f"{node.pairing} " if node.pairing else ""
+        return f"{pairing}{node.kind} JOIN {self.visit(node.table)}{constraint}"
+
+    def visit_pivot(self, node: ast.Pivot) -> str:
+        parts = [
+            self.listed(node.exprs),
+            "FOR",
+            *map(self.visit, node.columns),
+            *self.lists(("GROUP BY", node.group_by)),
+        ]
+        named = f" AS {identifier(node.alias)}" if node.alias is not None else ""
+        if node.column_aliases:
+            named += f"({', '.join(map(identifier, node.column_aliases))})"
+        return f"{node.kind}{' INCLUDE NULLS' if node.include_nulls else ''} ({' '.join(parts)}){named}"
+
+    def visit_pivot_column(self, node: ast.PivotColumn) -> str:
+        return f"{self.visit(node.names)} IN ({self.listed(node.values)})"
 
     def visit_join_chain(self, node: ast.JoinChain) -> str:
         return " ".join([self.visit(part) for part in (node.first, *node.joins)])
@@ -229,7 +253,9 @@ class HogQLPrinter(ClausePrinter):
         if node.cte_type == "column":
             return f"{self.visit(node.expr)} AS {identifier(node.name)}"
         columns = f"({', '.join(map(identifier, node.columns))})" if node.columns else ""
-        return f"{identifier(node.name)}{columns} AS ({self.visit(node.expr)})"
+        key = f" USING KEY ({', '.join(map(identifier, node.using_key))})" if node.using_key else ""
+        kept = "" if node.materialized is None else "MATERIALIZED " if node.materialized else "NOT MATERIALIZED "
+        return f"{identifier(node.name)}{columns}{key} AS {kept}({self.visit(node.expr)})"
 
     def _with(self, ctes: tuple[ast.CTE, ...], recursive: bool) -> str:
         return f"WITH {'RECURSIVE ' if recursive else ''}{self.listed(ctes)} " if ctes else ""

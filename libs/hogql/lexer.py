@@ -27,7 +27,7 @@ _DIGITS = re.compile(r"\d+")
 _OPERATOR = re.compile(r"<=>|=~\*|!~\*|<>|<=|>=|==|!=|=~|!~|~\*|\|\||\?\?|\?\.|::|:=|->|[-+*/%=<>~?:.,()\[\]{};]")
 _ESCAPES = {"b": "\b", "f": "\f", "r": "\r", "n": "\n", "t": "\t", "0": "", "a": "\a", "v": "\v", "\\": "\\"}
 _STRING_STOP = re.compile(r"['\\{]")
-_ADJACENT_VALUE = frozenset({"name", "quoted", "int", "close"})
+_ADJACENT_VALUE = frozenset(("name", "quoted", "int", "string", "template", "positional"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,7 +216,7 @@ class Lexer:
 def _steps_from(previous: Token | None, start: int) -> bool:
     if previous is None or previous.end != start:
         return False
-    return previous.kind in _ADJACENT_VALUE or previous.text in (")", "]")
+    return previous.kind in _ADJACENT_VALUE or previous.text in (")", "]", "}")
 
 
 def stray_character(text: str, position: int) -> HogQLSyntaxError:

@@ -375,6 +375,10 @@ class Resolver(Visitor[Any]):
         for join in chain.joins:
             if isinstance(join, ast.Pivot):
                 raise NotSupported(f"{join.kind} is not allowed in clickhouse dialect", start=join.start, end=join.end)
+            if join.pairing is not None:
+                raise NotSupported(
+                    f"{join.pairing} JOIN is not supported.", start=join.start, end=join.end, hint="Use JOIN ... ON."
+                )
             if self._is_chain(join.table):
                 raise NotSupported(
                     "Joins in brackets are only supported at the start of FROM.", start=join.start, end=join.end

@@ -89,7 +89,7 @@ class ExpressionParser(TagParser):
 
     def _item(self) -> ast.Expr:
         token = self.peek()
-        if token.word in ("SELECT", "WITH") and self.peek(1).kind != "op":
+        if self._at_query():
             return self.set_query()
         if token.kind == "name" and self.peek(1).text == ":=":
             self.advance()
@@ -119,6 +119,8 @@ class ExpressionParser(TagParser):
 
     def _level_of(self, token: Token) -> int | None:
         if token.kind == "op":
+            if token.text == "%" and self._ends_limit(self.peek(1)):
+                return None
             return _OPERATORS.get(token.text)
         if token.kind != "name" or token.word not in _WORDS:
             return None
@@ -127,6 +129,12 @@ class ExpressionParser(TagParser):
         if token.word == "IGNORE" and self.peek(1).word != "NULLS":
             return None
         return DISTINCT if token.word == "IS" and self._is_distinct() else _WORDS[token.word]
+
+    def _ends_limit(self, after: Token) -> bool:
+        # `LIMIT 10 %`: a share, if nothing follows that it could be divided by
+        if after.kind == "op":
+            return after.text in (")", ",", ";", "}")
+        return after.kind == "eof" or after.word in names.AFTER_A_LIMIT
 
     def _is_distinct(self) -> bool:
         return self.peek(1).word == "DISTINCT" or (self.peek(1).word == "NOT" and self.peek(2).word == "DISTINCT")
@@ -197,7 +205,7 @@ class ExpressionParser(TagParser):
 
     def _postfix(self, left: ast.Expr, token: Token, start: int) -> ast.Expr:
         nullish = token.text == "?."
-        if isinstance(left, ast.Constant) and left.value is None and token.text in (".", "?."):
+        if isinstance(left, ast.Constant) and left.value is None and token.text == "." and self.peek().kind != "int":
             self.fail("the end of the expression", token)
         if token.text == "(":
             return self._made(ast.ExprCall, start, left, self.expressions(")"))
@@ -393,14 +401,14 @@ class ExpressionParser(TagParser):
         if after.kind == "string" and self.peek(2).word not in names.UNITS:
             self.advance()
             return self._interval_text(self.advance(), token.start)
-        begins_value = after.kind in ("int", "float", "string", "quoted") or (
+        begins_value = after.kind in ("int", "float", "string", "quoted", "template") or (
             after.kind == "name" and after.word not in names.STOPPERS
         )
         begins_value = begins_value or (after.kind == "op" and after.text in ("-", "{"))
         if not begins_value and not (called and self._unit_follows_bracket()):
             return None
         self.advance()
-        expr = self.expression(ADD)
+        expr = self.expression(TERNARY)
         if self.peek().word not in names.UNITS:
             self.fail("SECOND, MINUTE, HOUR, DAY, WEEK, MONTH, QUARTER or YEAR")
         unit = self.advance().word.lower()

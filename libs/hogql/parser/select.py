@@ -6,7 +6,7 @@ from typing import Literal, cast
 from libs.hogql import ast
 from libs.hogql.errors import HogQLSyntaxError, NotSupported
 from libs.hogql.parser import names
-from libs.hogql.parser.expressions import ALIAS, TERNARY, ExpressionParser
+from libs.hogql.parser.expressions import ALIAS, COMPARE, TERNARY, ExpressionParser
 
 _SET_WORDS = ("UNION", "INTERSECT", "EXCEPT")
 _JOIN_WORDS = ("INNER", "LEFT", "RIGHT", "FULL", "OUTER", "ALL", "ANY", "ASOF", "SEMI", "ANTI")
@@ -78,9 +78,8 @@ class SelectParser(ExpressionParser):
             word += " ALL"
         elif self.take_word("DISTINCT"):
             word += " DISTINCT"
-        if self.at_word("BY", "NAME"):
-            raise NotSupported("Set operators BY NAME are not supported.", start=self.peek().start)
-        return "UNION DISTINCT" if word == "UNION" else word.replace("INTERSECT DISTINCT", "INTERSECT")
+        word = "UNION DISTINCT" if word == "UNION" else word.replace("INTERSECT DISTINCT", "INTERSECT")
+        return f"{word} BY NAME" if self.take_word("BY", "NAME") else word
 
     def _branch(self) -> ast.Query:
         token = self.peek()
@@ -179,6 +178,10 @@ class SelectParser(ExpressionParser):
             items.append(self._select_item())
         chain = self._join_chain() if self.take_word("FROM") else None
         array_join, arrays = self._array_join()
+        if chain is None and arrays:
+            raise HogQLSyntaxError(
+                "Using ARRAY JOIN without a FROM clause is not permitted", start=arrays[0].start, end=self.last_end
+            )
         prewhere = self.expression(TERNARY) if self.take_word("PREWHERE") else None
         where = self.expression(TERNARY) if self.take_word("WHERE") else None
         if self.at_word("USING") or (self.at_word("SAMPLE") and self.peek(1).kind in ("int", "float")):
@@ -211,7 +214,7 @@ class SelectParser(ExpressionParser):
             self.advance()
             return ast.Alias(alias, self.expression(TERNARY), start=token.start, end=self.last_end)
         expr = self.expression()
-        if isinstance(expr, ast.Alias):
+        if isinstance(expr, ast.Alias) and expr.end == self.last_end:  # not `(expr AS a) b`
             return expr
         after = self.peek()
         if after.kind == "quoted" or (after.kind == "name" and names.may_alias_column(after.word)):
@@ -419,7 +422,7 @@ class SelectParser(ExpressionParser):
         return None, ""
 
     def _limit_number(self) -> ast.Expr:
-        return self._operand() if self.peek().kind in ("int", "float") else self.expression(TERNARY)
+        return self.expression(TERNARY)
 
     # --- FROM
 
@@ -439,16 +442,49 @@ class SelectParser(ExpressionParser):
                 return None
             return ast.Join("CROSS", self._table(), start=token.start, end=self.last_end)
         if token.word in ("PIVOT", "UNPIVOT") and self.peek(1).text == "(":
-            raise NotSupported(f"{token.word} is not allowed in clickhouse dialect", start=token.start, end=token.end)
+            return self._pivot()
         if self.take_word("CROSS", "JOIN"):
             return ast.Join("CROSS", self._table(), start=token.start, end=self.last_end)
+        pairing: Literal["NATURAL", "POSITIONAL"] | None = None
         if token.word in ("NATURAL", "POSITIONAL") and self.peek(1).word in (*_JOIN_WORDS, "JOIN"):
-            raise NotSupported(f"{token.word} JOIN is not supported.", start=token.start, hint="Use JOIN ... ON.")
+            pairing = cast(Literal["NATURAL", "POSITIONAL"], self.advance().word)
         kind = self._join_kind()
         if kind is None:
             return None
         table = self._table()
-        return ast.Join(kind, table, self._constraint(), start=token.start, end=self.last_end)
+        return ast.Join(kind, table, self._constraint(), pairing, start=token.start, end=self.last_end)
+
+    def _pivot(self) -> ast.Pivot:
+        token = self.advance()
+        nulls = token.word == "UNPIVOT" and self.peek().word in ("INCLUDE", "EXCLUDE") and self.peek(1).word == "NULLS"
+        include = nulls and self.advance().word == "INCLUDE"
+        if nulls:
+            self.advance()
+        self.expect("(")
+        exprs = [self.expression()]
+        while self.take(","):
+            if self.at_word("FOR"):
+                break
+            exprs.append(self.expression())
+        self.expect_word("FOR")
+        columns = [self._pivot_column()]
+        while not self.at(")") and not self.at_word("GROUP", "BY"):
+            columns.append(self._pivot_column())
+        group_by = self.one_or_more() if self.take_word("GROUP", "BY") else ()
+        self.expect(")")
+        alias = self._table_alias()
+        named = self._bracketed_names() if alias is not None and self.at("(") else ()
+        kind = cast(Literal["PIVOT", "UNPIVOT"], token.word)
+        return ast.Pivot(
+            kind, tuple(exprs), tuple(columns), group_by, alias, named, include, start=token.start, end=self.last_end
+        )
+
+    def _pivot_column(self) -> ast.PivotColumn:
+        start = self.peek().start
+        column = self.expression(COMPARE + 1)
+        self.expect_word("IN")
+        self.expect("(")
+        return ast.PivotColumn(column, self.expressions(")"), start=start, end=self.last_end)
 
     def _join_kind(self) -> str | None:
         ahead = 0
