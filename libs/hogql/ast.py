@@ -6,11 +6,13 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
+from libs.hogql.tree import TreeNode
+
 Scalar = str | int | float | bool | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Node:
+class Node(TreeNode):
     """Anything the parser makes."""
 
     start: int = field(default=0, compare=False)

@@ -97,7 +97,11 @@ class ClickHousePrinter(ClausePrinter):
             raise ValueError(f"not a function of ours: {node.name!r}")
         params = f"({self.listed(node.params)})" if node.params else ""
         text = f"{node.name}{params}({'DISTINCT ' if node.distinct else ''}{self.listed(node.args)})"
-        return text if node.where is None else f"{text} FILTER (WHERE {self.visit(node.where)})"
+        text = text if node.where is None else f"{text} FILTER (WHERE {self.visit(node.where)})"
+        return f"{text} IGNORE NULLS" if node.ignore_nulls else text
+
+    def visit_named(self, node: r.Named) -> str:
+        return f"({self.visit(node.expr)} AS {identifier(node.name)})"
 
     def visit_compare(self, node: r.Compare) -> str:
         left, right = self.visit(node.left), self.visit(node.right)
@@ -140,7 +144,11 @@ class ClickHousePrinter(ClausePrinter):
 
     def visit_order(self, node: r.Order) -> str:
         nulls = f" NULLS {node.nulls}" if node.nulls else ""
-        return f"{self.visit(node.expr)} {'DESC' if node.descending else 'ASC'}{nulls}"
+        fill = f" {self.visit(node.fill)}" if node.fill is not None else ""
+        return f"{self.visit(node.expr)} {'DESC' if node.descending else 'ASC'}{nulls}{fill}"
+
+    def visit_fill(self, node: r.Fill) -> str:
+        return " ".join(["WITH FILL", *self.sentence(("FROM", node.first), ("TO", node.last), ("STEP", node.step))])
 
     # --- sources
 
@@ -182,6 +190,12 @@ class ClickHousePrinter(ClausePrinter):
         if node.windows:
             parts.append("WINDOW " + ", ".join([f"{identifier(n)} AS ({self.visit(w)})" for n, w in node.windows]))
         parts += self.lists(("ORDER BY", node.order_by))
+        if node.interpolate is not None:
+            pairs = [
+                identifier(name) + (f" AS {self.visit(expr)}" if expr is not None else "")
+                for name, expr in node.interpolate
+            ]
+            parts.append(f"INTERPOLATE ({', '.join(pairs)})" if pairs else "INTERPOLATE")
         if node.limit_by is not None:
             parts.append(self.limit_by(node.limit_by.n, node.limit_by.offset, node.limit_by.exprs))
         return " ".join([*parts, *self.limits(node.limit, node.offset, ties=node.with_ties)])

@@ -70,6 +70,7 @@ class Scope:
     arguments: list[dict[str, r.Argument]] = field(default_factory=list)
     macros: dict[str, ast.Expr] = field(default_factory=dict)
     windows: set[str] = field(default_factory=set)
+    used: set[str] = field(default_factory=set)
     inside_aggregate: str | None = None
     inline_aliases: bool = False
 
