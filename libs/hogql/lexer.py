@@ -5,7 +5,6 @@ is expected, and its text has no tokens; after a value the same `<` compares.
 """
 
 import re
-from dataclasses import dataclass
 
 from libs.hogql.errors import HogQLSyntaxError, TooComplex
 
@@ -30,17 +29,39 @@ _STRING_STOP = re.compile(r"['\\{]")
 _ADJACENT_VALUE = frozenset(("name", "quoted", "int", "string", "template", "positional"))
 
 
-@dataclass(frozen=True, slots=True)
+# What nearly all tokens are, in one look: white space, then a name, a sign, a whole number or a plain string. Whatever
+# else there is (comments, escapes, templates, fractions) is left to Lexer.token.
+_PLAIN = re.compile(
+    r"[ \t\r\n]*(?:([A-Za-z_$][A-Za-z0-9_$]*)(?!')"
+    r"|(<=>|=~\*|!~\*|<>|<=|>=|==|!=|=~|!~|~\*|\|\||\?\?|::|:=|->|[+*%=<>~:,()\[\]{};]|\?(?!\.)|-(?!-)|/(?![/*])|\.(?!\d))"
+    r"|(\d+)(?![A-Za-z0-9_$.])"
+    r"|'([^'\\{]*)'(?!'))"
+)
+_PLAIN_KINDS = ("", "name", "op", "int", "string")
+_BATCH = 48
+
+
 class Token:
     """`kind` is name, quoted, string, template, int, float, positional, op or eof. `text` is what was written, for a
     name as it stands and for strings without quotes and escapes; `word` is the name in capitals, for keywords."""
 
-    kind: str
-    text: str
-    start: int
-    end: int
-    word: str = ""
-    parts: tuple["str | tuple[int, int]", ...] = ()
+    __slots__ = ("end", "kind", "parts", "start", "text", "word")
+
+    def __init__(
+        self,
+        kind: str,
+        text: str,
+        start: int,
+        end: int,
+        word: str = "",
+        parts: tuple["str | tuple[int, int]", ...] = (),
+    ):
+        self.kind = kind
+        self.text = text
+        self.start = start
+        self.end = end
+        self.word = word
+        self.parts = parts
 
 
 class Lexer:
@@ -52,6 +73,34 @@ class Lexer:
         self.text = text
         self.made = 0
         self._inside = 0
+
+    def fill(self, tokens: list[Token], position: int) -> None:
+        """Append at least one token, and those that follow as far as they are sure to be wanted: not past a `<`, which may
+        begin a tag, nor into what is wrong with the text, which is said only if the parser gets there."""
+        text, match = self.text, _PLAIN.match
+        first = len(tokens)
+        previous = tokens[-1] if tokens else None
+        while len(tokens) < first + _BATCH:
+            found = match(text, position)
+            if found is not None:
+                group = found.lastindex or 0
+                value, position = found[group], found.end()
+                word = value.upper() if group == 1 else ""
+                previous = Token(_PLAIN_KINDS[group], value, position - len(value) - 2 * (group == 4), position, word)
+                self.made += 1
+                if self.made > MAX_TOKENS:
+                    raise TooComplex(f"The query has more than {MAX_TOKENS:,} words and signs.", start=position)
+            else:
+                try:
+                    previous = self.token(position, previous)
+                except HogQLSyntaxError:
+                    if len(tokens) > first:
+                        return
+                    raise
+                position = previous.end
+            tokens.append(previous)
+            if previous.text == "<" or previous.kind == "eof":
+                return
 
     def token(self, position: int, previous: Token | None) -> Token:
         """The token at or after `position`. `previous` decides whether `.1` is a number or a step into a tuple."""

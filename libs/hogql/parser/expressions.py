@@ -322,7 +322,7 @@ class ExpressionParser(TagParser):
         if word in _WORD_CONSTANTS and not (called and word in ("TRUE", "FALSE")):
             self.advance()
             return ast.Constant(_WORD_CONSTANTS[word], start=token.start, end=token.end)
-        special = self._SPECIAL.get(word)
+        special = _SPECIAL.get(word)
         if special is not None:
             node = special(self, token, called)
             if node is not None:
@@ -515,12 +515,6 @@ class ExpressionParser(TagParser):
             )
         return None
 
-    _SPECIAL: dict[str, Callable[["ExpressionParser", Token, bool], ast.Expr | None]] = {  # noqa: RUF012
-        "NOT": _not, "CASE": _case, "CAST": _cast, "TRY_CAST": _cast, "INTERVAL": _interval, "TRIM": _trim,
-        "ARRAY": _array, "LAMBDA": _lambda_word, "COLUMNS": _columns_word, "DATE": _refused_literal,
-        "TIMESTAMP": _refused_literal,
-    }  # fmt: skip
-
     def _star(self) -> ast.Expr:
         token = self.advance()
         if self.at_word("EXCLUDE") and self.peek(1).text == "(":
@@ -658,7 +652,7 @@ class ExpressionParser(TagParser):
             params = args
             distinct, args, order_by = self._arguments()
         within: tuple[ast.OrderExpr, ...] = ()
-        if self.at_word("WITHIN", "GROUP"):
+        if self.at_words("WITHIN", "GROUP"):
             self.advance()
             self.advance()
             self.expect("(")
@@ -692,12 +686,12 @@ class ExpressionParser(TagParser):
         args: list[ast.Expr] = []
         order_by: tuple[ast.OrderExpr, ...] = ()
         while not self.take(")"):
-            if self.at_word("ORDER", "BY"):
+            if self.at_words("ORDER", "BY"):
                 order_by = self.order_by()
                 self.expect(")")
                 break
             args.append(self._item())
-            if self.at_word("ORDER", "BY"):
+            if self.at_words("ORDER", "BY"):
                 continue
             if not self.take(","):
                 self.expect(")")
@@ -706,3 +700,16 @@ class ExpressionParser(TagParser):
 
 
 _SET_WORDS = frozenset(("UNION", "INTERSECT", "EXCEPT", "ORDER", "LIMIT", "OFFSET"))
+_SPECIAL: dict[str, Callable[[ExpressionParser, Token, bool], ast.Expr | None]] = {
+    "NOT": ExpressionParser._not,
+    "CASE": ExpressionParser._case,
+    "CAST": ExpressionParser._cast,
+    "TRY_CAST": ExpressionParser._cast,
+    "INTERVAL": ExpressionParser._interval,
+    "TRIM": ExpressionParser._trim,
+    "ARRAY": ExpressionParser._array,
+    "LAMBDA": ExpressionParser._lambda_word,
+    "COLUMNS": ExpressionParser._columns_word,
+    "DATE": ExpressionParser._refused_literal,
+    "TIMESTAMP": ExpressionParser._refused_literal,
+}

@@ -56,9 +56,9 @@ class SelectParser(ExpressionParser):
         return self._with_tail(node)
 
     def _with_tail(self, query: ast.Query) -> ast.Query:
-        if not (self.at_word("ORDER", "BY") or self.peek().word in ("LIMIT", "OFFSET")):
+        if not (self.at_words("ORDER", "BY") or self.peek().word in ("LIMIT", "OFFSET")):
             return query
-        order_by = self.order_by() if self.at_word("ORDER", "BY") else ()
+        order_by = self.order_by() if self.at_words("ORDER", "BY") else ()
         limit, offset, ties, percent = self._limit()
         if isinstance(query, ast.SelectQuery | ast.Placeholder):
             query = ast.SelectSetQuery(query, (), start=query.start)
@@ -79,7 +79,7 @@ class SelectParser(ExpressionParser):
         elif self.take_word("DISTINCT"):
             word += " DISTINCT"
         word = "UNION DISTINCT" if word == "UNION" else word.replace("INTERSECT DISTINCT", "INTERSECT")
-        return f"{word} BY NAME" if self.take_word("BY", "NAME") else word
+        return f"{word} BY NAME" if self.take_words("BY", "NAME") else word
 
     def _branch(self) -> ast.Query:
         token = self.peek()
@@ -122,7 +122,7 @@ class SelectParser(ExpressionParser):
         if token.kind in ("name", "quoted") and self._is_table_cte():
             name = self.expect_alias()
             columns = self._bracketed_names() if self.at("(") else ()
-            key = self._bracketed_names() if self.take_word("USING", "KEY") else ()
+            key = self._bracketed_names() if self.take_words("USING", "KEY") else ()
             self.expect_word("AS")
             materialized = self._materialized()
             self.expect("(")
@@ -158,7 +158,7 @@ class SelectParser(ExpressionParser):
         return self.name_list()
 
     def _materialized(self) -> bool | None:
-        if self.take_word("NOT", "MATERIALIZED"):
+        if self.take_words("NOT", "MATERIALIZED"):
             return False
         return True if self.take_word("MATERIALIZED") else None
 
@@ -190,7 +190,7 @@ class SelectParser(ExpressionParser):
         having = self.expression(TERNARY) if self.take_word("HAVING") else None
         qualify = self.expression(TERNARY) if self.take_word("QUALIFY") else None
         windows = self._windows()
-        order_by = self.order_by() if self.at_word("ORDER", "BY") else ()
+        order_by = self.order_by() if self.at_words("ORDER", "BY") else ()
         interpolate = self._interpolate()
         limit_by, limit, offset, ties, percent = self._limits()
         self._refuse_rest()
@@ -227,11 +227,12 @@ class SelectParser(ExpressionParser):
     def _array_join(
         self,
     ) -> tuple[Literal["ARRAY JOIN", "LEFT ARRAY JOIN", "INNER ARRAY JOIN"] | None, tuple[ast.Expr, ...]]:
-        for words in (("ARRAY", "JOIN"), ("LEFT", "ARRAY", "JOIN"), ("INNER", "ARRAY", "JOIN")):
-            if self.take_word(*words):
-                arrays = self._aliased_arrays()
-                return cast(Literal["ARRAY JOIN", "LEFT ARRAY JOIN", "INNER ARRAY JOIN"], " ".join(words)), arrays
-        return None, ()
+        kind = "ARRAY JOIN"
+        if self.peek().word in ("LEFT", "INNER") and self.peek(1).word == "ARRAY":
+            kind = f"{self.advance().word} ARRAY JOIN"
+        if not self.take_words("ARRAY", "JOIN"):
+            return None, ()
+        return cast(Literal["ARRAY JOIN", "LEFT ARRAY JOIN", "INNER ARRAY JOIN"], kind), self._aliased_arrays()
 
     def _aliased_arrays(self) -> tuple[ast.Expr, ...]:
         arrays = [self._select_item()]
@@ -254,7 +255,7 @@ class SelectParser(ExpressionParser):
         mode: Literal["all", "rollup", "cube", "grouping_sets", "totals"] | None = None
         exprs: tuple[ast.Expr, ...] = ()
         sets: tuple[tuple[ast.Expr, ...], ...] = ()
-        if self.take_word("GROUP", "BY"):
+        if self.take_words("GROUP", "BY"):
             if self.at_word("ALL") and self.peek(1).text not in (",", "("):
                 self.advance()
                 mode = "all"
@@ -262,7 +263,7 @@ class SelectParser(ExpressionParser):
                 mode = "cube" if self.advance().word == "CUBE" else "rollup"
                 self.advance()
                 exprs = self.expressions(")")
-            elif self.take_word("GROUPING", "SETS"):
+            elif self.take_words("GROUPING", "SETS"):
                 mode, sets = "grouping_sets", self._grouping_sets()
             else:
                 exprs = self.one_or_more()
@@ -302,9 +303,9 @@ class SelectParser(ExpressionParser):
         """What stands in the brackets of OVER."""
         start = self.peek().start
         partition: tuple[ast.Expr, ...] = ()
-        if self.take_word("PARTITION", "BY"):
+        if self.take_words("PARTITION", "BY"):
             partition = self.one_or_more()
-        order_by = self.order_by() if self.at_word("ORDER", "BY") else ()
+        order_by = self.order_by() if self.at_words("ORDER", "BY") else ()
         method: Literal["ROWS", "RANGE"] | None = None
         first = last = None
         if self.peek().word in ("ROWS", "RANGE"):
@@ -319,7 +320,7 @@ class SelectParser(ExpressionParser):
 
     def _bound(self) -> ast.WindowFrame:
         start = self.peek().start
-        if self.take_word("CURRENT", "ROW"):
+        if self.take_words("CURRENT", "ROW"):
             return ast.WindowFrame("CURRENT ROW", start=start, end=self.last_end)
         value = None if self.take_word("UNBOUNDED") else self.expression(TERNARY + 3)
         if self.peek().word not in ("PRECEDING", "FOLLOWING"):
@@ -329,7 +330,8 @@ class SelectParser(ExpressionParser):
 
     def order_by(self) -> tuple[ast.OrderExpr, ...]:
         """ORDER BY and its keys."""
-        self.expect_word("ORDER", "BY")
+        self.expect_word("ORDER")
+        self.expect_word("BY")
         keys = [self._order_key()]
         while self.take(","):
             if self._ends_list():
@@ -353,12 +355,13 @@ class SelectParser(ExpressionParser):
             if token.kind != "string":
                 self.fail("a string", token)
             collate = token.text
-        fill = self._fill() if self.at_word("WITH", "FILL") else None
+        fill = self._fill() if self.at_words("WITH", "FILL") else None
         return ast.OrderExpr(expr, order, nulls, collate, fill, start=start, end=self.last_end)
 
     def _fill(self) -> ast.WithFill:
         start = self.peek().start
-        self.expect_word("WITH", "FILL")
+        self.expect_word("WITH")
+        self.expect_word("FILL")
         low = self.expression(TERNARY) if self.take_word("FROM") else None
         high = self.expression(TERNARY) if self.take_word("TO") else None
         step = self.expression(TERNARY) if self.take_word("STEP") else None
@@ -393,7 +396,7 @@ class SelectParser(ExpressionParser):
                 exprs = self.one_or_more()
                 limit_by = ast.LimitBy(n, offset, exprs, start=start, end=self.last_end)
             else:
-                ties = self.take_word("WITH", "TIES")
+                ties = self.take_words("WITH", "TIES")
                 if second is None and self.take_word("OFFSET"):
                     second = self._limit_number()
                 return None, first, second, ties, percent
@@ -405,7 +408,7 @@ class SelectParser(ExpressionParser):
             limit = self._limit_number()
             percent = self.take("%") is not None
             offset, _ = self._limit_second()
-            ties = self.take_word("WITH", "TIES")
+            ties = self.take_words("WITH", "TIES")
             if offset is None and self.take_word("OFFSET"):
                 offset = self._limit_number()
             return limit, offset, ties, percent
@@ -443,7 +446,7 @@ class SelectParser(ExpressionParser):
             return ast.Join("CROSS", self._table(), start=token.start, end=self.last_end)
         if token.word in ("PIVOT", "UNPIVOT") and self.peek(1).text == "(":
             return self._pivot()
-        if self.take_word("CROSS", "JOIN"):
+        if self.take_words("CROSS", "JOIN"):
             return ast.Join("CROSS", self._table(), start=token.start, end=self.last_end)
         pairing: Literal["NATURAL", "POSITIONAL"] | None = None
         if token.word in ("NATURAL", "POSITIONAL") and self.peek(1).word in (*_JOIN_WORDS, "JOIN"):
@@ -468,9 +471,9 @@ class SelectParser(ExpressionParser):
             exprs.append(self.expression())
         self.expect_word("FOR")
         columns = [self._pivot_column()]
-        while not self.at(")") and not self.at_word("GROUP", "BY"):
+        while not self.at(")") and not self.at_words("GROUP", "BY"):
             columns.append(self._pivot_column())
-        group_by = self.one_or_more() if self.take_word("GROUP", "BY") else ()
+        group_by = self.one_or_more() if self.take_words("GROUP", "BY") else ()
         self.expect(")")
         alias = self._table_alias()
         named = self._bracketed_names() if alias is not None and self.at("(") else ()
