@@ -75,8 +75,8 @@ class Lexer:
         self._inside = 0
 
     def fill(self, tokens: list[Token], position: int) -> None:
-        """Append at least one token, and those that follow as far as they are sure to be wanted: not past a `<`, which may
-        begin a tag, nor into what is wrong with the text, which is said only if the parser gets there."""
+        """Append at least one token, and those that follow as far as they are sure to be wanted: not past a `<`, which
+        may begin a tag, nor into what is wrong with the text, which is said only if the parser gets there."""
         text, match = self.text, _PLAIN.match
         first = len(tokens)
         previous = tokens[-1] if tokens else None

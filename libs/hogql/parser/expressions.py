@@ -198,7 +198,7 @@ class ExpressionParser(TagParser):
 
     def _chain(self, node: Callable[..., ast.Expr], left: ast.Expr, operator: str, level: int, start: int) -> ast.Expr:
         exprs = [left, self.expression(level + 1)]
-        while (token := self.peek()).word == operator or (token.kind == "op" and token.text == operator):
+        while self.at_word(operator) or self.at(operator):
             self.advance()
             exprs.append(self.expression(level + 1))
         return self._made(node, start, tuple(exprs))
