@@ -17,11 +17,23 @@ class ClausePrinter(Visitor[str]):
 
     def listed(self, nodes: Sequence[Any]) -> str:
         """A comma list."""
-        return ", ".join([self.visit(node) for node in nodes])
+        return ", ".join([self.item(node) for node in nodes])
+
+    def item(self, node: Any) -> str:
+        """One of a list."""
+        return self.visit(node)
+
+    def part(self, node: Any) -> str:
+        """What stands after the word of a clause."""
+        return self.visit(node)
+
+    def joined(self, parts: Sequence[str]) -> str:
+        """The clauses of a query, one after another."""
+        return " ".join(parts)
 
     def sentence(self, *parts: tuple[str, Any]) -> list[str]:
         """`WORD expression` of each that is there."""
-        return [f"{word} {self.visit(node)}" for word, node in parts if node is not None]
+        return [f"{word} {self.part(node)}" for word, node in parts if node is not None]
 
     def lists(self, *parts: tuple[str, Sequence[Any]]) -> list[str]:
         """`WORD a, b` of each that has any."""
@@ -51,7 +63,7 @@ class ClausePrinter(Visitor[str]):
 
     def limit_by(self, n: Any, offset: Any | None, keys: Sequence[Any]) -> str:
         """LIMIT n OFFSET m BY."""
-        return " ".join([f"LIMIT {self.visit(n)}", *self.sentence(("OFFSET", offset)), f"BY {self.listed(keys)}"])
+        return " ".join([f"LIMIT {self.part(n)}", *self.sentence(("OFFSET", offset)), f"BY {self.listed(keys)}"])
 
     def limits(self, limit: Any | None, offset: Any | None, *, ties: bool, percent: bool = False) -> list[str]:
         """LIMIT and OFFSET, as far as they are there."""

@@ -37,6 +37,18 @@ def string(text: str) -> str:
 class HogQLPrinter(ClausePrinter):
     """One line; operators as calls, as PostHog prints them."""
 
+    def name(self, name: str) -> str:
+        """A name, quoted if need be."""
+        return identifier(name)
+
+    def bracketed(self, text: str) -> str:
+        """A query inside another."""
+        return f"({text})"
+
+    def select_list(self, node: ast.SelectQuery) -> str:
+        """The columns, after a space."""
+        return f" {self.listed(node.select)}"
+
     def visit_constant(self, node: ast.Constant) -> str:
         value = node.value
         if value is None:
@@ -51,7 +63,7 @@ class HogQLPrinter(ClausePrinter):
 
     def visit_field(self, node: ast.Field) -> str:
         return ".".join(
-            [step if step == "*" else identifier(step) if isinstance(step, str) else str(step) for step in node.chain]
+            [step if step == "*" else self.name(step) if isinstance(step, str) else str(step) for step in node.chain]
         )
 
     def visit_call(self, node: ast.Call) -> str:
@@ -70,11 +82,11 @@ class HogQLPrinter(ClausePrinter):
         return f"{self.visit(node.expr)}({self.listed(node.args)})"
 
     def visit_window_function(self, node: ast.WindowFunction) -> str:
-        over = identifier(node.over) if isinstance(node.over, str) else f"({self.visit(node.over)})"
+        over = self.name(node.over) if isinstance(node.over, str) else f"({self.visit(node.over)})"
         return f"{self.visit(node.call)} OVER {over}"
 
     def visit_alias(self, node: ast.Alias) -> str:
-        return f"{self.visit(node.expr)} AS {identifier(node.alias)}"
+        return f"{self.visit(node.expr)} AS {self.name(node.alias)}"
 
     def visit_and(self, node: ast.And) -> str:
         return f"and({self.listed(node.exprs)})"
@@ -132,7 +144,7 @@ class HogQLPrinter(ClausePrinter):
         return f"{self.visit(node.array)}{'?.' if node.nullish else ''}[{self.visit(node.property)}]"
 
     def visit_tuple_access(self, node: ast.TupleAccess) -> str:
-        step = identifier(node.index) if isinstance(node.index, str) else str(node.index)
+        step = self.name(node.index) if isinstance(node.index, str) else str(node.index)
         return f"{self.visit(node.expr)}{'?.' if node.nullish else '.'}{step}"
 
     def visit_array_slice(self, node: ast.ArraySlice) -> str:
@@ -150,11 +162,11 @@ class HogQLPrinter(ClausePrinter):
         return "{" + ", ".join([f"{self.visit(key)}: {self.visit(value)}" for key, value in node.items]) + "}"
 
     def visit_lambda(self, node: ast.Lambda) -> str:
-        args = ", ".join([identifier(arg) for arg in node.args])
+        args = ", ".join([self.name(arg) for arg in node.args])
         return f"{args if len(node.args) == 1 else f'({args})'} -> {self.visit(node.expr)}"
 
     def visit_named_argument(self, node: ast.NamedArgument) -> str:
-        return f"{identifier(node.name)} := {self.visit(node.expr)}"
+        return f"{self.name(node.name)} := {self.visit(node.expr)}"
 
     def visit_positional_ref(self, node: ast.PositionalRef) -> str:
         return f"#{node.index}"
@@ -164,12 +176,12 @@ class HogQLPrinter(ClausePrinter):
 
     def visit_columns_expr(self, node: ast.ColumnsExpr) -> str:
         star = f"{node.table}.*" if node.table else "*"
-        exclude = f" EXCLUDE ({', '.join(map(identifier, node.exclude))})" if node.exclude else ""
+        exclude = f" EXCLUDE ({', '.join(map(self.name, node.exclude))})" if node.exclude else ""
         if node.regex is not None:
             return f"COLUMNS({string(node.regex)})"
         if node.columns:
             return f"COLUMNS({self.listed(node.columns)})"
-        changed = ", ".join([f"{self.visit(expr)} AS {identifier(name)}" for name, expr in node.replace])
+        changed = ", ".join([f"{self.visit(expr)} AS {self.name(name)}" for name, expr in node.replace])
         return f"COLUMNS({star}{exclude} REPLACE ({changed}))" if changed else f"{star}{exclude}"
 
     def visit_spread_expr(self, node: ast.SpreadExpr) -> str:
@@ -217,13 +229,13 @@ class HogQLPrinter(ClausePrinter):
     def visit_table_ref(self, node: ast.TableRef) -> str:
         text = self.visit(node.table)
         if not isinstance(node.table, ast.Field | ast.Placeholder | ast.HogQLXTag):
-            text = f"({text})"
+            text = self.bracketed(text)
         if node.args is not None:
             text += f"({self.listed(node.args)})"
         if node.alias is not None:
-            text += f" AS {identifier(node.alias)}"
+            text += f" AS {self.name(node.alias)}"
         if node.column_aliases:
-            text += f"({', '.join(map(identifier, node.column_aliases))})"
+            text += f"({', '.join(map(self.name, node.column_aliases))})"
         return text + (" FINAL" if node.final else "") + (f" {self.visit(node.sample)}" if node.sample else "")
 
     def visit_join(self, node: ast.Join) -> str:
@@ -238,9 +250,9 @@ class HogQLPrinter(ClausePrinter):
             *map(self.visit, node.columns),
             *self.lists(("GROUP BY", node.group_by)),
         ]
-        named = f" AS {identifier(node.alias)}" if node.alias is not None else ""
+        named = f" AS {self.name(node.alias)}" if node.alias is not None else ""
         if node.column_aliases:
-            named += f"({', '.join(map(identifier, node.column_aliases))})"
+            named += f"({', '.join(map(self.name, node.column_aliases))})"
         return f"{node.kind}{' INCLUDE NULLS' if node.include_nulls else ''} ({' '.join(parts)}){named}"
 
     def visit_pivot_column(self, node: ast.PivotColumn) -> str:
@@ -251,28 +263,28 @@ class HogQLPrinter(ClausePrinter):
 
     def visit_cte(self, node: ast.CTE) -> str:
         if node.cte_type == "column":
-            return f"{self.visit(node.expr)} AS {identifier(node.name)}"
-        columns = f"({', '.join(map(identifier, node.columns))})" if node.columns else ""
-        key = f" USING KEY ({', '.join(map(identifier, node.using_key))})" if node.using_key else ""
+            return f"{self.visit(node.expr)} AS {self.name(node.name)}"
+        columns = f"({', '.join(map(self.name, node.columns))})" if node.columns else ""
+        key = f" USING KEY ({', '.join(map(self.name, node.using_key))})" if node.using_key else ""
         kept = "" if node.materialized is None else "MATERIALIZED " if node.materialized else "NOT MATERIALIZED "
-        return f"{identifier(node.name)}{columns}{key} AS {kept}({self.visit(node.expr)})"
+        return f"{self.name(node.name)}{columns}{key} AS {kept}{self.bracketed(self.visit(node.expr))}"
 
-    def _with(self, ctes: tuple[ast.CTE, ...], recursive: bool) -> str:
-        return f"WITH {'RECURSIVE ' if recursive else ''}{self.listed(ctes)} " if ctes else ""
+    def _with(self, ctes: tuple[ast.CTE, ...], recursive: bool) -> list[str]:
+        return [f"WITH {'RECURSIVE ' if recursive else ''}{self.listed(ctes)}"] if ctes else []
 
     def visit_select_query(self, node: ast.SelectQuery) -> str:
-        parts = [f"SELECT {'DISTINCT ' if node.distinct else ''}{self.listed(node.select)}"]
+        parts = [f"SELECT{' DISTINCT' if node.distinct else ''}{self.select_list(node)}"]
         parts += self.sentence(("FROM", node.select_from))
         parts += self.lists((node.array_join_op or "", node.array_join_list))
         parts += self.sentence(("PREWHERE", node.prewhere), ("WHERE", node.where))
         parts += self.grouping(node.group_by_mode, node.group_by, node.grouping_sets)
         parts += self.sentence(("HAVING", node.having), ("QUALIFY", node.qualify))
         if node.window_exprs:
-            parts.append("WINDOW " + ", ".join([f"{identifier(n)} AS ({self.visit(w)})" for n, w in node.window_exprs]))
+            parts.append("WINDOW " + ", ".join([f"{self.name(n)} AS ({self.visit(w)})" for n, w in node.window_exprs]))
         parts += self.lists(("ORDER BY", node.order_by))
         parts += [self.visit(part) for part in (node.interpolate, node.limit_by) if part is not None]
         parts += self.limits(node.limit, node.offset, ties=node.limit_with_ties, percent=node.limit_percent)
-        return self._with(node.ctes, node.recursive) + " ".join(parts)
+        return self.joined([*self._with(node.ctes, node.recursive), *parts])
 
     def visit_limit_by(self, node: ast.LimitBy) -> str:
         return self.limit_by(node.n, node.offset_value, node.exprs)
@@ -285,10 +297,9 @@ class HogQLPrinter(ClausePrinter):
         text = self.branches(node.initial_select_query, node.subsequent_select_queries)
         tail = self.lists(("ORDER BY", node.order_by))
         tail += self.limits(node.limit, node.offset, ties=node.limit_with_ties, percent=node.limit_percent)
-        if tail:
-            text = f"({text}) {' '.join(tail)}"
-        return self._with(node.ctes, node.recursive) + text
+        parts = [self.bracketed(text), *tail] if tail else [text]
+        return self.joined([*self._with(node.ctes, node.recursive), *parts])
 
     def branch(self, query: ast.Query) -> str:
         text = self.visit(query)
-        return f"({text})" if isinstance(query, ast.SelectSetQuery) else text
+        return self.bracketed(text) if isinstance(query, ast.SelectSetQuery) else text

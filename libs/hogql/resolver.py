@@ -55,8 +55,9 @@ class Cte:
 class Resolver(Visitor[Any]):
     """One statement's worth of names. Errors carry the position of the name they are about."""
 
-    def __init__(self, context: Context):
+    def __init__(self, context: Context, names: list[tuple[int, int, str, str]] | None = None):
         self.context = context
+        self.names = names
         self.scope = Scope()
         self.ctes: list[tuple[str, r.RQuery]] = []
         self.cte_names: dict[str, Cte] = {}
@@ -606,12 +607,12 @@ class Resolver(Visitor[Any]):
         found = field_of(source, chain, node)
         if not isinstance(found, ExpressionField):
             return found
-        outer = self.scope
-        self.scope = Scope(sources=[source])  # its text is ours and speaks of this table only
+        outer, names = self.scope, self.names
+        self.scope, self.names = Scope(sources=[source]), None  # its text is ours and speaks of this table only
         try:
             return self._value(parse_expr(found.hogql))
         finally:
-            self.scope = outer
+            self.scope, self.names = outer, names
 
     def _reference(self, node: ast.Field) -> Reference:
         chain, scope = node.chain, self.scope
@@ -685,7 +686,10 @@ class Resolver(Visitor[Any]):
         return _constant(node.value, node)
 
     def visit_field(self, node: ast.Field) -> r.RExpr:
-        return self._expression(self._reference(node))
+        value = self._expression(self._reference(node))
+        if self.names is not None and node.end > node.start:
+            self.names.append((node.start, node.end, str(node.chain[-1]), value.type.kind))
+        return value
 
     def visit_alias(self, node: ast.Alias) -> r.RExpr:
         if self.scope.arguments:
