@@ -17,6 +17,9 @@ _OPEN_LEVEL = 0
 # Keywords that read as names of functions wherever a bracket follows.
 _CALLABLE = frozenset("IF LEFT RIGHT REPLACE DATE ANY SUBSTRING FIRST LAST TIMESTAMP".split()) | UNITS
 _VALUE_WORDS = frozenset(("TRUE", "FALSE"))
+# Keywords that are read as names wherever a name may stand.
+_PLAIN_WORDS = frozenset(("DATE", "TIMESTAMP", "TIME", "FIRST", "LAST", "ID", "KEY", "NAME")) | UNITS
+_QUOTED_WORDS = (KEYWORDS | _VALUE_WORDS) - _PLAIN_WORDS
 
 
 def formatted(tree: ast.Query) -> str:
@@ -26,7 +29,7 @@ def formatted(tree: ast.Query) -> str:
 
 def _name(name: str) -> str:
     text = identifier(name)
-    quoted = text == name and (name.upper() in KEYWORDS or name.upper() in _VALUE_WORDS)
+    quoted = text == name and name.upper() in _QUOTED_WORDS
     return f"`{name}`" if quoted else text
 
 

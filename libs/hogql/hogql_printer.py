@@ -75,7 +75,7 @@ class HogQLPrinter(ClausePrinter):
         if node.within_group:
             text += f" WITHIN GROUP (ORDER BY {self.listed(node.within_group)})"
         if node.filter_expr is not None:
-            text += f" FILTER (WHERE {self.visit(node.filter_expr)})"
+            text += f" FILTER (WHERE {self.item(node.filter_expr)})"
         return text
 
     def visit_expr_call(self, node: ast.ExprCall) -> str:
@@ -166,7 +166,7 @@ class HogQLPrinter(ClausePrinter):
         return f"{args if len(node.args) == 1 else f'({args})'} -> {self.visit(node.expr)}"
 
     def visit_named_argument(self, node: ast.NamedArgument) -> str:
-        return f"{self.name(node.name)} := {self.visit(node.expr)}"
+        return f"{self.name(node.name)} := {self.item(node.expr)}"
 
     def visit_positional_ref(self, node: ast.PositionalRef) -> str:
         return f"#{node.index}"
@@ -181,7 +181,7 @@ class HogQLPrinter(ClausePrinter):
             return f"COLUMNS({string(node.regex)})"
         if node.columns:
             return f"COLUMNS({self.listed(node.columns)})"
-        changed = ", ".join([f"{self.visit(expr)} AS {self.name(name)}" for name, expr in node.replace])
+        changed = ", ".join([f"{self.part(expr)} AS {self.name(name)}" for name, expr in node.replace])
         return f"COLUMNS({star}{exclude} REPLACE ({changed}))" if changed else f"{star}{exclude}"
 
     def visit_spread_expr(self, node: ast.SpreadExpr) -> str:
@@ -191,14 +191,14 @@ class HogQLPrinter(ClausePrinter):
         return f"{self.visit(node.expr)} IGNORE NULLS"
 
     def visit_hogqlx_tag(self, node: ast.HogQLXTag) -> str:
-        attributes = "".join([f" {name}={{{self.visit(value)}}}" for name, value in node.attributes])
+        attributes = "".join([f" {name}={{{self.item(value)}}}" for name, value in node.attributes])
         return f"<{node.kind}{attributes} />"
 
     def visit_order_expr(self, node: ast.OrderExpr) -> str:
         nulls = f" NULLS {node.nulls}" if node.nulls else ""
         collate = f" COLLATE {string(node.collate)}" if node.collate is not None else ""
         fill = f" {self.visit(node.with_fill)}" if node.with_fill is not None else ""
-        return f"{self.visit(node.expr)} {node.order}{nulls}{collate}{fill}"
+        return f"{self.item(node.expr)} {node.order}{nulls}{collate}{fill}"
 
     def visit_with_fill(self, node: ast.WithFill) -> str:
         bounds = self.sentence(("FROM", node.from_expr), ("TO", node.to_expr), ("STEP", node.step_expr))
@@ -207,7 +207,7 @@ class HogQLPrinter(ClausePrinter):
     def visit_window_frame(self, node: ast.WindowFrame) -> str:
         if node.frame_type == "CURRENT ROW":
             return node.frame_type
-        return f"{self.visit(node.frame_value) if node.frame_value is not None else 'UNBOUNDED'} {node.frame_type}"
+        return f"{self.part(node.frame_value) if node.frame_value is not None else 'UNBOUNDED'} {node.frame_type}"
 
     def visit_window_expr(self, node: ast.WindowExpr) -> str:
         return self.window(node.partition_by, node.order_by, node.frame_method, node.frame_start, node.frame_end)
@@ -224,7 +224,7 @@ class HogQLPrinter(ClausePrinter):
         return "VALUES " + ", ".join([f"({self.listed(row)})" for row in node.rows])
 
     def visit_join_constraint(self, node: ast.JoinConstraint) -> str:
-        return f"ON {self.listed(node.exprs)}" if node.kind == "ON" else f"USING ({self.listed(node.exprs)})"
+        return f"ON {self.part(node.exprs[0])}" if node.kind == "ON" else f"USING ({self.listed(node.exprs)})"
 
     def visit_table_ref(self, node: ast.TableRef) -> str:
         text = self.visit(node.table)

@@ -91,7 +91,7 @@ class ExpressionParser(TagParser):
         token = self.peek()
         if self._at_query():
             return self.set_query()
-        if token.kind == "name" and self.peek(1).text == ":=":
+        if token.kind in ("name", "quoted") and self.peek(1).text == ":=":
             self.advance()
             self.advance()
             value = self.expression()

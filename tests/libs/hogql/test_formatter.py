@@ -10,7 +10,7 @@ from tests.support.scale import scaled
 
 CASES = [
     ("select a+b*c - (d-e), not x and (y or z)", "SELECT a + b * c - (d - e), NOT x AND (y OR z)"),
-    ("select  1 as x,count() c from events where a is not null", "SELECT 1 AS x, count() c FROM events WHERE a IS NOT NULL"),
+    ("select  1 as x,count() c from events where a is null", "SELECT 1 AS x, count() c FROM events WHERE a IS NULL"),
     ("select (a as b) = 1, `from`, properties.`a b`", "SELECT (a AS b) = 1, `from`, properties.`a b`"),
     ("select a from (select b from c) t", "SELECT a FROM (SELECT b FROM c) AS t"),
     ("select f(x -> x+1), interval 3 day, 'it''s'", "SELECT f((x) -> x + 1), INTERVAL 3 DAY, 'it\\'s'"),
