@@ -64,7 +64,7 @@ class Column(RExpr):
 @dataclass(frozen=True, slots=True)
 class Property(RExpr):
     """A value inside a JSON document. `native` columns are of ClickHouse's JSON type, with the text in `raw`; others
-    are text. `typed` paths are stored as Nullable(String), whatever was sent; `plain` ones hold nothing nested."""
+    are text. A `typed` first step is stored as Nullable(String), whatever was sent; `plain`: nothing nested."""
 
     source: str
     column: str

@@ -639,7 +639,7 @@ class Resolver(Visitor[Any]):
     def _alias(self, item: r.Item, rest: tuple[str | int, ...], node: ast.Field) -> Reference:
         expr = item.expr
         if rest and isinstance(expr, r.Property) and expr.native:
-            return replace(expr, path=(*expr.path, *rest), typed=False)
+            return replace(expr, path=(*expr.path, *rest))
         if rest and isinstance(expr, r.Column) and expr.type.kind == "json":
             column = expr.name.removesuffix("_raw")
             return JsonRef(expr.source, column, expr.name, column != expr.name, rest)
@@ -801,7 +801,7 @@ class Resolver(Visitor[Any]):
             checked_index(int(index.value), node, "array[1]")
         value, key = self._value(node.array), self._value(node.property)
         if isinstance(value, r.Property) and isinstance(index, ast.Constant) and isinstance(index.value, str | int):
-            return replace(value, path=(*value.path, index.value), typed=False)
+            return replace(value, path=(*value.path, index.value))
         return rules.call("arrayElement", value, key)
 
     def visit_tuple_access(self, node: ast.TupleAccess) -> r.RExpr:
@@ -812,7 +812,7 @@ class Resolver(Visitor[Any]):
             checked_index(node.index, node, "array.1")
         value = self._value(node.expr)
         if isinstance(value, r.Property):
-            return replace(value, path=(*value.path, node.index), typed=False)
+            return replace(value, path=(*value.path, node.index))
         return self._tuple_steps(value, (node.index,), node)
 
     def _json_reference(self, node: ast.Expr) -> JsonRef | None:

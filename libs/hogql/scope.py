@@ -28,7 +28,7 @@ class JsonRef:
         """The document as text, or the value at the path."""
         if not self.path:
             return r.Column(self.source, self.raw, r.Type("json", nullable=False))
-        typed = len(self.path) == 1 and self.path[0] in self.typed
+        typed = self.path[0] in self.typed
         return r.Property(self.source, self.column, self.path, self.native, self.raw, typed)
 
 
