@@ -98,9 +98,19 @@ def hogql_query(query: dict[str, Any]) -> HogQLQuery:
             f"Query kind {str(kind)[:100]!r} is not supported. Supported: {SUPPORTED}.", attr="query__kind"
         )
     found = _checked(HogQLQuery, query, ("query",))
-    for name in ("filters", "variables"):
-        if getattr(found, name):
-            raise InvalidRequest(f"`{name}` of a HogQLQuery is not supported yet.", attr=f"query__{name}")
+    if found.filters:
+        raise InvalidRequest("`filters` of a HogQLQuery is not supported yet.", attr="query__filters")
+    return found.model_copy(update={"values": {**(found.values or {}), **_variables(found.variables or {})}})
+
+
+def _variables(sent: dict[str, Any]) -> dict[str, Any]:
+    """What stands for `{variables.code}`: a value that was sent, or nothing if it says so."""
+    found: dict[str, Any] = {}
+    for variable in sent.values():
+        name = variable.get("code_name") if isinstance(variable, dict) else None
+        if not isinstance(name, str) or not ("value" in variable or variable.get("isNull")):
+            raise InvalidRequest("A variable has a `code_name` and a `value` or `isNull`.", attr="query__variables")
+        found[f"variables.{name}"] = None if variable.get("isNull") else variable["value"]
     return found
 
 

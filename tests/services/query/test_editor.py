@@ -55,3 +55,17 @@ async def test_database_schema(api: "Api") -> None:
 async def test_another_teams_key_is_refused(api: "Api") -> None:
     answer = await api.post({"query": {"kind": "DatabaseSchemaQuery"}}, headers={"authorization": "Bearer phx_nobody"})
     assert answer.status_code == 401
+
+
+async def test_variables_are_values(api: "Api") -> None:
+    variables = {
+        "1": {"variableId": "1", "code_name": "who", "value": "it's"},
+        "2": {"variableId": "2", "code_name": "nobody", "isNull": True},
+    }
+    answer = await api.hogql("select {variables.who}, {variables.nobody}", variables=variables)
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["results"] == [["it's", None]]
+    assert "it's" not in answer.json()["clickhouse"]
+    missing = await api.hogql("select {variables.other}", variables=variables)
+    assert missing.status_code == 400
+    assert "Variable other is missing from query" in missing.json()["detail"]
