@@ -160,6 +160,9 @@ class ExpressionParser(TagParser):
             then = self.expression(TERNARY)
             self.expect(":")
             return self._made(ast.TernaryExpr, start, left, then, self.expression(TERNARY))
+        word = self.peek().word
+        if word in names.KEYWORDS and word not in names.UNITS | {"DATE", "TIME", "TIMESTAMP", "INTERVAL"}:
+            self.fail("a type")
         return self._made(ast.TypeCast, start, left, self._cast_type())
 
     def _word_operator(self, left: ast.Expr, token: Token, start: int) -> ast.Expr:
