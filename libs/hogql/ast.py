@@ -6,11 +6,13 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
+from libs.hogql.tree import TreeNode
+
 Scalar = str | int | float | bool | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Node:
+class Node(TreeNode):
     """Anything the parser makes."""
 
     start: int = field(default=0, compare=False)
@@ -387,18 +389,34 @@ class TableRef(Node):
 
 @dataclass(frozen=True, slots=True)
 class Join(Node):
-    """What follows the first table. `kind` is normalised: `INNER`, `LEFT ANY`, `ASOF INNER`, `CROSS`, ..."""
+    """What follows the first table. `kind` is normalised: `INNER`, `LEFT ANY`, `ASOF INNER`, `CROSS`, ...;
+    `pairing` says how rows find each other where no condition does."""
 
     kind: str
     table: TableRef
     constraint: JoinConstraint | None = None
+    pairing: Literal["NATURAL", "POSITIONAL"] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PivotColumn(Node):
+    """`names IN (values)` of PIVOT and UNPIVOT."""
+
+    names: Expr
+    values: tuple[Expr, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Pivot(Node):
-    """PIVOT or UNPIVOT: taken in, and refused by the resolver."""
+    """`PIVOT (exprs FOR columns GROUP BY group_by)` or UNPIVOT, of all that stands before it in FROM."""
 
     kind: Literal["PIVOT", "UNPIVOT"]
+    exprs: tuple[Expr, ...]
+    columns: tuple[PivotColumn, ...]
+    group_by: tuple[Expr, ...] = ()
+    alias: str | None = None
+    column_aliases: tuple[str, ...] = ()
+    include_nulls: bool = False
 
 
 @dataclass(frozen=True, slots=True)

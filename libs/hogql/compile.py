@@ -55,19 +55,23 @@ class Project:
     max_limit: int = MAX_LIMIT
 
 
-def compile_query(text: str, project: Project) -> Compiled:
-    """One query of one team. Raises HogQLError, with line and column, for anything that is wrong with it."""
+def compile_query(text: str, project: Project, names: list[tuple[int, int, str, str]] | None = None) -> Compiled:
+    """One query of one team. Raises HogQLError, with line and column, for anything that is wrong with it.
+
+    `names` gets start, end, name and kind of each field as it is resolved, up to what is wrong.
+    """
     tree = parse_select(text)
     try:
         with deep_recursion():
-            return compile_tree(tree, project)
+            return compile_tree(tree, project, names)
     except HogQLError as error:
         raise error.located(text) from None
 
 
-def compile_tree(tree: ast.Query, project: Project) -> Compiled:
+def compile_tree(tree: ast.Query, project: Project, names: list[tuple[int, int, str, str]] | None = None) -> Compiled:
     """The passes after the parser."""
-    statement = Resolver(Context(project.timezone, project.week_start_day, project.values)).statement(tree)
+    context = Context(project.timezone, project.week_start_day, project.values)
+    statement = Resolver(context, names).statement(tree)
     statement, page = limited(statement, project.default_limit, project.max_limit)
     for one_pass in (Timezones(project.timezone), Nulls(), Properties()):
         statement = one_pass.visit(statement)

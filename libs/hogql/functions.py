@@ -169,6 +169,7 @@ _RULES = """
 2+: concat*
 2-3: dateAdd dateSub date_add date_subtract
 2: timezone date_part
+2+: arrayReduce
 """
 
 _ALWAYS_NULLABLE = frozenset(("nullIf", "toNullable"))
@@ -261,6 +262,12 @@ _EXACT, _FOLDED = _load()
 def find(name: str) -> FunctionDef | None:
     """The function of this name, if it may be called."""
     return _EXACT.get(name) or _FOLDED.get(name.lower())
+
+
+def is_aggregate(name: str) -> bool:
+    """Whether it folds rows, or is one of a window's."""
+    definition = find(name)
+    return definition is not None and definition.group in ("aggregate", "window")
 
 
 def every() -> list[FunctionDef]:

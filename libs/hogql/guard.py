@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from libs.hogql import resolved as r
 from libs.hogql.errors import TeamGuardError
-from libs.hogql.schema import Table, stored_columns
+from libs.hogql.schema import Table
 
 
 class Guarding(r.Rewriter):
@@ -20,26 +20,69 @@ class Guarding(r.Rewriter):
 
     def visit_select(self, node: r.Select) -> r.Select:
         node = self.children(node)
-        kinds = [joined.kind for joined in node.sources]
-        left_may_be_null = any(kind.startswith(("RIGHT", "FULL")) for kind in kinds)
-        guards: list[r.RExpr] = []
-        sources = []
+        left_may_be_null = any(joined.kind.startswith(("RIGHT", "FULL")) for joined in node.sources)
+        conditions: list[r.RExpr] = []
+        apart: list[r.TableSource] = []
         for joined in node.sources:
             source = joined.source
-            if isinstance(source, r.TableSource):
-                if left_may_be_null or joined.kind not in ("", "INNER", "CROSS"):
-                    source = self._wrapped(source)
-                else:
-                    guards.append(r.Guard(source.alias, source.table.team_column, self.team_id))
-            sources.append(replace(joined, source=source))
-        where = r.Logic("and", (*guards, *((node.where,) if node.where is not None else ()))) if guards else node.where
-        return replace(node, sources=tuple(sources), where=where)
+            if not isinstance(source, r.TableSource):
+                continue
+            if left_may_be_null or joined.kind not in ("", "INNER", "CROSS"):
+                apart.append(source)
+            else:
+                conditions += self._conditions(source)
+        if conditions:
+            where = r.Logic("and", (*conditions, *((node.where,) if node.where is not None else ())))
+            node = replace(node, where=where)
+        for source in apart:
+            node = _read_apart(node, source, self._conditions(source))
+        return replace(node, sources=tuple(_without_sample(joined) for joined in node.sources))
 
-    def _wrapped(self, source: r.TableSource) -> r.QuerySource:
-        items = tuple(r.Item(r.Column(source.alias, name), name, name) for name in stored_columns(source.table))
+    def _conditions(self, source: r.TableSource) -> list[r.RExpr]:
         guard = r.Guard(source.alias, source.table.team_column, self.team_id)
-        inner = r.Select(items, (r.Joined(source),), where=r.Logic("and", (guard,)))
-        return r.QuerySource(inner, source.alias)
+        return [guard, *([source.sample] if source.sample is not None else [])]
+
+
+def _without_sample(joined: r.Joined) -> r.Joined:
+    source = joined.source
+    if not isinstance(source, r.TableSource) or source.sample is None:
+        return joined
+    return replace(joined, source=replace(source, sample=None))
+
+
+class _Outside(r.Rewriter):
+    """What a SELECT reads of one source, and the names by which a subquery hands it out: each path of a JSON column by
+    one of its own, so that the subquery reads no more of the document."""
+
+    def __init__(self, alias: str):
+        self.alias = alias
+        self.items: dict[r.RExpr, r.Item] = {}
+
+    def visit_column(self, node: r.Column) -> r.RExpr:
+        return self._handed_out(node, node.name) if node.source == self.alias else node
+
+    def visit_sub_column(self, node: r.SubColumn) -> r.RExpr:
+        return self._handed_out(node, f"_path{len(self.items)}") if node.source == self.alias else node
+
+    def _handed_out(self, node: r.Column | r.SubColumn, name: str) -> r.Column:
+        item = self.items.setdefault(replace(node, type=r.UNKNOWN), r.Item(node, name, name))
+        return r.Column(self.alias, item.sql_name, node.type)
+
+
+def _read_apart(node: r.Select, source: r.TableSource, conditions: list[r.RExpr]) -> r.Select:
+    """The SELECT, with `source` in a subquery of its own that holds the conditions."""
+    outside = _Outside(source.alias)
+    node = outside.children(node)
+    team = source.table.team_column
+    items = tuple(outside.items.values()) or (r.Item(r.Column(source.alias, team), team, team),)
+    inner = r.Select(items, (r.Joined(replace(source, sample=None)),), where=r.Logic("and", tuple(conditions)))
+    apart = r.QuerySource(inner, source.alias)
+    return replace(
+        node,
+        sources=tuple(
+            replace(joined, source=apart) if joined.source.alias == source.alias else joined for joined in node.sources
+        ),
+    )
 
 
 def guarded(statement: r.Statement, team_id: int) -> r.Statement:
@@ -55,6 +98,7 @@ def verify(statement: r.Statement, team_id: int) -> None:
             _verify_select(node, team_id)
         elif isinstance(node, r.RNode) and not isinstance(node, r.Statement):
             _verify_only_known(node)
+    _verify_names(statement)
     seen = sum(isinstance(node, r.TableSource) for node in r.walk(statement))
     under_select = sum(
         isinstance(joined.source, r.TableSource)
@@ -64,6 +108,13 @@ def verify(statement: r.Statement, team_id: int) -> None:
     )
     if seen != under_select:
         raise TeamGuardError("A table is read outside of a SELECT.")
+
+
+def _verify_names(statement: r.Statement) -> None:
+    sources = {node.alias for node in r.walk(statement) if isinstance(node, r.TableSource)}
+    for node in r.walk(statement):
+        if isinstance(node, r.Named) and (node.name in sources or "." in node.name):
+            raise TeamGuardError("A name inside an expression could be taken for a column of a table.")
 
 
 def _verify_select(node: r.Select, team_id: int) -> None:

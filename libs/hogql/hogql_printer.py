@@ -4,7 +4,7 @@ import math
 import re
 
 from libs.hogql import ast
-from libs.hogql.visitor import Visitor
+from libs.hogql.clauses import ARITHMETIC_FUNCTIONS, COMPARISON_FUNCTIONS, ClausePrinter
 
 _PLAIN = re.compile(r"[A-Za-z_$][A-Za-z0-9_$]*")
 _STRING = str.maketrans(
@@ -20,11 +20,6 @@ _STRING = str.maketrans(
         "\v": "\\v",
     }
 )
-_FUNCTIONS = {"+": "plus", "-": "minus", "*": "multiply", "/": "divide", "%": "modulo"}
-_COMPARE = {
-    "=": "equals", "!=": "notEquals", "<": "less", "<=": "lessOrEquals", ">": "greater", ">=": "greaterOrEquals",
-    "like": "like", "ilike": "ilike", "not like": "notLike", "not ilike": "notILike", "in": "in", "not in": "notIn",
-}  # fmt: skip
 
 
 def identifier(name: str) -> str:
@@ -39,12 +34,20 @@ def string(text: str) -> str:
     return f"'{text.translate(_STRING)}'"
 
 
-class HogQLPrinter(Visitor[str]):
+class HogQLPrinter(ClausePrinter):
     """One line; operators as calls, as PostHog prints them."""
 
-    def listed(self, nodes: "tuple[ast.Node, ...]") -> str:
-        """A comma list."""
-        return ", ".join([self.visit(node) for node in nodes])
+    def name(self, name: str) -> str:
+        """A name, quoted if need be."""
+        return identifier(name)
+
+    def bracketed(self, text: str) -> str:
+        """A query inside another."""
+        return f"({text})"
+
+    def select_list(self, node: ast.SelectQuery) -> str:
+        """The columns, after a space."""
+        return f" {self.listed(node.select)}"
 
     def visit_constant(self, node: ast.Constant) -> str:
         value = node.value
@@ -60,7 +63,7 @@ class HogQLPrinter(Visitor[str]):
 
     def visit_field(self, node: ast.Field) -> str:
         return ".".join(
-            [step if step == "*" else identifier(step) if isinstance(step, str) else str(step) for step in node.chain]
+            [step if step == "*" else self.name(step) if isinstance(step, str) else str(step) for step in node.chain]
         )
 
     def visit_call(self, node: ast.Call) -> str:
@@ -72,18 +75,18 @@ class HogQLPrinter(Visitor[str]):
         if node.within_group:
             text += f" WITHIN GROUP (ORDER BY {self.listed(node.within_group)})"
         if node.filter_expr is not None:
-            text += f" FILTER (WHERE {self.visit(node.filter_expr)})"
+            text += f" FILTER (WHERE {self.item(node.filter_expr)})"
         return text
 
     def visit_expr_call(self, node: ast.ExprCall) -> str:
         return f"{self.visit(node.expr)}({self.listed(node.args)})"
 
     def visit_window_function(self, node: ast.WindowFunction) -> str:
-        over = identifier(node.over) if isinstance(node.over, str) else f"({self.visit(node.over)})"
+        over = self.name(node.over) if isinstance(node.over, str) else f"({self.visit(node.over)})"
         return f"{self.visit(node.call)} OVER {over}"
 
     def visit_alias(self, node: ast.Alias) -> str:
-        return f"{self.visit(node.expr)} AS {identifier(node.alias)}"
+        return f"{self.visit(node.expr)} AS {self.name(node.alias)}"
 
     def visit_and(self, node: ast.And) -> str:
         return f"and({self.listed(node.exprs)})"
@@ -98,8 +101,8 @@ class HogQLPrinter(Visitor[str]):
         left, right = self.visit(node.left), self.visit(node.right)
         if isinstance(node.right, ast.Constant) and node.right.value is None and node.op in ("=", "!="):
             return f"{'isNull' if node.op == '=' else 'isNotNull'}({left})"
-        if node.op in _COMPARE:
-            return f"{_COMPARE[node.op]}({left}, {right})"
+        if node.op in COMPARISON_FUNCTIONS:
+            return f"{COMPARISON_FUNCTIONS[node.op]}({left}, {right})"
         return f"{left} {node.op.upper()} {right}"
 
     def visit_is_distinct_from(self, node: ast.IsDistinctFrom) -> str:
@@ -111,7 +114,7 @@ class HogQLPrinter(Visitor[str]):
         return f"{self.visit(node.expr)} {word} {self.visit(node.low)} AND {self.visit(node.high)}"
 
     def visit_arithmetic_operation(self, node: ast.ArithmeticOperation) -> str:
-        return f"{_FUNCTIONS[node.op]}({self.visit(node.left)}, {self.visit(node.right)})"
+        return f"{ARITHMETIC_FUNCTIONS[node.op]}({self.visit(node.left)}, {self.visit(node.right)})"
 
     def visit_concat(self, node: ast.Concat) -> str:
         return f"concat({self.listed(node.exprs)})"
@@ -141,7 +144,7 @@ class HogQLPrinter(Visitor[str]):
         return f"{self.visit(node.array)}{'?.' if node.nullish else ''}[{self.visit(node.property)}]"
 
     def visit_tuple_access(self, node: ast.TupleAccess) -> str:
-        step = identifier(node.index) if isinstance(node.index, str) else str(node.index)
+        step = self.name(node.index) if isinstance(node.index, str) else str(node.index)
         return f"{self.visit(node.expr)}{'?.' if node.nullish else '.'}{step}"
 
     def visit_array_slice(self, node: ast.ArraySlice) -> str:
@@ -159,11 +162,11 @@ class HogQLPrinter(Visitor[str]):
         return "{" + ", ".join([f"{self.visit(key)}: {self.visit(value)}" for key, value in node.items]) + "}"
 
     def visit_lambda(self, node: ast.Lambda) -> str:
-        args = ", ".join([identifier(arg) for arg in node.args])
+        args = ", ".join([self.name(arg) for arg in node.args])
         return f"{args if len(node.args) == 1 else f'({args})'} -> {self.visit(node.expr)}"
 
     def visit_named_argument(self, node: ast.NamedArgument) -> str:
-        return f"{identifier(node.name)} := {self.visit(node.expr)}"
+        return f"{self.name(node.name)} := {self.item(node.expr)}"
 
     def visit_positional_ref(self, node: ast.PositionalRef) -> str:
         return f"#{node.index}"
@@ -173,12 +176,12 @@ class HogQLPrinter(Visitor[str]):
 
     def visit_columns_expr(self, node: ast.ColumnsExpr) -> str:
         star = f"{node.table}.*" if node.table else "*"
-        exclude = f" EXCLUDE ({', '.join(map(identifier, node.exclude))})" if node.exclude else ""
+        exclude = f" EXCLUDE ({', '.join(map(self.name, node.exclude))})" if node.exclude else ""
         if node.regex is not None:
             return f"COLUMNS({string(node.regex)})"
         if node.columns:
             return f"COLUMNS({self.listed(node.columns)})"
-        changed = ", ".join([f"{self.visit(expr)} AS {identifier(name)}" for name, expr in node.replace])
+        changed = ", ".join([f"{self.part(expr)} AS {self.name(name)}" for name, expr in node.replace])
         return f"COLUMNS({star}{exclude} REPLACE ({changed}))" if changed else f"{star}{exclude}"
 
     def visit_spread_expr(self, node: ast.SpreadExpr) -> str:
@@ -188,32 +191,31 @@ class HogQLPrinter(Visitor[str]):
         return f"{self.visit(node.expr)} IGNORE NULLS"
 
     def visit_hogqlx_tag(self, node: ast.HogQLXTag) -> str:
-        attributes = "".join([f" {name}={{{self.visit(value)}}}" for name, value in node.attributes])
+        attributes = "".join([f" {name}={{{self.item(value)}}}" for name, value in node.attributes])
         return f"<{node.kind}{attributes} />"
 
     def visit_order_expr(self, node: ast.OrderExpr) -> str:
         nulls = f" NULLS {node.nulls}" if node.nulls else ""
-        return f"{self.visit(node.expr)} {node.order}{nulls}"
+        collate = f" COLLATE {string(node.collate)}" if node.collate is not None else ""
+        fill = f" {self.visit(node.with_fill)}" if node.with_fill is not None else ""
+        return f"{self.item(node.expr)} {node.order}{nulls}{collate}{fill}"
+
+    def visit_with_fill(self, node: ast.WithFill) -> str:
+        bounds = self.sentence(("FROM", node.from_expr), ("TO", node.to_expr), ("STEP", node.step_expr))
+        return " ".join(["WITH FILL", *bounds])
 
     def visit_window_frame(self, node: ast.WindowFrame) -> str:
         if node.frame_type == "CURRENT ROW":
             return node.frame_type
-        return f"{self.visit(node.frame_value) if node.frame_value is not None else 'UNBOUNDED'} {node.frame_type}"
+        return f"{self.part(node.frame_value) if node.frame_value is not None else 'UNBOUNDED'} {node.frame_type}"
 
     def visit_window_expr(self, node: ast.WindowExpr) -> str:
-        parts = []
-        if node.partition_by:
-            parts.append(f"PARTITION BY {self.listed(node.partition_by)}")
-        if node.order_by:
-            parts.append(f"ORDER BY {self.listed(node.order_by)}")
-        if node.frame_method and node.frame_start is not None:
-            first = self.visit(node.frame_start)
-            frame = f"BETWEEN {first} AND {self.visit(node.frame_end)}" if node.frame_end is not None else first
-            parts.append(f"{node.frame_method} {frame}")
-        return " ".join(parts)
+        return self.window(node.partition_by, node.order_by, node.frame_method, node.frame_start, node.frame_end)
 
     def visit_sample_expr(self, node: ast.SampleExpr) -> str:
-        return f"SAMPLE {self._ratio(node.ratio)}" + (f" OFFSET {self._ratio(node.offset)}" if node.offset else "")
+        return f"SAMPLE {self._ratio(node.ratio)}{' %' if node.percent else ''}" + (
+            f" OFFSET {self._ratio(node.offset)}" if node.offset else ""
+        )
 
     def _ratio(self, ratio: tuple[ast.Expr, ast.Expr | None]) -> str:
         return "/".join([self.visit(part) for part in ratio if part is not None])
@@ -222,89 +224,82 @@ class HogQLPrinter(Visitor[str]):
         return "VALUES " + ", ".join([f"({self.listed(row)})" for row in node.rows])
 
     def visit_join_constraint(self, node: ast.JoinConstraint) -> str:
-        return f"ON {self.listed(node.exprs)}" if node.kind == "ON" else f"USING ({self.listed(node.exprs)})"
+        return f"ON {self.part(node.exprs[0])}" if node.kind == "ON" else f"USING ({self.listed(node.exprs)})"
 
     def visit_table_ref(self, node: ast.TableRef) -> str:
         text = self.visit(node.table)
         if not isinstance(node.table, ast.Field | ast.Placeholder | ast.HogQLXTag):
-            text = f"({text})"
+            text = self.bracketed(text)
         if node.args is not None:
             text += f"({self.listed(node.args)})"
         if node.alias is not None:
-            text += f" AS {identifier(node.alias)}"
+            text += f" AS {self.name(node.alias)}"
         if node.column_aliases:
-            text += f"({', '.join(map(identifier, node.column_aliases))})"
+            text += f"({', '.join(map(self.name, node.column_aliases))})"
         return text + (" FINAL" if node.final else "") + (f" {self.visit(node.sample)}" if node.sample else "")
 
     def visit_join(self, node: ast.Join) -> str:
         constraint = f" {self.visit(node.constraint)}" if node.constraint else ""
-        return f"{node.kind} JOIN {self.visit(node.table)}{constraint}"
+        pairing = f"{node.pairing} " if node.pairing else ""
+        return f"{pairing}{node.kind} JOIN {self.visit(node.table)}{constraint}"
+
+    def visit_pivot(self, node: ast.Pivot) -> str:
+        parts = [
+            self.listed(node.exprs),
+            "FOR",
+            *map(self.visit, node.columns),
+            *self.lists(("GROUP BY", node.group_by)),
+        ]
+        named = f" AS {self.name(node.alias)}" if node.alias is not None else ""
+        if node.column_aliases:
+            named += f"({', '.join(map(self.name, node.column_aliases))})"
+        return f"{node.kind}{' INCLUDE NULLS' if node.include_nulls else ''} ({' '.join(parts)}){named}"
+
+    def visit_pivot_column(self, node: ast.PivotColumn) -> str:
+        return f"{self.visit(node.names)} IN ({self.listed(node.values)})"
 
     def visit_join_chain(self, node: ast.JoinChain) -> str:
         return " ".join([self.visit(part) for part in (node.first, *node.joins)])
 
     def visit_cte(self, node: ast.CTE) -> str:
         if node.cte_type == "column":
-            return f"{self.visit(node.expr)} AS {identifier(node.name)}"
-        columns = f"({', '.join(map(identifier, node.columns))})" if node.columns else ""
-        return f"{identifier(node.name)}{columns} AS ({self.visit(node.expr)})"
+            return f"{self.visit(node.expr)} AS {self.name(node.name)}"
+        columns = f"({', '.join(map(self.name, node.columns))})" if node.columns else ""
+        key = f" USING KEY ({', '.join(map(self.name, node.using_key))})" if node.using_key else ""
+        kept = "" if node.materialized is None else "MATERIALIZED " if node.materialized else "NOT MATERIALIZED "
+        return f"{self.name(node.name)}{columns}{key} AS {kept}{self.bracketed(self.visit(node.expr))}"
 
-    def _with(self, ctes: tuple[ast.CTE, ...], recursive: bool) -> str:
-        return f"WITH {'RECURSIVE ' if recursive else ''}{self.listed(ctes)} " if ctes else ""
+    def _with(self, ctes: tuple[ast.CTE, ...], recursive: bool) -> list[str]:
+        return [f"WITH {'RECURSIVE ' if recursive else ''}{self.listed(ctes)}"] if ctes else []
 
     def visit_select_query(self, node: ast.SelectQuery) -> str:
-        parts = [f"SELECT {'DISTINCT ' if node.distinct else ''}{self.listed(node.select)}"]
-        if node.select_from is not None:
-            parts.append(f"FROM {self.visit(node.select_from)}")
-        if node.array_join_op:
-            parts.append(f"{node.array_join_op} {self.listed(node.array_join_list)}")
-        for word, expr in (("PREWHERE", node.prewhere), ("WHERE", node.where)):
-            if expr is not None:
-                parts.append(f"{word} {self.visit(expr)}")
-        parts.extend(self._grouping(node))
-        if node.having is not None:
-            parts.append(f"HAVING {self.visit(node.having)}")
+        parts = [f"SELECT{' DISTINCT' if node.distinct else ''}{self.select_list(node)}"]
+        parts += self.sentence(("FROM", node.select_from))
+        parts += self.lists((node.array_join_op or "", node.array_join_list))
+        parts += self.sentence(("PREWHERE", node.prewhere), ("WHERE", node.where))
+        parts += self.grouping(node.group_by_mode, node.group_by, node.grouping_sets)
+        parts += self.sentence(("HAVING", node.having), ("QUALIFY", node.qualify))
         if node.window_exprs:
-            parts.append("WINDOW " + ", ".join([f"{identifier(n)} AS ({self.visit(w)})" for n, w in node.window_exprs]))
-        if node.order_by:
-            parts.append(f"ORDER BY {self.listed(node.order_by)}")
-        if node.limit_by is not None:
-            offset = f" OFFSET {self.visit(node.limit_by.offset_value)}" if node.limit_by.offset_value else ""
-            parts.append(f"LIMIT {self.visit(node.limit_by.n)}{offset} BY {self.listed(node.limit_by.exprs)}")
-        return self._with(node.ctes, node.recursive) + " ".join([*parts, *self._limits(node)])
+            parts.append("WINDOW " + ", ".join([f"{self.name(n)} AS ({self.visit(w)})" for n, w in node.window_exprs]))
+        parts += self.lists(("ORDER BY", node.order_by))
+        parts += [self.visit(part) for part in (node.interpolate, node.limit_by) if part is not None]
+        parts += self.limits(node.limit, node.offset, ties=node.limit_with_ties, percent=node.limit_percent)
+        return self.joined([*self._with(node.ctes, node.recursive), *parts])
 
-    def _grouping(self, node: ast.SelectQuery) -> list[str]:
-        if node.group_by_mode == "all":
-            return ["GROUP BY ALL"]
-        if node.group_by_mode == "grouping_sets":
-            return [
-                f"GROUP BY GROUPING SETS ({', '.join([f'({self.listed(exprs)})' for exprs in node.grouping_sets])})"
-            ]
-        if not node.group_by:
-            return []
-        if node.group_by_mode in ("rollup", "cube"):
-            return [f"GROUP BY {node.group_by_mode.upper()}({self.listed(node.group_by)})"]
-        return [f"GROUP BY {self.listed(node.group_by)}" + (" WITH TOTALS" if node.group_by_mode == "totals" else "")]
+    def visit_limit_by(self, node: ast.LimitBy) -> str:
+        return self.limit_by(node.n, node.offset_value, node.exprs)
 
-    def _limits(self, node: ast.SelectQuery | ast.SelectSetQuery) -> list[str]:
-        parts = []
-        if node.limit is not None:
-            percent = "%" if node.limit_percent else ""
-            parts.append(f"LIMIT {self.visit(node.limit)}{percent}{' WITH TIES' if node.limit_with_ties else ''}")
-        if node.offset is not None:
-            parts.append(f"OFFSET {self.visit(node.offset)}")
-        return parts
+    def visit_interpolate(self, node: ast.Interpolate) -> str:
+        pairs = [" AS ".join([self.visit(expr) for expr in pair if expr is not None]) for pair in node.exprs]
+        return f"INTERPOLATE ({', '.join(pairs)})" if pairs else "INTERPOLATE"
 
     def visit_select_set_query(self, node: ast.SelectSetQuery) -> str:
-        text = self._branch(node.initial_select_query)
-        for operator, query in node.subsequent_select_queries:
-            text += f" {operator} {self._branch(query)}"
-        tail = [f"ORDER BY {self.listed(node.order_by)}"] if node.order_by else []
-        tail += self._limits(node)
-        if tail:
-            text = f"({text}) {' '.join(tail)}"
-        return self._with(node.ctes, node.recursive) + text
+        text = self.branches(node.initial_select_query, node.subsequent_select_queries)
+        tail = self.lists(("ORDER BY", node.order_by))
+        tail += self.limits(node.limit, node.offset, ties=node.limit_with_ties, percent=node.limit_percent)
+        parts = [self.bracketed(text), *tail] if tail else [text]
+        return self.joined([*self._with(node.ctes, node.recursive), *parts])
 
-    def _branch(self, query: ast.Query) -> str:
+    def branch(self, query: ast.Query) -> str:
         text = self.visit(query)
-        return f"({text})" if isinstance(query, ast.SelectSetQuery) else text
+        return self.bracketed(text) if isinstance(query, ast.SelectSetQuery) else text

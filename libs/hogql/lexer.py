@@ -5,7 +5,6 @@ is expected, and its text has no tokens; after a value the same `<` compares.
 """
 
 import re
-from dataclasses import dataclass
 
 from libs.hogql.errors import HogQLSyntaxError, TooComplex
 
@@ -27,20 +26,42 @@ _DIGITS = re.compile(r"\d+")
 _OPERATOR = re.compile(r"<=>|=~\*|!~\*|<>|<=|>=|==|!=|=~|!~|~\*|\|\||\?\?|\?\.|::|:=|->|[-+*/%=<>~?:.,()\[\]{};]")
 _ESCAPES = {"b": "\b", "f": "\f", "r": "\r", "n": "\n", "t": "\t", "0": "", "a": "\a", "v": "\v", "\\": "\\"}
 _STRING_STOP = re.compile(r"['\\{]")
-_ADJACENT_VALUE = frozenset({"name", "quoted", "int", "close"})
+_ADJACENT_VALUE = frozenset(("name", "quoted", "int", "string", "template", "positional"))
 
 
-@dataclass(frozen=True, slots=True)
+# What nearly all tokens are, in one look: white space, then a name, a sign, a whole number or a plain string. Whatever
+# else there is (comments, escapes, templates, fractions) is left to Lexer.token.
+_PLAIN = re.compile(
+    r"[ \t\r\n]*(?:([A-Za-z_$][A-Za-z0-9_$]*)(?!')"
+    r"|(<=>|=~\*|!~\*|<>|<=|>=|==|!=|=~|!~|~\*|\|\||\?\?|::|:=|->|[+*%=<>~:,()\[\]{};]|\?(?!\.)|-(?!-)|/(?![/*])|\.(?!\d))"
+    r"|(\d+)(?![A-Za-z0-9_$.])"
+    r"|'([^'\\{]*)'(?!'))"
+)
+_PLAIN_KINDS = ("", "name", "op", "int", "string")
+_BATCH = 48
+
+
 class Token:
     """`kind` is name, quoted, string, template, int, float, positional, op or eof. `text` is what was written, for a
     name as it stands and for strings without quotes and escapes; `word` is the name in capitals, for keywords."""
 
-    kind: str
-    text: str
-    start: int
-    end: int
-    word: str = ""
-    parts: tuple["str | tuple[int, int]", ...] = ()
+    __slots__ = ("end", "kind", "parts", "start", "text", "word")
+
+    def __init__(
+        self,
+        kind: str,
+        text: str,
+        start: int,
+        end: int,
+        word: str = "",
+        parts: tuple["str | tuple[int, int]", ...] = (),
+    ):
+        self.kind = kind
+        self.text = text
+        self.start = start
+        self.end = end
+        self.word = word
+        self.parts = parts
 
 
 class Lexer:
@@ -52,6 +73,34 @@ class Lexer:
         self.text = text
         self.made = 0
         self._inside = 0
+
+    def fill(self, tokens: list[Token], position: int) -> None:
+        """Append at least one token, and those that follow as far as they are sure to be wanted: not past a `<`, which
+        may begin a tag, nor into what is wrong with the text, which is said only if the parser gets there."""
+        text, match = self.text, _PLAIN.match
+        first = len(tokens)
+        previous = tokens[-1] if tokens else None
+        while len(tokens) < first + _BATCH:
+            found = match(text, position)
+            if found is not None:
+                group = found.lastindex or 0
+                value, position = found[group], found.end()
+                word = value.upper() if group == 1 else ""
+                previous = Token(_PLAIN_KINDS[group], value, position - len(value) - 2 * (group == 4), position, word)
+                self.made += 1
+                if self.made > MAX_TOKENS:
+                    raise TooComplex(f"The query has more than {MAX_TOKENS:,} words and signs.", start=position)
+            else:
+                try:
+                    previous = self.token(position, previous)
+                except HogQLSyntaxError:
+                    if len(tokens) > first:
+                        return
+                    raise
+                position = previous.end
+            tokens.append(previous)
+            if previous.text == "<" or previous.kind == "eof":
+                return
 
     def token(self, position: int, previous: Token | None) -> Token:
         """The token at or after `position`. `previous` decides whether `.1` is a number or a step into a tuple."""
@@ -130,23 +179,8 @@ class Lexer:
         raise HogQLSyntaxError("This name is not closed.", start=start, hint=f"Add {quote}.")
 
     def _string(self, start: int) -> Token:
-        text, position = self.text, start + 1
-        out: list[str] = []
-        while found := _STRING_STOP.search(text, position):
-            out.append(text[position : found.start()])
-            position = found.start()
-            if text[position] == "{":
-                out.append("{")
-                position += 1
-            elif text[position] == "\\":
-                value, position = self._escape(position, "'")
-                out.append(value)
-            elif text.startswith("''", position):
-                out.append("'")
-                position += 2
-            else:
-                return Token("string", "".join(out), start, position + 1)
-        raise HogQLSyntaxError("This string is not closed.", start=start, hint="Add '.")
+        parts, end = self._quoted_parts(start, start + 1, braces=False)
+        return Token("string", "".join([part for part in parts if isinstance(part, str)]), start, end)
 
     def _nested_template(self, start: int) -> Token:
         if self._inside == MAX_TEMPLATE_DEPTH:
@@ -157,22 +191,26 @@ class Lexer:
         return token
 
     def _template(self, start: int, position: int) -> Token:
+        parts, end = self._quoted_parts(start, position, braces=True)
+        return Token("template", self.text[start:end], start, end, parts=tuple(parts))
+
+    def _quoted_parts(self, start: int, position: int, *, braces: bool) -> tuple[list[str | tuple[int, int]], int]:
+        """Text and, in a template, the places of what stands in braces; and where it all ends."""
         text = self.text
         parts: list[str | tuple[int, int]] = []
         out: list[str] = []
         while found := _STRING_STOP.search(text, position):
             out.append(text[position : found.start()])
             position = found.start()
-            if text[position] == "{":
-                if out:
-                    parts.append("".join(out))
-                    out = []
+            if text[position] == "{" and braces:
+                parts.append("".join(out))
+                out = []
                 end = self.closing_brace(position + 1)
                 parts.append((position + 1, end))
                 position = end + 1
-            elif text.startswith("\\{", position):
+            elif text[position] == "{" or (text.startswith("\\{", position) and braces):
                 out.append("{")
-                position += 2
+                position += 1 if text[position] == "{" else 2
             elif text[position] == "\\":
                 value, position = self._escape(position, "'")
                 out.append(value)
@@ -180,9 +218,8 @@ class Lexer:
                 out.append("'")
                 position += 2
             else:
-                if "".join(out):
-                    parts.append("".join(out))
-                return Token("template", text[start : position + 1], start, position + 1, parts=tuple(parts))
+                parts.append("".join(out))
+                return [part for part in parts if part], position + 1
         raise HogQLSyntaxError("This string is not closed.", start=start, hint="Add '.")
 
     def closing_brace(self, position: int) -> int:
@@ -228,7 +265,7 @@ class Lexer:
 def _steps_from(previous: Token | None, start: int) -> bool:
     if previous is None or previous.end != start:
         return False
-    return previous.kind in _ADJACENT_VALUE or previous.text in (")", "]")
+    return previous.kind in _ADJACENT_VALUE or previous.text in (")", "]", "}")
 
 
 def stray_character(text: str, position: int) -> HogQLSyntaxError:

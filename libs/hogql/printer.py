@@ -1,11 +1,10 @@
 """Resolved tree -> ClickHouse SQL and the values bound to it. A value never becomes part of the text."""
 
 import re
-from collections.abc import Sequence
 from typing import Any
 
 from libs.hogql import resolved as r
-from libs.hogql.visitor import Visitor
+from libs.hogql.clauses import COMPARISON_FUNCTIONS, ClausePrinter
 
 
 def _words(text: str) -> frozenset[str]:
@@ -15,10 +14,6 @@ def _words(text: str) -> frozenset[str]:
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _QUOTABLE = re.compile(r"[A-Za-z0-9_$ -]+")
 _FUNCTION = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
-_COMPARE = {
-    "=": "equals", "!=": "notEquals", "<": "less", "<=": "lessOrEquals", ">": "greater", ">=": "greaterOrEquals",
-    "like": "like", "ilike": "ilike", "not like": "notLike", "not ilike": "notILike", "in": "in", "not in": "notIn",
-}  # fmt: skip
 _REGEX = {"=~": (False, False), "!~": (True, False), "=~*": (False, True), "!~*": (True, True)}
 _JOINS = frozenset(
     f"{a} {b}".strip() for a in ("", "INNER", "LEFT", "RIGHT", "FULL", "ALL", "ANY", "ASOF", "CROSS")
@@ -53,16 +48,12 @@ def parameter_type(value: Any) -> str:
     return "Float64" if isinstance(value, float) else "String"
 
 
-class ClickHousePrinter(Visitor[str]):
+class ClickHousePrinter(ClausePrinter):
     """Writes one statement. `values` are the parameters of the text so far, by name."""
 
     def __init__(self) -> None:
         self.values: dict[str, Any] = {}
         self._names: dict[tuple[type, Any], str] = {}
-
-    def listed(self, nodes: Sequence[r.RNode]) -> str:
-        """A comma list."""
-        return ", ".join([self.visit(node) for node in nodes])
 
     def _bind(self, value: Any) -> str:
         key = (type(value), repr(value))
@@ -106,7 +97,11 @@ class ClickHousePrinter(Visitor[str]):
             raise ValueError(f"not a function of ours: {node.name!r}")
         params = f"({self.listed(node.params)})" if node.params else ""
         text = f"{node.name}{params}({'DISTINCT ' if node.distinct else ''}{self.listed(node.args)})"
-        return text if node.where is None else f"{text} FILTER (WHERE {self.visit(node.where)})"
+        text = text if node.where is None else f"{text} FILTER (WHERE {self.visit(node.where)})"
+        return f"{text} IGNORE NULLS" if node.ignore_nulls else text
+
+    def visit_named(self, node: r.Named) -> str:
+        return f"({self.visit(node.expr)} AS {identifier(node.name)})"
 
     def visit_compare(self, node: r.Compare) -> str:
         left, right = self.visit(node.left), self.visit(node.right)
@@ -114,7 +109,7 @@ class ClickHousePrinter(Visitor[str]):
             negated, any_case = _REGEX[node.op]
             text = f"match({left}, {f'''concat('(?i)', {right})''' if any_case else right})"
             return f"not({text})" if negated else text
-        return f"{_COMPARE[node.op]}({left}, {right})"
+        return f"{COMPARISON_FUNCTIONS[node.op]}({left}, {right})"
 
     def visit_between(self, node: r.Between) -> str:
         word = "NOT BETWEEN" if node.negated else "BETWEEN"
@@ -133,15 +128,7 @@ class ClickHousePrinter(Visitor[str]):
         return f"{self.visit(node.function)} OVER {over}"
 
     def visit_window(self, node: r.Window) -> str:
-        parts = []
-        if node.partition_by:
-            parts.append(f"PARTITION BY {self.listed(node.partition_by)}")
-        if node.order_by:
-            parts.append(f"ORDER BY {self.listed(node.order_by)}")
-        if node.method is not None and node.first is not None:
-            first = self.visit(node.first)
-            parts.append(f"{node.method} " + (f"BETWEEN {first} AND {self.visit(node.last)}" if node.last else first))
-        return " ".join(parts)
+        return self.window(node.partition_by, node.order_by, node.method, node.first, node.last)
 
     def visit_frame(self, node: r.Frame) -> str:
         if node.kind == "CURRENT ROW":
@@ -157,7 +144,11 @@ class ClickHousePrinter(Visitor[str]):
 
     def visit_order(self, node: r.Order) -> str:
         nulls = f" NULLS {node.nulls}" if node.nulls else ""
-        return f"{self.visit(node.expr)} {'DESC' if node.descending else 'ASC'}{nulls}"
+        fill = f" {self.visit(node.fill)}" if node.fill is not None else ""
+        return f"{self.visit(node.expr)} {'DESC' if node.descending else 'ASC'}{nulls}{fill}"
+
+    def visit_fill(self, node: r.Fill) -> str:
+        return " ".join(["WITH FILL", *self.sentence(("FROM", node.first), ("TO", node.last), ("STEP", node.step))])
 
     # --- sources
 
@@ -192,51 +183,27 @@ class ClickHousePrinter(Visitor[str]):
         parts = [f"SELECT {'DISTINCT ' if node.distinct else ''}{self.listed(node.items)}"]
         if node.sources:
             parts.append("FROM " + " ".join([self.visit(joined) for joined in node.sources]))
-        if node.array_join:
-            parts.append(f"{node.array_join.removeprefix('INNER ')} {self.listed(node.arrays)}")
-        for word, expr in (("PREWHERE", node.prewhere), ("WHERE", node.where)):
-            if expr is not None:
-                parts.append(f"{word} {self.visit(expr)}")
-        parts.extend(self._grouping(node))
-        if node.having is not None:
-            parts.append(f"HAVING {self.visit(node.having)}")
+        parts += self.lists(((node.array_join or "").removeprefix("INNER "), node.arrays))
+        parts += self.sentence(("PREWHERE", node.prewhere), ("WHERE", node.where))
+        parts += self.grouping(node.group_mode, node.group_by, node.grouping_sets)
+        parts += self.sentence(("HAVING", node.having))
         if node.windows:
             parts.append("WINDOW " + ", ".join([f"{identifier(n)} AS ({self.visit(w)})" for n, w in node.windows]))
-        if node.order_by:
-            parts.append(f"ORDER BY {self.listed(node.order_by)}")
+        parts += self.lists(("ORDER BY", node.order_by))
+        if node.interpolate is not None:
+            pairs = [
+                identifier(name) + (f" AS {self.visit(expr)}" if expr is not None else "")
+                for name, expr in node.interpolate
+            ]
+            parts.append(f"INTERPOLATE ({', '.join(pairs)})" if pairs else "INTERPOLATE")
         if node.limit_by is not None:
-            by = node.limit_by
-            offset = f" OFFSET {self.visit(by.offset)}" if by.offset is not None else ""
-            parts.append(f"LIMIT {self.visit(by.n)}{offset} BY {self.listed(by.exprs)}")
-        return " ".join([*parts, *self._limits(node)])
-
-    def _grouping(self, node: r.Select) -> list[str]:
-        if node.group_mode == "all":
-            return ["GROUP BY ALL"]
-        if node.group_mode == "grouping_sets":
-            return [f"GROUP BY GROUPING SETS ({', '.join([f'({self.listed(keys)})' for keys in node.grouping_sets])})"]
-        if not node.group_by:
-            return []
-        keys = self.listed(node.group_by)
-        if node.group_mode in ("rollup", "cube"):
-            return [f"GROUP BY {node.group_mode.upper()}({keys})"]
-        return [f"GROUP BY {keys}" + (" WITH TOTALS" if node.group_mode == "totals" else "")]
-
-    def _limits(self, node: r.Select) -> list[str]:
-        parts = []
-        if node.limit is not None:
-            parts.append(f"LIMIT {self.visit(node.limit)}" + (" WITH TIES" if node.with_ties else ""))
-        if node.offset is not None:
-            parts.append(f"OFFSET {self.visit(node.offset)}")
-        return parts
+            parts.append(self.limit_by(node.limit_by.n, node.limit_by.offset, node.limit_by.exprs))
+        return " ".join([*parts, *self.limits(node.limit, node.offset, ties=node.with_ties)])
 
     def visit_set_query(self, node: r.SetQuery) -> str:
-        text = self._branch(node.first)
-        for operator, query in node.rest:
-            text += f" {operator} {self._branch(query)}"
-        return text
+        return self.branches(node.first, node.rest)
 
-    def _branch(self, query: r.RQuery) -> str:
+    def branch(self, query: r.RQuery) -> str:
         return f"({self.visit(query)})" if isinstance(query, r.SetQuery) else self.visit(query)
 
     def visit_statement(self, node: r.Statement) -> str:

@@ -38,6 +38,10 @@ class Properties(r.Rewriter):
         return self.children(node)
 
     def _read(self, node: r.Property, *, plain: bool) -> r.RExpr:
+        if node.typed and len(node.path) > 1:
+            # the column keeps this path as text, so nothing of the JSON column lies below it
+            whole = r.SubColumn(node.source, node.column, (str(node.path[0]),), type=_TEXT)
+            return _from_text(whole, node.path[1:])
         path = _native_path(node.path) if node.native else None
         if path is None:
             return _from_text(r.Column(node.source, node.raw or node.column), node.path)
@@ -63,7 +67,7 @@ def _native_path(path: tuple[str | int, ...]) -> tuple[str, ...] | None:
     return tuple(steps) if all(_PATH_STEP.fullmatch(step) for step in steps) else None
 
 
-def _from_text(column: r.Column, path: tuple[str | int, ...]) -> r.RExpr:
+def _from_text(column: r.RExpr, path: tuple[str | int, ...]) -> r.RExpr:
     keys = [rules.text(step) if isinstance(step, str) else r.Value(step, r.Type("integer", False)) for step in path]
     raw = r.Function("JSONExtractRaw", (column, *keys))
     some = r.Function("nullIf", (r.Function("nullIf", (raw, r.Word("''"))), r.Word("'null'")))

@@ -4,11 +4,13 @@ The resolver makes it, the passes after it rewrite it, the printer writes it dow
 chosen by the resolver; what the user called a column is only in `Item.label`.
 """
 
-from dataclasses import dataclass, fields, replace
-from typing import Any, Literal, TypeVar
+from dataclasses import dataclass
+from typing import Literal
 
 from libs.hogql.schema import Table
-from libs.hogql.visitor import Visitor
+from libs.hogql.tree import Rewriter, TreeNode, walk, with_children
+
+__all__ = ["Rewriter", "walk", "with_children"]
 
 Kind = Literal[
     "integer", "float", "string", "boolean", "datetime", "date", "uuid", "json", "array", "tuple", "interval", "unknown"
@@ -28,7 +30,7 @@ BOOLEAN = Type("boolean", nullable=False)
 
 
 @dataclass(frozen=True, slots=True)
-class RNode:
+class RNode(TreeNode):
     """Anything in the resolved tree."""
 
 
@@ -62,7 +64,7 @@ class Column(RExpr):
 @dataclass(frozen=True, slots=True)
 class Property(RExpr):
     """A value inside a JSON document. `native` columns are of ClickHouse's JSON type, with the text in `raw`; others
-    are text. `typed` paths are stored as Nullable(String), whatever was sent; `plain` ones hold nothing nested."""
+    are text. A `typed` first step is stored as Nullable(String), whatever was sent; `plain`: nothing nested."""
 
     source: str
     column: str
@@ -110,6 +112,16 @@ class Function(RExpr):
     params: tuple[RExpr, ...] = ()
     distinct: bool = False
     where: RExpr | None = None
+    type: Type = UNKNOWN
+    ignore_nulls: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Named(RExpr):
+    """An expression inside another that the rest of the SELECT refers to by `name` (AliasRef)."""
+
+    expr: RExpr
+    name: str
     type: Type = UNKNOWN
 
 
@@ -189,12 +201,22 @@ class Guard(RExpr):
 
 
 @dataclass(frozen=True, slots=True)
+class Fill(RNode):
+    """WITH FILL: rows that are not there, from, to and every so much."""
+
+    first: RExpr | None
+    last: RExpr | None
+    step: RExpr | None
+
+
+@dataclass(frozen=True, slots=True)
 class Order(RNode):
     """A key of ORDER BY."""
 
     expr: RExpr
     descending: bool
     nulls: Literal["FIRST", "LAST"] | None = None
+    fill: Fill | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,10 +240,11 @@ class Window(RNode):
 
 @dataclass(frozen=True, slots=True)
 class TableSource(RNode):
-    """A physical table."""
+    """A physical table. `sample` picks a share of its rows, until guard.py puts it into a WHERE."""
 
     table: Table
     alias: str
+    sample: RExpr | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,6 +324,7 @@ class Select(RNode):
     offset: RExpr | None = None
     with_ties: bool = False
     percent: bool = False
+    interpolate: tuple[tuple[str, RExpr | None], ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -327,66 +351,3 @@ def columns_of(query: RQuery) -> tuple[Item, ...]:
     while isinstance(query, SetQuery):
         query = query.first
     return query.items
-
-
-N = TypeVar("N", bound=RNode)
-
-
-_FIELDS: dict[type[RNode], tuple[str, ...]] = {}
-
-
-def _field_names(node_type: type[RNode]) -> tuple[str, ...]:
-    names = _FIELDS.get(node_type)
-    if names is None:
-        found = (field.name for field in fields(node_type))
-        names = _FIELDS[node_type] = tuple(name for name in found if name not in ("type", "table", "alias"))
-    return names
-
-
-def with_children(node: N, change: Any) -> N:
-    """The same node with `change` applied to every node below it; itself if nothing changed."""
-    changes = {}
-    for name in _field_names(node.__class__):
-        old = getattr(node, name)
-        new = _changed(old, change)
-        if new is not old:
-            changes[name] = new
-    return replace(node, **changes) if changes else node
-
-
-def _changed(value: Any, change: Any) -> Any:
-    if isinstance(value, RNode):
-        return change(value)
-    if (isinstance(value, tuple) and value and not isinstance(value[0], str | int | float)) or _is_pairs(value):
-        new = tuple(_changed(item, change) for item in value)
-        return new if any(a is not b for a, b in zip(new, value, strict=True)) else value
-    return value
-
-
-def _is_pairs(value: Any) -> bool:
-    return isinstance(value, tuple) and len(value) == 2 and isinstance(value[1], RNode)
-
-
-class Rewriter(Visitor[Any]):
-    """A pass from tree to tree: what it has no rule for stays as it is, with its children rewritten."""
-
-    def visit(self, node: Any) -> Any:
-        method = getattr(self, "visit_" + type(node).__name__.lower().strip("_"), None)
-        return method(node) if method is not None else with_children(node, self.visit)
-
-    def children(self, node: N) -> N:
-        """The node with its children rewritten."""
-        return with_children(node, self.visit)
-
-
-def walk(node: RNode) -> "list[RNode]":
-    """The node and everything below it."""
-    found: list[RNode] = []
-
-    def collect(child: RNode) -> RNode:
-        found.append(child)
-        with_children(child, collect)
-        return child
-
-    collect(node)
-    return found

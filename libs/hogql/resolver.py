@@ -1,17 +1,20 @@
 """Tree -> resolved tree: what every name means. Nothing after this pass knows what the user called things."""
 
+import math
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from typing import Any, NoReturn
 
 from libs.hogql import ast, functions, rules
 from libs.hogql import resolved as r
+from libs.hogql.clauses import ARITHMETIC_FUNCTIONS
 from libs.hogql.errors import NotSupported, QueryError
 from libs.hogql.hogql_printer import HogQLPrinter
 from libs.hogql.parser import parse_expr
-from libs.hogql.schema import LATER, TABLES, ExpressionField, stored_columns
+from libs.hogql.schema import LATER, TABLES, ExpressionField, Table, stored_columns
 from libs.hogql.scope import (
     PLAIN_NAME,
     Derived,
@@ -24,11 +27,11 @@ from libs.hogql.scope import (
     field_of,
     unresolved,
 )
+from libs.hogql.tree import Rewriter
 from libs.hogql.visitor import Visitor
 
 MAX_COLUMNS_DEPTH = 30
 _NON_NULL_STRING = r.Type("string", nullable=False)
-_ARITHMETIC = {"+": "plus", "-": "minus", "*": "multiply", "/": "divide", "%": "modulo"}
 _NUMERIC_AGGREGATES = ("sum", "avg", "median", "quantile", "stddev", "var", "deltaSum")
 
 
@@ -52,8 +55,9 @@ class Cte:
 class Resolver(Visitor[Any]):
     """One statement's worth of names. Errors carry the position of the name they are about."""
 
-    def __init__(self, context: Context):
+    def __init__(self, context: Context, names: list[tuple[int, int, str, str]] | None = None):
         self.context = context
+        self.names = names
         self.scope = Scope()
         self.ctes: list[tuple[str, r.RQuery]] = []
         self.cte_names: dict[str, Cte] = {}
@@ -67,6 +71,13 @@ class Resolver(Visitor[Any]):
     def statement(self, query: ast.Query) -> r.Statement:
         """The whole query."""
         self.user_aliases = {name.lower() for name in _aliases_in(query)}
+        for name in self.user_aliases:
+            if "%" in name:
+                raise QueryError(
+                    f'The HogQL identifier "{name}" is not permitted as it contains the "%" character',
+                    start=query.start,
+                    end=query.end,
+                )
         resolved = self.query(query)
         return r.Statement(tuple(self.ctes), resolved)
 
@@ -114,10 +125,10 @@ class Resolver(Visitor[Any]):
             self.scope, self.cte_names, self.macros = outer_scope, outer_ctes, outer_macros
 
     def visit_placeholder(self, node: ast.Placeholder) -> r.RExpr:
-        if not isinstance(node.expr, ast.Field) or not all(isinstance(step, str) for step in node.expr.chain):
-            raise NotSupported("Placeholder expressions are not yet supported", start=node.start, end=node.end)
-        name = ".".join(map(str, node.expr.chain))
         values = self.context.values or {}
+        if not isinstance(node.expr, ast.Field):
+            return self._placeholder_expression(node.expr)
+        name = ".".join(map(str, node.expr.chain))
         if name in values:
             return _constant(values[name], node)
         if name == "filters":
@@ -126,12 +137,24 @@ class Resolver(Visitor[Any]):
             raise QueryError(f"Variable {name.partition('.')[2]} is missing from query", start=node.start, end=node.end)
         raise QueryError(f"Unresolved placeholder: {{{name}}}", start=node.start, end=node.end)
 
+    def _placeholder_expression(self, expr: ast.Expr) -> r.RExpr:
+        """`{a + 1}`: its names are those of values, and of nothing in the query."""
+        outer, self.scope = self.scope, Scope()
+        try:
+            return self._value(_NamesArePlaceholders().visit(expr))
+        finally:
+            self.scope = outer
+
     def visit_select_set_query(self, node: ast.SelectSetQuery) -> r.RQuery:
         self._with(node.ctes, node.recursive)
         first = self.query(node.initial_select_query)
-        width = len(r.columns_of(first))
-        rest = []
+        rest: list[tuple[str, r.RQuery]] = []
         for operator, branch in node.subsequent_select_queries:
+            width = len(r.columns_of(first))
+            if operator in ("UNION ALL BY NAME", "UNION DISTINCT BY NAME"):
+                first, query = self._by_name(r.SetQuery(first, tuple(rest)) if rest else first, self.query(branch))
+                rest = [(operator.removesuffix(" BY NAME"), query)]
+                continue
             if operator not in ("UNION ALL", "UNION DISTINCT", "INTERSECT", "EXCEPT"):
                 raise NotSupported(f"{operator} is not supported.", start=branch.start, end=branch.end)
             query = self.query(branch)
@@ -146,6 +169,20 @@ class Resolver(Visitor[Any]):
         if not (node.order_by or node.limit is not None or node.offset is not None):
             return whole
         return self._limited_set(node, whole)
+
+    def _by_name(self, left: r.RQuery, right: r.RQuery) -> tuple[r.RQuery, r.RQuery]:
+        """Both with the same columns in the same order: those of either, NULL where it has none of that name."""
+        labels = list(dict.fromkeys(item.label for query in (left, right) for item in r.columns_of(query)))
+        return self._picked(left, labels), self._picked(right, labels)
+
+    def _picked(self, query: r.RQuery, labels: list[str]) -> r.Select:
+        alias, columns = self._fresh("u"), _exported(query)
+        items = []
+        for number, label in enumerate(labels):
+            found = columns.get(label)
+            value = r.Column(alias, found.sql_name, found.type) if found else r.Value(None)
+            items.append(r.Item(value, f"_n{number}", label))
+        return r.Select(tuple(items), (r.Joined(r.QuerySource(query, alias)),))
 
     def _limited_set(self, node: ast.SelectSetQuery, whole: r.RQuery) -> r.Select:
         columns = _exported(whole)
@@ -172,12 +209,12 @@ class Resolver(Visitor[Any]):
         self._with(node.ctes, node.recursive)
         sources = self._from(node.select_from) if node.select_from is not None else ()
         self.scope.windows = {name for name, _ in node.window_exprs}
-        used: set[str] = set()
+        used = self.scope.used
         arrays = self._arrays(node, used)
         items = self._items(node, used)
         self.scope.inline_aliases = True  # a condition on an alias of a column is one on the column: it prunes
-        prewhere = self._optional(node.prewhere)
-        where = self._optional(node.where)
+        prewhere = self._condition(node.prewhere) if node.prewhere is not None else None
+        where = self._condition(node.where) if node.where is not None else None
         self.scope.inline_aliases = False
         return r.Select(
             items,
@@ -198,7 +235,22 @@ class Resolver(Visitor[Any]):
             self._limit(node.offset),
             node.limit_with_ties,
             node.limit_percent,
+            self._interpolate(node.interpolate, items),
         )
+
+    def _interpolate(
+        self, node: ast.Interpolate | None, items: tuple[r.Item, ...]
+    ) -> tuple[tuple[str, r.RExpr | None], ...] | None:
+        if node is None:
+            return None
+        names = {item.label: item.sql_name for item in items}
+        found = []
+        for column, expr in node.exprs:
+            name = names.get(str(column.chain[0])) if isinstance(column, ast.Field) else None
+            if name is None:
+                raise QueryError("INTERPOLATE takes columns of the SELECT list.", start=column.start, end=column.end)
+            found.append((name, self._optional(expr)))
+        return tuple(found)
 
     def _refuse(self, node: ast.SelectQuery) -> None:
         if node.qualify is not None:
@@ -211,8 +263,6 @@ class Resolver(Visitor[Any]):
         for name, window in node.window_exprs:
             if not PLAIN_NAME.fullmatch(name):
                 raise QueryError("A window's name is made of letters, digits, _ and $.", start=window.start)
-        if node.interpolate is not None:
-            raise NotSupported("INTERPOLATE is not supported.", start=node.interpolate.start)
 
     def _with(self, ctes: tuple[ast.CTE, ...], recursive: bool) -> None:
         if recursive:
@@ -235,6 +285,9 @@ class Resolver(Visitor[Any]):
         for expr in node.select:
             for label, name, value in self._expanded(expr):
                 sql_name = self._sql_name(label, used, alias=name is not None)
+                if isinstance(value, r.Named):  # of two names, ClickHouse keeps the outer one
+                    self._renamed_alias(value.name, sql_name)
+                    value = value.expr
                 item = r.Item(value, sql_name, label)
                 if name is not None:
                     if name in self.scope.aliases:
@@ -244,6 +297,11 @@ class Resolver(Visitor[Any]):
                     self.scope.aliases[name] = item
                 items.append(item)
         return tuple(items)
+
+    def _renamed_alias(self, old: str, new: str) -> None:
+        for name, item in self.scope.aliases.items():
+            if item.sql_name == old:
+                self.scope.aliases[name] = r.Item(r.AliasRef(new, item.expr.type), new, item.label)
 
     def _expanded(self, node: ast.Expr) -> Iterator[tuple[str, str | None, r.RExpr]]:
         """Label, alias if the user gave one, and value of each column that a select item stands for."""
@@ -304,6 +362,8 @@ class Resolver(Visitor[Any]):
             chain = _chain_of(node)
             if chain is not None and isinstance(chain[-1], str):
                 return chain[-1]
+        if isinstance(node, ast.TupleAccess) and isinstance(node.index, str):
+            return node.index
         return self.texts.visit(node).replace("%", "")[:500]
 
     def _arrays(self, node: ast.SelectQuery, used: set[str]) -> tuple[r.Item, ...]:
@@ -338,11 +398,14 @@ class Resolver(Visitor[Any]):
     def _order(self, keys: tuple[ast.OrderExpr, ...], items: tuple[r.Item, ...]) -> tuple[r.Order, ...]:
         orders = []
         for key in keys:
-            if key.with_fill is not None or key.collate is not None:
-                what = "WITH FILL" if key.with_fill is not None else "COLLATE"
-                raise NotSupported(f"{what} is not supported.", start=key.start, end=key.end)
-            orders.append(r.Order(self._key(key.expr, items), key.order == "DESC", key.nulls))
+            if key.collate is not None:
+                raise NotSupported("COLLATE is not supported.", start=key.start, end=key.end)
+            fill = self._fill(key.with_fill) if key.with_fill is not None else None
+            orders.append(r.Order(self._key(key.expr, items), key.order == "DESC", key.nulls, fill))
         return tuple(orders)
+
+    def _fill(self, node: ast.WithFill) -> r.Fill:
+        return r.Fill(*[self._optional(expr) for expr in (node.from_expr, node.to_expr, node.step_expr)])
 
     def _limit_by(self, node: ast.LimitBy | None, items: tuple[r.Item, ...]) -> r.LimitBy | None:
         if node is None:
@@ -355,7 +418,7 @@ class Resolver(Visitor[Any]):
     def _limit(self, node: ast.Expr | None, *, percent: bool = False) -> r.RExpr | None:
         if node is None:
             return None
-        value = self._value(node)
+        value = self._value(_folded(node))
         number = value.value if isinstance(value, r.Value) else None
         if isinstance(number, bool) or not isinstance(number, int | float) or number < 0 or number > 2**63:
             raise QueryError("A limit must be a number, zero or more.", start=node.start, end=node.end)
@@ -375,6 +438,10 @@ class Resolver(Visitor[Any]):
         for join in chain.joins:
             if isinstance(join, ast.Pivot):
                 raise NotSupported(f"{join.kind} is not allowed in clickhouse dialect", start=join.start, end=join.end)
+            if join.pairing is not None:
+                raise NotSupported(
+                    f"{join.pairing} JOIN is not supported.", start=join.start, end=join.end, hint="Use JOIN ... ON."
+                )
             if self._is_chain(join.table):
                 raise NotSupported(
                     "Joins in brackets are only supported at the start of FROM.", start=join.start, end=join.end
@@ -470,21 +537,31 @@ class Resolver(Visitor[Any]):
             raise NotSupported("Column aliases are only for subqueries.", start=node.start, end=node.end)
         alias = self._source_alias(called)
         self._add(Source(called, alias, table), node)
-        self._check_sample(node)
-        return r.TableSource(table, alias)
+        return r.TableSource(table, alias, self._sample(node.sample, table, alias))
 
-    def _check_sample(self, node: ast.TableRef) -> None:
-        if node.sample is None:
-            return
-        ratio = node.sample.ratio
-        if isinstance(ratio[0], ast.Constant) and ratio[0].value == 1 and ratio[1] is None:
-            return
-        raise NotSupported(
-            "SAMPLE is not supported: the events table keeps no sampling key.",
-            start=node.sample.start,
-            end=node.sample.end,
-            hint="Filter on cityHash64(distinct_id) % 10 = 0 instead.",
-        )
+    def _sample(self, node: ast.SampleExpr | None, table: Table, alias: str) -> r.RExpr | None:
+        """The rows whose hash lies in the asked share of all hashes: the same people every time."""
+        if node is None:
+            return None
+        size = self._ratio(node.ratio, node) / (100 if node.percent else 1)
+        first = self._ratio(node.offset, node) if node.offset is not None else Fraction(0)
+        if not 0 <= size <= 1 or not 0 <= first <= 1 or not table.sample_column:
+            raise NotSupported("A sample is a share of a table, from 0 to 1.", start=node.start, end=node.end)
+        if size == 1:
+            return None
+        key = rules.call("cityHash64", r.Column(alias, table.sample_column, _NON_NULL_STRING))
+        low, high = int(first * 2**64), min(int((first + size) * 2**64), 2**64 - 1)
+        below = r.Compare("<", key, r.Value(high, r.Type("integer", nullable=False)))
+        if not low:
+            return below
+        return r.Logic("and", (r.Compare(">=", key, r.Value(low, r.Type("integer", nullable=False))), below))
+
+    def _ratio(self, ratio: tuple[ast.Expr, ast.Expr | None], node: ast.Node) -> Fraction:
+        parts = [self._value(part) for part in ratio if part is not None]
+        numbers = [part.value for part in parts if isinstance(part, r.Value) and isinstance(part.value, int | float)]
+        if len(numbers) != len(parts) or numbers[1:] == [0] or not all(math.isfinite(number) for number in numbers):
+            raise QueryError("A share is a number, or one number by another.", start=node.start, end=node.end)
+        return Fraction(numbers[0]) / Fraction(numbers[1] if len(numbers) > 1 else 1)
 
     def _numbers(self, node: ast.TableRef) -> r.NumbersSource:
         if node.args is None:
@@ -513,6 +590,11 @@ class Resolver(Visitor[Any]):
             raise NotSupported("This cannot be used as a value.", start=node.start, end=node.end)
         return value
 
+    def _condition(self, node: ast.Expr) -> r.RExpr:
+        """An expression that is asked whether it is true: so is a property."""
+        value = self._value(node)
+        return _read_as(value, r.Value(True, r.BOOLEAN)) if isinstance(value, r.Property) else value
+
     def _scalar(self, query: r.RQuery) -> r.Subquery:
         columns = r.columns_of(query)
         kind = columns[0].expr.type.kind if len(columns) == 1 else "tuple"
@@ -525,12 +607,12 @@ class Resolver(Visitor[Any]):
         found = field_of(source, chain, node)
         if not isinstance(found, ExpressionField):
             return found
-        outer = self.scope
-        self.scope = Scope(sources=[source])  # its text is ours and speaks of this table only
+        outer, names = self.scope, self.names
+        self.scope, self.names = Scope(sources=[source]), None  # its text is ours and speaks of this table only
         try:
             return self._value(parse_expr(found.hogql))
         finally:
-            self.scope = outer
+            self.scope, self.names = outer, names
 
     def _reference(self, node: ast.Field) -> Reference:
         chain, scope = node.chain, self.scope
@@ -557,7 +639,7 @@ class Resolver(Visitor[Any]):
     def _alias(self, item: r.Item, rest: tuple[str | int, ...], node: ast.Field) -> Reference:
         expr = item.expr
         if rest and isinstance(expr, r.Property) and expr.native:
-            return replace(expr, path=(*expr.path, *rest), typed=False)
+            return replace(expr, path=(*expr.path, *rest))
         if rest and isinstance(expr, r.Column) and expr.type.kind == "json":
             column = expr.name.removesuffix("_raw")
             return JsonRef(expr.source, column, expr.name, column != expr.name, rest)
@@ -604,27 +686,39 @@ class Resolver(Visitor[Any]):
         return _constant(node.value, node)
 
     def visit_field(self, node: ast.Field) -> r.RExpr:
-        return self._expression(self._reference(node))
+        value = self._expression(self._reference(node))
+        if self.names is not None and node.end > node.start:
+            self.names.append((node.start, node.end, str(node.chain[-1]), value.type.kind))
+        return value
 
     def visit_alias(self, node: ast.Alias) -> r.RExpr:
-        raise NotSupported(
-            "An alias can only be given to a column of SELECT.",
-            start=node.start,
-            end=node.end,
-            hint="Move the expression to the SELECT list, or leave the alias out.",
-        )
+        if self.scope.arguments:
+            raise NotSupported("A name cannot be given inside a lambda.", start=node.start, end=node.end)
+        value = self._value(node.expr)
+        if node.alias in self.scope.aliases:
+            raise QueryError(f"Cannot redefine an alias with the name: {node.alias}", start=node.start, end=node.end)
+        if isinstance(value, r.Named):
+            self.scope.aliases[node.alias] = r.Item(r.AliasRef(value.name, value.type), value.name, node.alias)
+            return value
+        name = self._sql_name(node.alias, self.scope.used, alias=True)
+        self.scope.aliases[node.alias] = r.Item(r.AliasRef(name, value.type), name, node.alias)
+        return r.Named(value, name, value.type)
 
     def visit_and(self, node: ast.And) -> r.RExpr:
-        return r.Logic("and", tuple(self._value(expr) for expr in node.exprs))
+        return r.Logic("and", tuple(self._condition(expr) for expr in node.exprs))
 
     def visit_or(self, node: ast.Or) -> r.RExpr:
-        return r.Logic("or", tuple(self._value(expr) for expr in node.exprs))
+        return r.Logic("or", tuple(self._condition(expr) for expr in node.exprs))
 
     def visit_not(self, node: ast.Not) -> r.RExpr:
-        return rules.call("not", self._value(node.expr))
+        return rules.call("not", self._condition(node.expr))
 
     def visit_compare_operation(self, node: ast.CompareOperation) -> r.RExpr:
         if node.op.endswith("cohort"):
+            if not isinstance(node.right, ast.Constant):
+                raise QueryError(
+                    "IN COHORT only works with constant arguments", start=node.right.start, end=node.right.end
+                )
             raise NotSupported("Cohorts are not supported yet.", start=node.start, end=node.end)
         return self._compare(node.op, self._value(node.left), self._value(node.right))
 
@@ -649,7 +743,7 @@ class Resolver(Visitor[Any]):
         zero = isinstance(node.left, ast.Constant) and node.left.start == node.start and node.left.value == 0
         if node.op == "-" and zero and isinstance(right, r.Value) and isinstance(right.value, int | float):
             return r.Value(-right.value, right.type)
-        value = rules.call(_ARITHMETIC[node.op], _as_number(left), _as_number(right))
+        value = rules.call(ARITHMETIC_FUNCTIONS[node.op], _as_number(left), _as_number(right))
         kinds = {left.type.kind, right.type.kind}
         kind: r.Kind = "datetime" if "datetime" in kinds and node.op in "+-" and "interval" in kinds else "unknown"
         return replace(value, type=r.Type(kind, value.type.nullable))
@@ -681,14 +775,14 @@ class Resolver(Visitor[Any]):
         args: list[r.RExpr] = []
         for when, then in node.whens:
             if node.operand is None:
-                args.append(self._value(when))
+                args.append(self._condition(when))
             else:
                 args.append(self._compare("=", self._value(node.operand), self._value(when)))
             args.append(self._value(then))
         return rules.call("if" if len(node.whens) == 1 else "multiIf", *args, otherwise)
 
     def visit_ternary_expr(self, node: ast.TernaryExpr) -> r.RExpr:
-        return rules.call("if", self._value(node.condition), self._value(node.then), self._value(node.otherwise))
+        return rules.call("if", self._condition(node.condition), self._value(node.then), self._value(node.otherwise))
 
     def visit_nullish(self, node: ast.Nullish) -> r.RExpr:
         left, right = self._value(node.left), self._value(node.right)
@@ -707,7 +801,7 @@ class Resolver(Visitor[Any]):
             checked_index(int(index.value), node, "array[1]")
         value, key = self._value(node.array), self._value(node.property)
         if isinstance(value, r.Property) and isinstance(index, ast.Constant) and isinstance(index.value, str | int):
-            return replace(value, path=(*value.path, index.value), typed=False)
+            return replace(value, path=(*value.path, index.value))
         return rules.call("arrayElement", value, key)
 
     def visit_tuple_access(self, node: ast.TupleAccess) -> r.RExpr:
@@ -718,7 +812,7 @@ class Resolver(Visitor[Any]):
             checked_index(node.index, node, "array.1")
         value = self._value(node.expr)
         if isinstance(value, r.Property):
-            return replace(value, path=(*value.path, node.index), typed=False)
+            return replace(value, path=(*value.path, node.index))
         return self._tuple_steps(value, (node.index,), node)
 
     def _json_reference(self, node: ast.Expr) -> JsonRef | None:
@@ -788,7 +882,17 @@ class Resolver(Visitor[Any]):
         return r.LambdaExpr(tuple(names[arg].name for arg in node.args), body)
 
     def visit_call(self, node: ast.Call) -> r.RExpr:
+        if node.within_group:
+            raise NotSupported(
+                f"Aggregation '{node.name}' with WITHIN GROUP is not supported in ClickHouse dialect",
+                start=node.start,
+                end=node.end,
+            )
         definition = functions.find(node.name)
+        if node.name == "matchesAction":
+            known = any(source.name == "events" or source.table is TABLES["events"] for source in self.scope.sources)
+            message = "Actions are not there yet." if known else "matchesAction can only be used with the events table"
+            raise NotSupported(message, start=node.start, end=node.end)
         if definition is None:
             close = functions.closest(node.name)
             message = f"Unsupported function call '{node.name}(...)'"
@@ -843,12 +947,6 @@ class Resolver(Visitor[Any]):
 
     def _refuse_call(self, node: ast.Call, definition: functions.FunctionDef) -> None:
         start, end = node.start, node.end
-        if node.within_group:
-            raise NotSupported(
-                f"Aggregation '{node.name}' with WITHIN GROUP is not supported in ClickHouse dialect",
-                start=start,
-                end=end,
-            )
         if node.order_by:
             raise NotSupported(
                 "ORDER BY inside a call is not supported.", start=start, end=end, hint="Use arraySort(groupArray(...))."
@@ -938,7 +1036,12 @@ class Resolver(Visitor[Any]):
         )
 
     def visit_ignore_nulls(self, node: ast.IgnoreNulls) -> r.RExpr:
-        raise NotSupported("IGNORE NULLS is not supported.", start=node.start, end=node.end)
+        value = self._value(node.expr)
+        if isinstance(value, r.Function) and isinstance(node.expr, ast.Call) and functions.is_aggregate(node.expr.name):
+            return replace(value, ignore_nulls=True)
+        if isinstance(value, r.Windowed):
+            return replace(value, function=replace(value.function, ignore_nulls=True))
+        raise QueryError("IGNORE NULLS is for aggregations and window functions.", start=node.start, end=node.end)
 
     def visit_named_argument(self, node: ast.NamedArgument) -> r.RExpr:
         raise NotSupported("Named arguments are not supported.", start=node.start, end=node.end)
@@ -948,6 +1051,13 @@ class Resolver(Visitor[Any]):
 
     def visit_columns_expr(self, node: ast.ColumnsExpr) -> r.RExpr:
         raise NotSupported("COLUMNS is only for the SELECT list.", start=node.start, end=node.end)
+
+
+class _NamesArePlaceholders(Rewriter):
+    """In `{a + 1}`, `a` is what `{a}` is."""
+
+    def visit_field(self, node: ast.Field) -> ast.Expr:
+        return ast.Placeholder(node, start=node.start, end=node.end)
 
 
 def _constant(value: Any, node: ast.Node) -> r.RExpr:
@@ -968,6 +1078,20 @@ def _constant(value: Any, node: ast.Node) -> r.RExpr:
             target: r.Kind = "array" if isinstance(value, list) else "tuple"
             return replace(rules.call(target, *[_constant(item, node) for item in value]), type=r.Type(target, False))
     raise QueryError(f"A value of this kind cannot be used: {type(value).__name__}", start=node.start, end=node.end)
+
+
+def _folded(node: ast.Expr) -> ast.Expr:
+    """`10 + 5` as 15."""
+    if not isinstance(node, ast.ArithmeticOperation) or node.op not in "+-*":
+        return node
+    left, right = _folded(node.left), _folded(node.right)
+    if not (isinstance(left, ast.Constant) and isinstance(right, ast.Constant)):
+        return node
+    one, two = left.value, right.value
+    if type(one) is not int or type(two) is not int:
+        return node
+    value = one + two if node.op == "+" else one - two if node.op == "-" else one * two
+    return ast.Constant(value, start=node.start, end=node.end)
 
 
 def _exported(query: r.RQuery) -> dict[str, Derived]:

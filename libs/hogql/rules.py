@@ -134,6 +134,19 @@ def _to_decimal(args: Args, zone: str) -> r.RExpr:
     return accurate_cast(args[0], f"Decimal64({scale})", "unknown")
 
 
+_REDUCERS = frozenset(
+    "count countMap countMapState sum sumMap sumMapState min minMap minMapState max maxMap maxMapState avg avgState "
+    "avgMap avgMapState median uniq uniqState uniqMap uniqMapState".split()
+)
+
+
+def _array_reduce(args: Args, zone: str) -> r.RExpr:
+    name = args[0].value if isinstance(args[0], r.Value) else None
+    if name not in _REDUCERS:
+        raise ValueError(f"Invalid parametric function in 'arrayReduce', '{name}' is not supported.")
+    return call("arrayReduce", r.Word(f"'{name}'"), *args[1:])
+
+
 RULES: dict[str, Callable[[Args, str], r.RExpr]] = {
     "now": _now,
     "current_timestamp": _now,
@@ -151,6 +164,7 @@ RULES: dict[str, Callable[[Args, str], r.RExpr]] = {
     "date_subtract": _shift("minus"),
     "timezone": _timezone,
     "date_part": _date_part,
+    "arrayReduce": _array_reduce,
 }
 
 COMPARISONS = {

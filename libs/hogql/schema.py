@@ -57,12 +57,14 @@ Field = ColumnField | JsonField | PropertyField | ExpressionField | GroupField
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Table:
-    """A table with rows of many teams: `team_column` tells them apart. `star` is what `*` stands for, in order."""
+    """A table with rows of many teams: `team_column` tells them apart. `star` is what `*` stands for, in order; SAMPLE
+    takes a share of the values of `sample_column`, so that what belongs together stays together."""
 
     name: str
     team_column: str
     fields: Mapping[str, Field]
     star: tuple[str, ...]
+    sample_column: str = ""
 
 
 def _words(text: str) -> frozenset[str]:
@@ -128,6 +130,7 @@ EVENTS = Table(
         "uuid", "event", "properties", "timestamp", "distinct_id", "elements_chain", "created_at", "$session_id",
         "$window_id", "person_mode", *_FROM_PROPERTIES[2:], *_ELEMENTS,
     ),
+    sample_column="distinct_id",
 )  # fmt: skip
 
 

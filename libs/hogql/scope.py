@@ -28,7 +28,7 @@ class JsonRef:
         """The document as text, or the value at the path."""
         if not self.path:
             return r.Column(self.source, self.raw, r.Type("json", nullable=False))
-        typed = len(self.path) == 1 and self.path[0] in self.typed
+        typed = self.path[0] in self.typed
         return r.Property(self.source, self.column, self.path, self.native, self.raw, typed)
 
 
@@ -70,6 +70,7 @@ class Scope:
     arguments: list[dict[str, r.Argument]] = field(default_factory=list)
     macros: dict[str, ast.Expr] = field(default_factory=dict)
     windows: set[str] = field(default_factory=set)
+    used: set[str] = field(default_factory=set)
     inside_aggregate: str | None = None
     inline_aliases: bool = False
 

@@ -4,6 +4,8 @@ An instant compares the same in every zone, so in a comparison a time column sta
 Functions of a time, which may ask for its day or hour, get it in the project's zone; so does the result.
 """
 
+from dataclasses import replace
+
 from libs.hogql import resolved as r
 from libs.hogql import rules
 
@@ -49,7 +51,7 @@ class Timezones(r.Rewriter):
         if node.name in _ZONELESS:
             return node
         args = tuple(self._zoned(arg) if isinstance(arg, r.RExpr) else arg for arg in node.args)
-        return r.Function(node.name, args, node.params, node.distinct, node.where, node.type)
+        return replace(node, args=args)
 
     def _bare(self, node: r.RExpr) -> r.RExpr:
         if isinstance(node, r.Column):

@@ -12,9 +12,11 @@ from starlette.responses import JSONResponse, Response
 
 from libs.hogql.errors import HogQLError, TeamGuardError
 from libs.kit import metrics
+from libs.kit.access import Team
 from libs.kit.access.access import Access
 from libs.kit.errors import HedgerowError, InvalidRequest
 from libs.kit.http import error_body
+from services.query import editor
 from services.query.body import json_object
 from services.query.schemas import HogQLQuery, QueryRequest
 from services.query.service import QueryService
@@ -24,6 +26,7 @@ router = APIRouter()
 M = TypeVar("M", bound=BaseModel)
 T = TypeVar("T")
 
+SUPPORTED = "HogQLQuery, HogQLMetadata, HogQLAutocomplete, DatabaseSchemaQuery"
 # A wrapper says how to show the answer of its `source`.
 WRAPPERS = frozenset(("DataTableNode", "DataVisualizationNode", "InsightVizNode"))
 
@@ -51,6 +54,9 @@ async def run_query(
     """Run a query and wait for its answer. Asynchronous modes are answered at once too: an answer is never stale."""
     authorised = await access.authorise(request, project, scope="query:read")
     body = _checked(QueryRequest, json_object(await request.body()), ())
+    about = editor_answer(authorised.team, body.query)
+    if about is not None:
+        return Response(encoded(about), media_type="application/json")
     query = hogql_query(body.query)
     answer = await _unless_disconnected(request, service.run(authorised.team, query))
     return Response(encoded(answer.model_dump()), media_type="application/json")
@@ -64,6 +70,18 @@ def encoded(body: dict[str, Any]) -> bytes:
         return json.dumps(body, ensure_ascii=False, allow_nan=False).encode()
 
 
+def editor_answer(team: Team, query: dict[str, Any]) -> dict[str, Any] | None:
+    """The answer to a kind that only looks at the text of a query; None for any other kind."""
+    match query.get("kind"):
+        case "HogQLMetadata":
+            return editor.metadata(team, _checked(editor.HogQLMetadata, query, ("query",)))
+        case "HogQLAutocomplete":
+            return editor.autocomplete(_checked(editor.HogQLAutocomplete, query, ("query",)))
+        case "DatabaseSchemaQuery":
+            return editor.schema(_checked(editor.DatabaseSchemaQuery, query, ("query",)))
+    return None
+
+
 def hogql_query(query: dict[str, Any]) -> HogQLQuery:
     """The query inside its wrappers. Raises InvalidRequest, naming a kind that is not run."""
     for _ in range(3):
@@ -75,12 +93,22 @@ def hogql_query(query: dict[str, Any]) -> HogQLQuery:
         raise InvalidRequest("This field is required.", code="required", attr="query__kind")
     if kind != "HogQLQuery":
         raise InvalidRequest(
-            f"Query kind {str(kind)[:100]!r} is not supported. Supported: HogQLQuery.", attr="query__kind"
+            f"Query kind {str(kind)[:100]!r} is not supported. Supported: {SUPPORTED}.", attr="query__kind"
         )
     found = _checked(HogQLQuery, query, ("query",))
-    for name in ("filters", "variables"):
-        if getattr(found, name):
-            raise InvalidRequest(f"`{name}` of a HogQLQuery is not supported yet.", attr=f"query__{name}")
+    if found.filters:
+        raise InvalidRequest("`filters` of a HogQLQuery is not supported yet.", attr="query__filters")
+    return found.model_copy(update={"values": {**(found.values or {}), **_variables(found.variables or {})}})
+
+
+def _variables(sent: dict[str, Any]) -> dict[str, Any]:
+    """What stands for `{variables.code}`: a value that was sent, or nothing if it says so."""
+    found: dict[str, Any] = {}
+    for variable in sent.values():
+        name = variable.get("code_name") if isinstance(variable, dict) else None
+        if not isinstance(name, str) or not ("value" in variable or variable.get("isNull")):
+            raise InvalidRequest("A variable has a `code_name` and a `value` or `isNull`.", attr="query__variables")
+        found[f"variables.{name}"] = None if variable.get("isNull") else variable["value"]
     return found
 
 

@@ -18,9 +18,10 @@ OTHER_MARK = "of-the-other-team"
 PERSON = "01890000-0000-0000-0000-00000000000{}"
 
 
-def _event(
+def event_row(
     team: int, number: int, event: str, timestamp: str, properties: dict[str, Any], **more: Any
 ) -> dict[str, Any]:
+    """One row of the events table."""
     raw = json.dumps(properties, ensure_ascii=False)
     person = more.pop("person_properties", {})
     return {
@@ -50,21 +51,21 @@ def _event(
 
 
 ROWS: Sequence[dict[str, Any]] = [
-    _event(
+    event_row(
         TEAM, 1, "$pageview", "2024-05-01 10:00:00.123456",
         {"$browser": "Chrome", "plan": "pro", "price": 10, "vip": True, "tags": ["a", "b"], "$set": {"email": "a@x"}},
         person_properties={"email": "a@x.org"},
         elements_chain='a:href="/x"text="Go"attr_id="go";button:text="Go"',
     ),
-    _event(TEAM, 2, "$pageview", "2024-05-01 22:30:00",
+    event_row(TEAM, 2, "$pageview", "2024-05-01 22:30:00",
         {"$browser": "Firefox", "plan": "free", "price": 2.5, "vip": False}),
-    _event(TEAM, 3, "signup", "2024-05-02 09:00:00",
+    event_row(TEAM, 3, "signup", "2024-05-02 09:00:00",
         {"$browser": "Chrome", "plan": None, "price": "abc", "a b": {"c": "deep"}}),
-    _event(TEAM, 4, "signup", "2024-05-03 09:00:00",
+    event_row(TEAM, 4, "signup", "2024-05-03 09:00:00",
         {"empty": "", "text": 'he said "hi"\n', "items": [{"sku": "s1"}, {"sku": "s2"}]}),
-    _event(TEAM, 5, "purchase", "2024-05-04 09:00:00", {"plan": "pro", "price": 100, "due": "2024-06-01T00:00:00Z"}),
+    event_row(TEAM, 5, "purchase", "2024-05-04 09:00:00", {"plan": "pro", "price": 100, "due": "2024-06-01T00:00:00Z"}),
     *[
-        _event(OTHER_TEAM, number, OTHER_MARK, "2024-05-01 10:00:00",
+        event_row(OTHER_TEAM, number, OTHER_MARK, "2024-05-01 10:00:00",
             {"$browser": OTHER_MARK, "plan": OTHER_MARK, "price": 666666})
         for number in range(1, 8)
     ],
@@ -98,6 +99,10 @@ class Engine:
         answer = str(self._session.query(sql, "JSONCompact"))
         rows: list[list[Any]] = json.loads(answer)["data"]
         return rows
+
+    def run_statement(self, sql: str) -> None:
+        """A statement without rows."""
+        self._session.query(sql)
 
     def compiled(self, compiled: Compiled) -> list[list[Any]]:
         """The rows of a compiled query."""

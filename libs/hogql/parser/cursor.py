@@ -11,7 +11,7 @@ from libs.hogql.lexer import Lexer, Token
 from libs.hogql.parser import names
 
 MAX_DEPTH = 250
-MAX_CHAIN = 2_500
+MAX_CHAIN = 1_000
 
 # Each level of a tree costs every pass a few Python frames (on the heap since 3.11); the limits above bound them. What
 # recurses in C counts against the same limit, and at 30,000 a nested JSON body ends the process: so there is room here
@@ -23,7 +23,8 @@ _inside: list[int] = []  # the limit to go back to, once for each caller inside
 
 @contextmanager
 def deep_recursion() -> Iterator[None]:
-    """Room for the deepest tree that the limits allow. Running out all the same is an error of the tree."""
+    """Room for the deepest tree that the limits allow, for as long as it takes: outside, the interpreter's own limit
+    holds, which keeps what recurses in C off the end of the stack. Running out all the same is an error of the tree."""
     with _lock:
         _inside.append(_inside[0] if _inside else sys.getrecursionlimit())
         sys.setrecursionlimit(max(_FRAMES, sys.getrecursionlimit()))
@@ -51,20 +52,21 @@ class Cursor:
 
     def peek(self, ahead: int = 0) -> Token:
         """The token that comes next, or one after it."""
-        wanted = self.index + ahead
-        tokens = self.tokens
+        wanted, tokens = self.index + ahead, self.tokens
+        if wanted < len(tokens):
+            return tokens[wanted]
         while len(tokens) <= wanted:
-            previous = tokens[-1] if tokens else None
-            if previous is not None and previous.kind == "eof":
-                return previous
-            tokens.append(self.lexer.token(previous.end if previous else self.last_end, previous))
+            if tokens and tokens[-1].kind == "eof":
+                return tokens[-1]
+            self.lexer.fill(tokens, tokens[-1].end if tokens else self.last_end)
         return tokens[wanted]
 
     def advance(self) -> Token:
         """Take the next token."""
-        token = self.peek()
+        tokens, index = self.tokens, self.index
+        token = tokens[index] if index < len(tokens) else self.peek()
         if token.kind != "eof":
-            self.index += 1
+            self.index = index + 1
         self.last_end = token.end
         return token
 
@@ -76,36 +78,47 @@ class Cursor:
         self.index += 1
         self.last_end = offset
 
-    def at(self, *texts: str) -> bool:
-        """Whether one of these signs comes next."""
-        token = self.peek()
-        return token.kind == "op" and token.text in texts
+    def at(self, text: str) -> bool:
+        """Whether this sign comes next."""
+        token = self.tokens[self.index] if self.index < len(self.tokens) else self.peek()
+        return token.text == text and token.kind == "op"
 
-    def at_word(self, *words: str) -> bool:
+    def at_word(self, word: str) -> bool:
+        """Whether this word comes next."""
+        token = self.tokens[self.index] if self.index < len(self.tokens) else self.peek()
+        return token.word == word
+
+    def at_words(self, first: str, second: str) -> bool:
         """Whether these words come next, in this order."""
-        return all(self.peek(i).word == word for i, word in enumerate(words))
+        return self.at_word(first) and self.peek(1).word == second
 
-    def take(self, *texts: str) -> Token | None:
-        """Take one of these signs if it comes next."""
-        return self.advance() if self.at(*texts) else None
+    def take(self, text: str) -> Token | None:
+        """Take this sign if it comes next."""
+        return self.advance() if self.at(text) else None
 
-    def take_word(self, *words: str) -> bool:
-        """Take these words, in this order, if they come next."""
-        if not self.at_word(*words):
+    def take_word(self, word: str) -> bool:
+        """Take this word if it comes next."""
+        if not self.at_word(word):
             return False
-        for _ in words:
-            self.advance()
+        self.advance()
+        return True
+
+    def take_words(self, first: str, second: str) -> bool:
+        """Take these words, in this order, if they come next."""
+        if not self.at_words(first, second):
+            return False
+        self.advance()
+        self.advance()
         return True
 
     def expect(self, text: str) -> Token:
         """Take this sign or complain."""
         return self.take(text) or self.fail(f"'{text}'")
 
-    def expect_word(self, *words: str) -> None:
-        """Take these words or complain."""
-        for word in words:
-            if not self.take_word(word):
-                self.fail(word)
+    def expect_word(self, word: str) -> None:
+        """Take this word or complain."""
+        if not self.take_word(word):
+            self.fail(word)
 
     def expect_name(self) -> str:
         """A name, quoted or not."""

@@ -89,9 +89,9 @@ class ExpressionParser(TagParser):
 
     def _item(self) -> ast.Expr:
         token = self.peek()
-        if token.word in ("SELECT", "WITH") and self.peek(1).kind != "op":
+        if self._at_query():
             return self.set_query()
-        if token.kind == "name" and self.peek(1).text == ":=":
+        if token.kind in ("name", "quoted") and self.peek(1).text == ":=":
             self.advance()
             self.advance()
             value = self.expression()
@@ -119,6 +119,8 @@ class ExpressionParser(TagParser):
 
     def _level_of(self, token: Token) -> int | None:
         if token.kind == "op":
+            if token.text == "%" and self._ends_limit(self.peek(1)):
+                return None
             return _OPERATORS.get(token.text)
         if token.kind != "name" or token.word not in _WORDS:
             return None
@@ -127,6 +129,12 @@ class ExpressionParser(TagParser):
         if token.word == "IGNORE" and self.peek(1).word != "NULLS":
             return None
         return DISTINCT if token.word == "IS" and self._is_distinct() else _WORDS[token.word]
+
+    def _ends_limit(self, after: Token) -> bool:
+        # `LIMIT 10 %`: a share, if nothing follows that it could be divided by
+        if after.kind == "op":
+            return after.text in (")", ",", ";", "}")
+        return after.kind == "eof" or after.word in names.AFTER_A_LIMIT
 
     def _is_distinct(self) -> bool:
         return self.peek(1).word == "DISTINCT" or (self.peek(1).word == "NOT" and self.peek(2).word == "DISTINCT")
@@ -152,6 +160,9 @@ class ExpressionParser(TagParser):
             then = self.expression(TERNARY)
             self.expect(":")
             return self._made(ast.TernaryExpr, start, left, then, self.expression(TERNARY))
+        word = self.peek().word
+        if word in names.KEYWORDS and word not in names.UNITS | {"DATE", "TIME", "TIMESTAMP", "INTERVAL"}:
+            self.fail("a type")
         return self._made(ast.TypeCast, start, left, self._cast_type())
 
     def _word_operator(self, left: ast.Expr, token: Token, start: int) -> ast.Expr:
@@ -190,14 +201,14 @@ class ExpressionParser(TagParser):
 
     def _chain(self, node: Callable[..., ast.Expr], left: ast.Expr, operator: str, level: int, start: int) -> ast.Expr:
         exprs = [left, self.expression(level + 1)]
-        while (token := self.peek()).word == operator or (token.kind == "op" and token.text == operator):
+        while self.at_word(operator) or self.at(operator):
             self.advance()
             exprs.append(self.expression(level + 1))
         return self._made(node, start, tuple(exprs))
 
     def _postfix(self, left: ast.Expr, token: Token, start: int) -> ast.Expr:
         nullish = token.text == "?."
-        if isinstance(left, ast.Constant) and left.value is None and token.text in (".", "?."):
+        if isinstance(left, ast.Constant) and left.value is None and token.text == "." and self.peek().kind != "int":
             self.fail("the end of the expression", token)
         if token.text == "(":
             return self._made(ast.ExprCall, start, left, self.expressions(")"))
@@ -314,7 +325,7 @@ class ExpressionParser(TagParser):
         if word in _WORD_CONSTANTS and not (called and word in ("TRUE", "FALSE")):
             self.advance()
             return ast.Constant(_WORD_CONSTANTS[word], start=token.start, end=token.end)
-        special = self._SPECIAL.get(word)
+        special = _SPECIAL.get(word)
         if special is not None:
             node = special(self, token, called)
             if node is not None:
@@ -393,14 +404,14 @@ class ExpressionParser(TagParser):
         if after.kind == "string" and self.peek(2).word not in names.UNITS:
             self.advance()
             return self._interval_text(self.advance(), token.start)
-        begins_value = after.kind in ("int", "float", "string", "quoted") or (
+        begins_value = after.kind in ("int", "float", "string", "quoted", "template") or (
             after.kind == "name" and after.word not in names.STOPPERS
         )
         begins_value = begins_value or (after.kind == "op" and after.text in ("-", "{"))
         if not begins_value and not (called and self._unit_follows_bracket()):
             return None
         self.advance()
-        expr = self.expression(ADD)
+        expr = self.expression(TERNARY)
         if self.peek().word not in names.UNITS:
             self.fail("SECOND, MINUTE, HOUR, DAY, WEEK, MONTH, QUARTER or YEAR")
         unit = self.advance().word.lower()
@@ -506,12 +517,6 @@ class ExpressionParser(TagParser):
                 else "Write toDateTime('...').",
             )
         return None
-
-    _SPECIAL: dict[str, Callable[["ExpressionParser", Token, bool], ast.Expr | None]] = {  # noqa: RUF012
-        "NOT": _not, "CASE": _case, "CAST": _cast, "TRY_CAST": _cast, "INTERVAL": _interval, "TRIM": _trim,
-        "ARRAY": _array, "LAMBDA": _lambda_word, "COLUMNS": _columns_word, "DATE": _refused_literal,
-        "TIMESTAMP": _refused_literal,
-    }  # fmt: skip
 
     def _star(self) -> ast.Expr:
         token = self.advance()
@@ -650,7 +655,7 @@ class ExpressionParser(TagParser):
             params = args
             distinct, args, order_by = self._arguments()
         within: tuple[ast.OrderExpr, ...] = ()
-        if self.at_word("WITHIN", "GROUP"):
+        if self.at_words("WITHIN", "GROUP"):
             self.advance()
             self.advance()
             self.expect("(")
@@ -684,12 +689,12 @@ class ExpressionParser(TagParser):
         args: list[ast.Expr] = []
         order_by: tuple[ast.OrderExpr, ...] = ()
         while not self.take(")"):
-            if self.at_word("ORDER", "BY"):
+            if self.at_words("ORDER", "BY"):
                 order_by = self.order_by()
                 self.expect(")")
                 break
             args.append(self._item())
-            if self.at_word("ORDER", "BY"):
+            if self.at_words("ORDER", "BY"):
                 continue
             if not self.take(","):
                 self.expect(")")
@@ -698,3 +703,16 @@ class ExpressionParser(TagParser):
 
 
 _SET_WORDS = frozenset(("UNION", "INTERSECT", "EXCEPT", "ORDER", "LIMIT", "OFFSET"))
+_SPECIAL: dict[str, Callable[[ExpressionParser, Token, bool], ast.Expr | None]] = {
+    "NOT": ExpressionParser._not,
+    "CASE": ExpressionParser._case,
+    "CAST": ExpressionParser._cast,
+    "TRY_CAST": ExpressionParser._cast,
+    "INTERVAL": ExpressionParser._interval,
+    "TRIM": ExpressionParser._trim,
+    "ARRAY": ExpressionParser._array,
+    "LAMBDA": ExpressionParser._lambda_word,
+    "COLUMNS": ExpressionParser._columns_word,
+    "DATE": ExpressionParser._refused_literal,
+    "TIMESTAMP": ExpressionParser._refused_literal,
+}

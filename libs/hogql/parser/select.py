@@ -6,7 +6,7 @@ from typing import Literal, cast
 from libs.hogql import ast
 from libs.hogql.errors import HogQLSyntaxError, NotSupported
 from libs.hogql.parser import names
-from libs.hogql.parser.expressions import ALIAS, TERNARY, ExpressionParser
+from libs.hogql.parser.expressions import ALIAS, COMPARE, TERNARY, ExpressionParser
 
 _SET_WORDS = ("UNION", "INTERSECT", "EXCEPT")
 _JOIN_WORDS = ("INNER", "LEFT", "RIGHT", "FULL", "OUTER", "ALL", "ANY", "ASOF", "SEMI", "ANTI")
@@ -56,9 +56,9 @@ class SelectParser(ExpressionParser):
         return self._with_tail(node)
 
     def _with_tail(self, query: ast.Query) -> ast.Query:
-        if not (self.at_word("ORDER", "BY") or self.peek().word in ("LIMIT", "OFFSET")):
+        if not (self.at_words("ORDER", "BY") or self.peek().word in ("LIMIT", "OFFSET")):
             return query
-        order_by = self.order_by() if self.at_word("ORDER", "BY") else ()
+        order_by = self.order_by() if self.at_words("ORDER", "BY") else ()
         limit, offset, ties, percent = self._limit()
         if isinstance(query, ast.SelectQuery | ast.Placeholder):
             query = ast.SelectSetQuery(query, (), start=query.start)
@@ -78,9 +78,8 @@ class SelectParser(ExpressionParser):
             word += " ALL"
         elif self.take_word("DISTINCT"):
             word += " DISTINCT"
-        if self.at_word("BY", "NAME"):
-            raise NotSupported("Set operators BY NAME are not supported.", start=self.peek().start)
-        return "UNION DISTINCT" if word == "UNION" else word.replace("INTERSECT DISTINCT", "INTERSECT")
+        word = "UNION DISTINCT" if word == "UNION" else word.replace("INTERSECT DISTINCT", "INTERSECT")
+        return f"{word} BY NAME" if self.take_words("BY", "NAME") else word
 
     def _branch(self) -> ast.Query:
         token = self.peek()
@@ -123,7 +122,7 @@ class SelectParser(ExpressionParser):
         if token.kind in ("name", "quoted") and self._is_table_cte():
             name = self.expect_alias()
             columns = self._bracketed_names() if self.at("(") else ()
-            key = self._bracketed_names() if self.take_word("USING", "KEY") else ()
+            key = self._bracketed_names() if self.take_words("USING", "KEY") else ()
             self.expect_word("AS")
             materialized = self._materialized()
             self.expect("(")
@@ -159,7 +158,7 @@ class SelectParser(ExpressionParser):
         return self.name_list()
 
     def _materialized(self) -> bool | None:
-        if self.take_word("NOT", "MATERIALIZED"):
+        if self.take_words("NOT", "MATERIALIZED"):
             return False
         return True if self.take_word("MATERIALIZED") else None
 
@@ -179,6 +178,10 @@ class SelectParser(ExpressionParser):
             items.append(self._select_item())
         chain = self._join_chain() if self.take_word("FROM") else None
         array_join, arrays = self._array_join()
+        if chain is None and arrays:
+            raise HogQLSyntaxError(
+                "Using ARRAY JOIN without a FROM clause is not permitted", start=arrays[0].start, end=self.last_end
+            )
         prewhere = self.expression(TERNARY) if self.take_word("PREWHERE") else None
         where = self.expression(TERNARY) if self.take_word("WHERE") else None
         if self.at_word("USING") or (self.at_word("SAMPLE") and self.peek(1).kind in ("int", "float")):
@@ -187,7 +190,7 @@ class SelectParser(ExpressionParser):
         having = self.expression(TERNARY) if self.take_word("HAVING") else None
         qualify = self.expression(TERNARY) if self.take_word("QUALIFY") else None
         windows = self._windows()
-        order_by = self.order_by() if self.at_word("ORDER", "BY") else ()
+        order_by = self.order_by() if self.at_words("ORDER", "BY") else ()
         interpolate = self._interpolate()
         limit_by, limit, offset, ties, percent = self._limits()
         self._refuse_rest()
@@ -211,7 +214,7 @@ class SelectParser(ExpressionParser):
             self.advance()
             return ast.Alias(alias, self.expression(TERNARY), start=token.start, end=self.last_end)
         expr = self.expression()
-        if isinstance(expr, ast.Alias):
+        if isinstance(expr, ast.Alias) and expr.end == self.last_end:  # not `(expr AS a) b`
             return expr
         after = self.peek()
         if after.kind == "quoted" or (after.kind == "name" and names.may_alias_column(after.word)):
@@ -224,11 +227,12 @@ class SelectParser(ExpressionParser):
     def _array_join(
         self,
     ) -> tuple[Literal["ARRAY JOIN", "LEFT ARRAY JOIN", "INNER ARRAY JOIN"] | None, tuple[ast.Expr, ...]]:
-        for words in (("ARRAY", "JOIN"), ("LEFT", "ARRAY", "JOIN"), ("INNER", "ARRAY", "JOIN")):
-            if self.take_word(*words):
-                arrays = self._aliased_arrays()
-                return cast(Literal["ARRAY JOIN", "LEFT ARRAY JOIN", "INNER ARRAY JOIN"], " ".join(words)), arrays
-        return None, ()
+        kind = "ARRAY JOIN"
+        if self.peek().word in ("LEFT", "INNER") and self.peek(1).word == "ARRAY":
+            kind = f"{self.advance().word} ARRAY JOIN"
+        if not self.take_words("ARRAY", "JOIN"):
+            return None, ()
+        return cast(Literal["ARRAY JOIN", "LEFT ARRAY JOIN", "INNER ARRAY JOIN"], kind), self._aliased_arrays()
 
     def _aliased_arrays(self) -> tuple[ast.Expr, ...]:
         arrays = [self._select_item()]
@@ -251,7 +255,7 @@ class SelectParser(ExpressionParser):
         mode: Literal["all", "rollup", "cube", "grouping_sets", "totals"] | None = None
         exprs: tuple[ast.Expr, ...] = ()
         sets: tuple[tuple[ast.Expr, ...], ...] = ()
-        if self.take_word("GROUP", "BY"):
+        if self.take_words("GROUP", "BY"):
             if self.at_word("ALL") and self.peek(1).text not in (",", "("):
                 self.advance()
                 mode = "all"
@@ -259,7 +263,7 @@ class SelectParser(ExpressionParser):
                 mode = "cube" if self.advance().word == "CUBE" else "rollup"
                 self.advance()
                 exprs = self.expressions(")")
-            elif self.take_word("GROUPING", "SETS"):
+            elif self.take_words("GROUPING", "SETS"):
                 mode, sets = "grouping_sets", self._grouping_sets()
             else:
                 exprs = self.one_or_more()
@@ -299,9 +303,9 @@ class SelectParser(ExpressionParser):
         """What stands in the brackets of OVER."""
         start = self.peek().start
         partition: tuple[ast.Expr, ...] = ()
-        if self.take_word("PARTITION", "BY"):
+        if self.take_words("PARTITION", "BY"):
             partition = self.one_or_more()
-        order_by = self.order_by() if self.at_word("ORDER", "BY") else ()
+        order_by = self.order_by() if self.at_words("ORDER", "BY") else ()
         method: Literal["ROWS", "RANGE"] | None = None
         first = last = None
         if self.peek().word in ("ROWS", "RANGE"):
@@ -316,7 +320,7 @@ class SelectParser(ExpressionParser):
 
     def _bound(self) -> ast.WindowFrame:
         start = self.peek().start
-        if self.take_word("CURRENT", "ROW"):
+        if self.take_words("CURRENT", "ROW"):
             return ast.WindowFrame("CURRENT ROW", start=start, end=self.last_end)
         value = None if self.take_word("UNBOUNDED") else self.expression(TERNARY + 3)
         if self.peek().word not in ("PRECEDING", "FOLLOWING"):
@@ -326,7 +330,8 @@ class SelectParser(ExpressionParser):
 
     def order_by(self) -> tuple[ast.OrderExpr, ...]:
         """ORDER BY and its keys."""
-        self.expect_word("ORDER", "BY")
+        self.expect_word("ORDER")
+        self.expect_word("BY")
         keys = [self._order_key()]
         while self.take(","):
             if self._ends_list():
@@ -350,12 +355,13 @@ class SelectParser(ExpressionParser):
             if token.kind != "string":
                 self.fail("a string", token)
             collate = token.text
-        fill = self._fill() if self.at_word("WITH", "FILL") else None
+        fill = self._fill() if self.at_words("WITH", "FILL") else None
         return ast.OrderExpr(expr, order, nulls, collate, fill, start=start, end=self.last_end)
 
     def _fill(self) -> ast.WithFill:
         start = self.peek().start
-        self.expect_word("WITH", "FILL")
+        self.expect_word("WITH")
+        self.expect_word("FILL")
         low = self.expression(TERNARY) if self.take_word("FROM") else None
         high = self.expression(TERNARY) if self.take_word("TO") else None
         step = self.expression(TERNARY) if self.take_word("STEP") else None
@@ -390,7 +396,7 @@ class SelectParser(ExpressionParser):
                 exprs = self.one_or_more()
                 limit_by = ast.LimitBy(n, offset, exprs, start=start, end=self.last_end)
             else:
-                ties = self.take_word("WITH", "TIES")
+                ties = self.take_words("WITH", "TIES")
                 if second is None and self.take_word("OFFSET"):
                     second = self._limit_number()
                 return None, first, second, ties, percent
@@ -402,7 +408,7 @@ class SelectParser(ExpressionParser):
             limit = self._limit_number()
             percent = self.take("%") is not None
             offset, _ = self._limit_second()
-            ties = self.take_word("WITH", "TIES")
+            ties = self.take_words("WITH", "TIES")
             if offset is None and self.take_word("OFFSET"):
                 offset = self._limit_number()
             return limit, offset, ties, percent
@@ -419,7 +425,7 @@ class SelectParser(ExpressionParser):
         return None, ""
 
     def _limit_number(self) -> ast.Expr:
-        return self._operand() if self.peek().kind in ("int", "float") else self.expression(TERNARY)
+        return self.expression(TERNARY)
 
     # --- FROM
 
@@ -439,16 +445,49 @@ class SelectParser(ExpressionParser):
                 return None
             return ast.Join("CROSS", self._table(), start=token.start, end=self.last_end)
         if token.word in ("PIVOT", "UNPIVOT") and self.peek(1).text == "(":
-            raise NotSupported(f"{token.word} is not allowed in clickhouse dialect", start=token.start, end=token.end)
-        if self.take_word("CROSS", "JOIN"):
+            return self._pivot()
+        if self.take_words("CROSS", "JOIN"):
             return ast.Join("CROSS", self._table(), start=token.start, end=self.last_end)
+        pairing: Literal["NATURAL", "POSITIONAL"] | None = None
         if token.word in ("NATURAL", "POSITIONAL") and self.peek(1).word in (*_JOIN_WORDS, "JOIN"):
-            raise NotSupported(f"{token.word} JOIN is not supported.", start=token.start, hint="Use JOIN ... ON.")
+            pairing = cast(Literal["NATURAL", "POSITIONAL"], self.advance().word)
         kind = self._join_kind()
         if kind is None:
             return None
         table = self._table()
-        return ast.Join(kind, table, self._constraint(), start=token.start, end=self.last_end)
+        return ast.Join(kind, table, self._constraint(), pairing, start=token.start, end=self.last_end)
+
+    def _pivot(self) -> ast.Pivot:
+        token = self.advance()
+        nulls = token.word == "UNPIVOT" and self.peek().word in ("INCLUDE", "EXCLUDE") and self.peek(1).word == "NULLS"
+        include = nulls and self.advance().word == "INCLUDE"
+        if nulls:
+            self.advance()
+        self.expect("(")
+        exprs = [self.expression()]
+        while self.take(","):
+            if self.at_word("FOR"):
+                break
+            exprs.append(self.expression())
+        self.expect_word("FOR")
+        columns = [self._pivot_column()]
+        while not self.at(")") and not self.at_words("GROUP", "BY"):
+            columns.append(self._pivot_column())
+        group_by = self.one_or_more() if self.take_words("GROUP", "BY") else ()
+        self.expect(")")
+        alias = self._table_alias()
+        named = self._bracketed_names() if alias is not None and self.at("(") else ()
+        kind = cast(Literal["PIVOT", "UNPIVOT"], token.word)
+        return ast.Pivot(
+            kind, tuple(exprs), tuple(columns), group_by, alias, named, include, start=token.start, end=self.last_end
+        )
+
+    def _pivot_column(self) -> ast.PivotColumn:
+        start = self.peek().start
+        column = self.expression(COMPARE + 1)
+        self.expect_word("IN")
+        self.expect("(")
+        return ast.PivotColumn(column, self.expressions(")"), start=start, end=self.last_end)
 
     def _join_kind(self) -> str | None:
         ahead = 0

