@@ -409,7 +409,7 @@ cdef const uint8_t* _object(const uint8_t* p, Walk* walk, Event* root, Batch bat
     cdef uint8_t kind
     p = scan_blanks(p + 1)
     if p[0] == c'}':
-        walk.misfit = True
+        walk.misfit = not batch._engage
         return p + 1
     while True:
         value = _key(p, walk, &key, &size, room)
@@ -495,7 +495,7 @@ def scan(body, bint engage, Py_ssize_t max_events):
         size = len(body)
     else:
         raise TypeError("a body is bytes or a bytearray")
-    if size >= 0xFFFFFFFF or max_events < 0:
+    if size >= 0xFFFFFFFF or max_events < 1:
         return UNFIT
     memset(&root, 0, sizeof(Event))
     walk = Walk(batch._start, batch._start + size, 0, False, False, False, NULL, 0, 0, max_events)
@@ -515,8 +515,6 @@ def scan(body, bint engage, Py_ssize_t max_events):
     if walk.misfit:
         return UNFIT
     if walk.start[scan_blanks(walk.start) - walk.start] == c'{' and not batch.is_batch:
-        if max_events < 1:
-            return UNFIT
         batch._events = <Event*>malloc(sizeof(Event))
         if batch._events is NULL:
             raise MemoryError
