@@ -34,6 +34,7 @@ cdef enum:
     LEVELS = 128
     LONGEST_KEY = 32
     MAX_CHARACTERS = 200
+    OWN_HEADERS = 65  # distinct_id, timestamp, event, uuid, and the uuid itself
     GIL_IS_CHEAPER = 65536  # bytes: below that, letting others run costs more than it gives
 
 cdef enum Field:
@@ -187,7 +188,7 @@ cdef const uint8_t* _properties(const uint8_t* p, Walk* walk, Event* event) noex
     cdef uint8_t room[LONGEST_KEY]
     cdef Property which
     cdef int index
-    for index in range(P_WITH_VALUE):
+    for index in range(<int>P_WITH_VALUE):
         event.known[index] = Span(0, 0)
     event.present = 0
     p = scan_blanks(p + 1)
@@ -893,7 +894,7 @@ cdef class Batch:
                 session = self._string(span) if span.end and self._start[span.start] == c'"' else None
                 stamp = b"%d" % (moment // 1000)
                 uuid_raw = PyBytes_FromStringAndSize(<const char*>uuid, 36)
-                size = len(key) + out.used + shared + 74 + len(id_raw) - 11 + len(stamp) + len(name_raw)
+                size = len(key) + out.used + shared + OWN_HEADERS + len(id_raw) + len(stamp) + len(name_raw)
                 own = (("distinct_id", id_raw), ("timestamp", stamp), ("event", name_raw), ("uuid", uuid_raw))
                 if session is not None:
                     size += 10 + len(session)

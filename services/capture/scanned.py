@@ -4,7 +4,6 @@ Whatever is unusual, and every refusal, is left to the slow way (shapes, records
 what that promises. tests/services/capture/test_scanned.py holds the two to the same records.
 """
 
-from collections.abc import Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -22,16 +21,13 @@ if TYPE_CHECKING:
     from libs.fastpath._scan import Batch
 
 MICROSECOND = timedelta(microseconds=1)
-Scan = Callable[[bytes | bytearray, bool, int], "Batch | str"]
 
 
-def scanned(
-    text: bytes | bytearray, *, engage: bool, max_events: int, scan: Scan = fastpath.scan
-) -> "Batch | None":
+def scanned(text: bytes | bytearray, *, engage: bool, max_events: int) -> "Batch | None":
     """The events of a body, or None if the slow way must look at it."""
-    batch = scan(text, engage, max_events)
+    batch = fastpath.scan(text, engage, max_events)
     if batch == fastpath.LONE_SURROGATE:
-        batch = scan(repair_surrogates(text), engage, max_events)
+        batch = fastpath.scan(repair_surrogates(text), engage, max_events)
     return None if isinstance(batch, str) else batch
 
 
