@@ -54,12 +54,49 @@ cdef class Batch:
     cdef bint _is_named(self, const Event* event, bytes quoted) except -1
     cdef bint _spells(self, Span span, bytes quoted) except -1
     cdef bint _same(self, Span one, Span other) noexcept
-    cdef bint _lacks_uuid(self) noexcept
     cdef bytes _raw(self, Span span)
     cdef str _text(self, Span span)
     cdef bytes _string(self, Span span)
-    cdef int _put_span(self, Buffer* out, Span span) except -1
-    cdef int _put_name(self, Buffer* out, const Event* event) except -1
-    cdef int _data(self, Buffer* out, const Event* event, const uint8_t* uuid) except -1
-    cdef int64_t _moment(
-        self, const Event* event, int64_t now, bint has_sent_at, int64_t sent_at, micros_of) except? -1
+
+cdef class Writer:
+    cdef:
+        Batch batch
+        const uint8_t* body
+        Buffer out
+        Span last_id
+        uint8_t uuid[36]
+        int64_t now
+        int64_t sent_at
+        bint has_sent_at
+        Py_ssize_t headers_size
+        Py_ssize_t size_of_headers
+        Py_ssize_t max_record_bytes
+        bytes prefix
+        bytes ip
+        bytes internal_ip
+        bytes opening
+        bytes internal_opening
+        bytes middle
+        bytes ending
+        bytes random
+        bytes id_raw
+        bytes id_text
+        bytes key
+        tuple id_header
+        tuple headers
+        object distinct_id_of
+        object time_of
+        object record
+
+    cdef int start(
+        self, Batch batch, str token, str ip, str internal_ip, bytes version, now, sent_at, bint historical) except -1
+    cdef object record_of(self, const Event* event, Py_ssize_t at)
+    cdef bint identify(self, const Event* event) except -1
+    cdef int put_uuid(self, const Event* event, Py_ssize_t at) except -1
+    cdef int put_value(self, const Event* event, int64_t moment, bint cookieless, bint internal) except -1
+    cdef int put_data(self, const Event* event) except -1
+    cdef int put_span(self, Span span) except -1
+    cdef int put_name(self, const Event* event) except -1
+    cdef tuple headers_of(self, const Event* event, int64_t moment)
+    cdef int64_t moment(self, const Event* event) except? -1
+    cdef int64_t within_reach(self, int64_t moment, bint ahead) noexcept

@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from datetime import datetime
 from typing import TypeVar
 
 MAX_DEPTH: int
@@ -30,15 +31,13 @@ class Batch:
         token: str,
         ip: str,
         internal_ip: str,
-        now_text: str,
-        now_micros: int,
-        sent_at_text: str | None,
-        sent_at_micros: int | None,
+        version: bytes,
+        now: datetime,
+        sent_at: datetime | None,
         historical_migration: bool,
-        headers: Headers,
         max_record_bytes: int,
         distinct_id_of: Callable[[bytes | None, bytes | None], str | None],
-        micros_of: Callable[[str], int | None],
+        time_of: Callable[[str], datetime | None],
         record: Callable[[bytes, bytes, Headers], T],
     ) -> list[T] | None: ...
 

@@ -5,6 +5,9 @@
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from cpython.bytearray cimport PyByteArray_AS_STRING
+from cpython.datetime cimport (
+    datetime_day, datetime_hour, datetime_microsecond, datetime_minute, datetime_month, datetime_second, datetime_year
+)
 from cpython.unicode cimport PyUnicode_DecodeUTF8
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc, realloc
@@ -691,6 +694,20 @@ cdef int _print_time(uint8_t* into, int64_t micros) noexcept:
     return size + 1
 
 
+cdef int64_t _micros(moment) except? -1:
+    """Microseconds since 1970 of a datetime in UTC."""
+    cdef int64_t seconds
+    seconds = _days(datetime_year(moment), datetime_month(moment), datetime_day(moment)) * 86400
+    seconds += (datetime_hour(moment) * 60 + datetime_minute(moment)) * 60 + datetime_second(moment)
+    return seconds * 1000000 + datetime_microsecond(moment)
+
+
+cdef bytes _time_text(int64_t micros):
+    cdef uint8_t text[27]
+    cdef int size = _print_time(text, micros)
+    return PyBytes_FromStringAndSize(<const char*>text, size)
+
+
 cdef int _print_uuid7(uint8_t* into, int64_t milliseconds, const uint8_t* random) noexcept:
     """RFC 9562, from 80 random bits."""
     cdef const char* digits = b"0123456789abcdef"
@@ -789,122 +806,32 @@ cdef class Batch:
         str token not None,
         str ip not None,
         str internal_ip not None,
-        str now_text not None,
-        int64_t now_micros,
-        str sent_at_text,
-        sent_at_micros,
+        bytes version not None,
+        now not None,
+        sent_at,
         bint historical_migration,
-        tuple headers not None,
         Py_ssize_t max_record_bytes,
         distinct_id_of,
-        micros_of,
+        time_of,
         record,
     ):
         cdef Py_ssize_t at
         cdef bytes quoted = b'"' + leave_out + b'"'
-        cdef Py_ssize_t shared = 0
-        cdef bytes token_text = _json_text(token)
-        cdef bytes ip_text = b'","ip":"' + _json_text(ip) + b'","data":{'
-        cdef bytes internal_text = b'","ip":"' + _json_text(internal_ip) + b'","data":{'
-        cdef bytes sent = b"" if sent_at_text is None else b',"sent_at":"' + _json_text(sent_at_text) + b'"'
-        cdef bytes middle = b'},"now":"' + _json_text(now_text) + b'"' + sent + b',"token":"' + token_text + b'","event":'
-        cdef bytes ending = b',"historical_migration":true}' if historical_migration else b"}"
-        cdef bytes prefix = token.encode() + b":"
-        cdef bytes random = os.urandom(10 * self.count) if self._lacks_uuid() else b""
-        cdef Buffer out = Buffer(NULL, 0, 0)
-        cdef bint has_sent_at = sent_at_micros is not None
-        cdef int64_t sent_micros = sent_at_micros if has_sent_at else 0
-        for name, value in headers:
-            shared += len(name) + len(value)
+        cdef Writer writer = Writer.__new__(Writer)
+        writer.start(self, token, ip, internal_ip, version, now, sent_at, historical_migration)
+        writer.max_record_bytes = max_record_bytes
+        writer.distinct_id_of = distinct_id_of
+        writer.time_of = time_of
+        writer.record = record
         taken = []
-        cdef Event* event
-        cdef Span span
-        cdef bint cookieless
-        cdef bint internal
-        cdef int64_t moment
-        cdef Py_ssize_t size
-        cdef uint8_t uuid[36]
-        cdef uint8_t time[27]
-        cdef int time_size
-        cdef bytes id_text
-        cdef bytes id_raw
-        cdef bytes name_raw
-        cdef bytes key
-        cdef bytes session
-        cdef bytes stamp
-        cdef bytes uuid_raw
-        try:
-            for at in range(self.count):
-                event = &self._events[at]
-                if self._is_named(event, quoted):
-                    continue
-                if event.event.end == event.event.start + 2 and event.event.end:
-                    return None
-                span = event.known[<int>P_COOKIELESS]
-                cookieless = span.end and self._start[span.start] == c't'
-                if span.end and not cookieless and self._start[span.start] != c'f':
-                    return None
-                # -- who
-                span = event.distinct_id
-                if not span.end or self._start[span.start] == c'n':
-                    span = event.known[<int>P_DISTINCT_ID]
-                size = -1
-                if span.end and self._start[span.start] == c'"':
-                    size = _plain_id(self._start + span.start + 1, span.end - span.start - 2)
-                if size >= 0:
-                    id_raw = id_text = PyBytes_FromStringAndSize(<const char*>self._start + span.start + 1, size)
-                else:
-                    person = distinct_id_of(self._raw(event.distinct_id), self._raw(event.known[<int>P_DISTINCT_ID]))
-                    if person is None:
-                        return None
-                    id_raw = person.encode()
-                    id_text = _json_text(person)
-                # -- when
-                moment = self._moment(event, now_micros, has_sent_at, sent_micros, micros_of)
-                time_size = _print_time(time, moment)
-                # -- which
-                if event.uuid.end:
-                    for size in range(36):
-                        uuid[size] = self._start[event.uuid.start + 1 + size]
-                        if uuid[size] >= c'A' and uuid[size] <= c'F':
-                            uuid[size] |= 0x20
-                else:
-                    _print_uuid7(uuid, now_micros // 1000, <const uint8_t*>PyBytes_AS_STRING(random) + 10 * at)
-                internal = event.present & (1 << P_INTERNAL)
-                # -- the value
-                out.used = 0
-                _put(&out, b'{"uuid":"', 9)
-                _put(&out, uuid, 36)
-                _put(&out, b'","distinct_id":"', 17)
-                _put_bytes(&out, id_text)
-                _put_bytes(&out, internal_text if internal else ip_text)
-                self._data(&out, event, uuid)
-                _put_bytes(&out, middle)
-                self._put_name(&out, event)
-                _put(&out, b',"timestamp":"', 14)
-                _put(&out, time, time_size)
-                _put(&out, b'"', 1)
-                if cookieless:
-                    _put(&out, b',"is_cookieless_mode":true', 26)
-                _put_bytes(&out, ending)
-                # -- key and headers
-                key = prefix + ((internal_ip if internal else ip).encode() if cookieless else id_raw)
-                name_raw = self._string(event.event) if event.event.end else b"$identify"
-                span = event.known[<int>P_SESSION_ID]
-                session = self._string(span) if span.end and self._start[span.start] == c'"' else None
-                stamp = b"%d" % (moment // 1000)
-                uuid_raw = PyBytes_FromStringAndSize(<const char*>uuid, 36)
-                size = len(key) + out.used + shared + OWN_HEADERS + len(id_raw) + len(stamp) + len(name_raw)
-                own = (("distinct_id", id_raw), ("timestamp", stamp), ("event", name_raw), ("uuid", uuid_raw))
-                if session is not None:
-                    size += 10 + len(session)
-                    own = (*own, ("session_id", session))
-                if size > max_record_bytes:
-                    return None
-                taken.append(record(key, PyBytes_FromStringAndSize(<const char*>out.bytes, out.used), headers + own))
-            return taken
-        finally:
-            free(out.bytes)
+        for at in range(self.count):
+            if self._is_named(&self._events[at], quoted):
+                continue
+            made = writer.record_of(&self._events[at], at)
+            if made is None:
+                return None
+            taken.append(made)
+        return taken
 
     cdef bint _is_named(self, const Event* event, bytes quoted) except -1:
         cdef Py_ssize_t size = event.event.end - event.event.start
@@ -921,13 +848,6 @@ cdef class Batch:
     cdef bint _same(self, Span one, Span other) noexcept:
         cdef Py_ssize_t size = one.end - one.start
         return other.end - other.start == size and memcmp(self._start + one.start, self._start + other.start, size) == 0
-
-    cdef bint _lacks_uuid(self) noexcept:
-        cdef Py_ssize_t at
-        for at in range(self.count):
-            if not self._events[at].uuid.end:
-                return True
-        return False
 
     cdef bytes _raw(self, Span span):
         """The bytes of a value, or None."""
@@ -951,80 +871,212 @@ cdef class Batch:
             return loads(self._raw(span)).encode()
         return PyBytes_FromStringAndSize(inside, size)
 
-    cdef int _put_span(self, Buffer* out, Span span) except -1:
-        return _put(out, self._start + span.start, span.end - span.start)
 
-    cdef int _put_name(self, Buffer* out, const Event* event) except -1:
-        if event.event.end:
-            return self._put_span(out, event.event)
-        return _put(out, IDENTIFY, 11)
+cdef class Writer:
+    """What the records of one request share, and the buffer each is put together in."""
 
-    cdef int _data(self, Buffer* out, const Event* event, const uint8_t* uuid) except -1:
+    def __dealloc__(self):
+        free(self.out.bytes)
+
+    cdef int start(
+        self, Batch batch, str token, str ip, str internal_ip, bytes version, now, sent_at, bint historical
+    ) except -1:
+        cdef bytes raw_token = token.encode()
+        cdef bytes now_text
+        cdef bytes sent = b""
+        self.batch = batch
+        self.body = batch._start
+        self.now = _micros(now)
+        self.has_sent_at = sent_at is not None
+        if self.has_sent_at:
+            self.sent_at = _micros(sent_at)
+            sent = b',"sent_at":"' + _time_text(self.sent_at) + b'"'
+        now_text = _time_text(self.now)
+        self.headers = (("v", version), ("token", raw_token), ("now", now_text))
+        self.headers_size = 9 + len(version) + len(raw_token) + len(now_text)
+        self.ending = b"}"
+        if historical:
+            self.headers += (("historical_migration", b"true"),)
+            self.headers_size += 24
+            self.ending = b',"historical_migration":true}'
+        self.ip = ip.encode()
+        self.internal_ip = internal_ip.encode()
+        self.prefix = raw_token + b":"
+        self.middle = b'},"now":"' + now_text + b'"' + sent + b',"token":"' + _json_text(token) + b'","event":'
+        self.opening = b'","ip":"' + _json_text(ip) + b'","data":{'
+        self.internal_opening = b'","ip":"' + _json_text(internal_ip) + b'","data":{'
+        return 0
+
+    cdef object record_of(self, const Event* event, Py_ssize_t at):
+        """The record, or None if the event cannot be taken."""
+        cdef Span span = event.known[<int>P_COOKIELESS]
+        cdef bint cookieless = span.end and self.body[span.start] == c't'
+        cdef bint internal = event.present & (1 << P_INTERNAL)
+        cdef int64_t moment
+        cdef bytes key
+        if span.end and not cookieless and self.body[span.start] != c'f':
+            return None
+        if event.event.end == event.event.start + 2:
+            return None
+        if not self.identify(event):
+            return None
+        moment = self.moment(event)
+        self.put_uuid(event, at)
+        self.put_value(event, moment, cookieless, internal)
+        key = self.key if not cookieless else self.prefix + (self.internal_ip if internal else self.ip)
+        headers = self.headers_of(event, moment)
+        if len(key) + self.out.used + self.size_of_headers > self.max_record_bytes:
+            return None
+        return self.record(key, PyBytes_FromStringAndSize(<const char*>self.out.bytes, self.out.used), headers)
+
+    cdef bint identify(self, const Event* event) except -1:
+        """Who did it. False for nobody. Neighbours are often of one person: what was made for it is kept."""
+        cdef Span span = event.distinct_id
+        cdef Py_ssize_t size = -1
+        if not span.end or self.body[span.start] == c'n':
+            span = event.known[<int>P_DISTINCT_ID]
+        if self.key is not None and self.last_id.end and self.batch._same(span, self.last_id):
+            return True
+        if span.end and self.body[span.start] == c'"':
+            size = _plain_id(self.body + span.start + 1, span.end - span.start - 2)
+        if size >= 0:
+            self.id_raw = self.id_text = PyBytes_FromStringAndSize(<const char*>self.body + span.start + 1, size)
+            self.last_id = span
+        else:
+            person = self.distinct_id_of(
+                self.batch._raw(event.distinct_id), self.batch._raw(event.known[<int>P_DISTINCT_ID]))
+            if person is None:
+                return False
+            self.id_raw = person.encode()
+            self.id_text = _json_text(person)
+            self.last_id = Span(0, 0)
+        self.key = self.prefix + self.id_raw
+        self.id_header = ("distinct_id", self.id_raw)
+        return True
+
+    cdef int put_uuid(self, const Event* event, Py_ssize_t at) except -1:
+        cdef int place
+        cdef uint8_t c
+        if event.uuid.end:
+            for place in range(36):
+                c = self.body[event.uuid.start + 1 + place]
+                self.uuid[place] = c | 0x20 if c'A' <= c <= c'F' else c
+            return 0
+        if self.random is None:
+            self.random = os.urandom(10 * self.batch.count)
+        cdef bytes random = self.random
+        _print_uuid7(self.uuid, self.now // 1000, <const uint8_t*>PyBytes_AS_STRING(random) + 10 * at)
+        return 0
+
+    cdef int put_value(self, const Event* event, int64_t moment, bint cookieless, bint internal) except -1:
+        cdef Buffer* out = &self.out
+        cdef uint8_t time[27]
+        cdef int time_size = _print_time(time, moment)
+        out.used = 0
+        _put(out, b'{"uuid":"', 9)
+        _put(out, self.uuid, 36)
+        _put(out, b'","distinct_id":"', 17)
+        _put_bytes(out, self.id_text)
+        _put_bytes(out, self.internal_opening if internal else self.opening)
+        self.put_data(event)
+        _put_bytes(out, self.middle)
+        self.put_name(event)
+        _put(out, b',"timestamp":"', 14)
+        _put(out, time, time_size)
+        _put(out, b'"', 1)
+        if cookieless:
+            _put(out, b',"is_cookieless_mode":true', 26)
+        return _put_bytes(out, self.ending)
+
+    cdef int put_data(self, const Event* event) except -1:
         """The raw event without its braces: known fields under one name each, values as they were sent."""
+        cdef Buffer* out = &self.out
         if event.token.end:
             _put(out, b'"token":', 8)
-            self._put_span(out, event.token)
+            self.put_span(event.token)
             _put(out, b",", 1)
         if event.distinct_id.end:
             _put(out, b'"distinct_id":', 14)
-            self._put_span(out, event.distinct_id)
+            self.put_span(event.distinct_id)
             _put(out, b",", 1)
         if event.uuid.end:
             _put(out, b'"uuid":"', 8)
-            _put(out, uuid, 36)
+            _put(out, self.uuid, 36)
             _put(out, b'",', 2)
         _put(out, b'"properties":', 13)
         if event.properties.end:
-            self._put_span(out, event.properties)
+            self.put_span(event.properties)
         else:
             _put(out, b"{}", 2)
         if event.timestamp.end:
             _put(out, b',"timestamp":', 13)
-            self._put_span(out, event.timestamp)
+            self.put_span(event.timestamp)
         if event.offset.end:
             _put(out, b',"offset":', 10)
-            self._put_span(out, event.offset)
+            self.put_span(event.offset)
         if event.set_.end:
             _put(out, b',"$set":', 8)
-            self._put_span(out, event.set_)
+            self.put_span(event.set_)
         if event.set_once.end:
             _put(out, b',"$set_once":', 13)
-            self._put_span(out, event.set_once)
+            self.put_span(event.set_once)
         _put(out, b',"event":', 9)
-        return self._put_name(out, event)
+        return self.put_name(event)
 
-    cdef int64_t _moment(self, const Event* event, int64_t now, bint has_sent_at, int64_t sent_at, micros_of) except? -1:
+    cdef int put_span(self, Span span) except -1:
+        return _put(&self.out, self.body + span.start, span.end - span.start)
+
+    cdef int put_name(self, const Event* event) except -1:
+        if event.event.end:
+            return self.put_span(event.event)
+        return _put(&self.out, IDENTIFY, 11)
+
+    cdef tuple headers_of(self, const Event* event, int64_t moment):
+        """Those all records share and those of this one; `size_of_headers` is what they take."""
+        cdef bytes name = self.batch._string(event.event) if event.event.end else b"$identify"
+        cdef bytes stamp = b"%d" % (moment // 1000)
+        cdef bytes uuid = PyBytes_FromStringAndSize(<const char*>self.uuid, 36)
+        cdef Span span = event.known[<int>P_SESSION_ID]
+        cdef bytes session
+        self.size_of_headers = self.headers_size + OWN_HEADERS + len(self.id_raw) + len(stamp) + len(name)
+        own = (self.id_header, ("timestamp", stamp), ("event", name), ("uuid", uuid))
+        if span.end and self.body[span.start] == c'"':
+            session = self.batch._string(span)
+            self.size_of_headers += 10 + len(session)
+            own = (*own, ("session_id", session))
+        return self.headers + own
+
+    cdef int64_t moment(self, const Event* event) except? -1:
         """When it happened, in microseconds since 1970."""
-        cdef int64_t moment = now
         cdef int64_t given = 0
-        cdef bint ahead = False
         cdef Span span = event.known[<int>P_IGNORE_SENT_AT]
+        cdef bint has_sent_at = self.has_sent_at and not (span.end and self.body[span.start] == c't')
         cdef Py_ssize_t at
-        cdef bint known
-        if span.end and self._start[span.start] == c't':
-            has_sent_at = False
+        cdef bint ahead
         if event.offset.end:
             span = event.offset
-            ahead = self._start[span.start] == c'-'
+            ahead = self.body[span.start] == c'-'
             for at in range(span.start + ahead, span.end):
-                given = given * 10 + (self._start[at] - c'0')  # 18 digits at most
+                given = given * 10 + (self.body[at] - c'0')  # 18 digits at most
             if given > 1000000000000000:  # 30,000 years, and no overflow below
-                return now if ahead else 0
-            moment = now + given * 1000 if ahead else now - given * 1000
-        elif event.timestamp.end and event.timestamp.end - event.timestamp.start > 2:
-            span = event.timestamp
-            known = _utc_time(self._start + span.start + 1, span.end - span.start - 2, &given)
-            if not known:
-                read = micros_of(self._text(span))
-                known = read is not None
-                if known:
-                    given = read
-            if known:
-                ahead = has_sent_at and sent_at < now
-                moment = given - (sent_at - now) if has_sent_at else given
+                return self.now if ahead else 0
+            return self.within_reach(self.now + given * 1000 if ahead else self.now - given * 1000, ahead)
+        span = event.timestamp
+        if span.end - span.start <= 2:  # none, or ""
+            return self.now
+        if not _utc_time(self.body + span.start + 1, span.end - span.start - 2, &given):
+            read = self.time_of(self.batch._text(span))
+            if read is None:
+                return self.now
+            given = _micros(read)
+        if not has_sent_at:
+            return self.within_reach(given, False)
+        return self.within_reach(given - (self.sent_at - self.now), self.sent_at < self.now)
+
+    cdef int64_t within_reach(self, int64_t moment, bint ahead) noexcept:
         if not MICROSECOND_MIN <= moment <= MICROSECOND_MAX:
-            return now if ahead else 0
-        return now if moment - now > FUTURE_LIMIT else moment
+            return self.now if ahead else 0
+        return self.now if moment - self.now > FUTURE_LIMIT else moment
 
 
 def special_at(bytes text not None, Py_ssize_t start, bint portable):

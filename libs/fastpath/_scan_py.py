@@ -39,8 +39,8 @@ Headers = tuple[tuple[str, bytes], ...]
 
 _MAX_CHARACTERS = 200
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
-_FUTURE_LIMIT = 23 * 3600 * 1_000_000
+_MILLISECOND = timedelta(milliseconds=1)
+_FUTURE_LIMIT = timedelta(hours=23)
 _SPELLINGS = {"$token": "token", "api_key": "token", "$distinct_id": "distinct_id"}
 _FIELDS = frozenset(
     ("event", "token", "distinct_id", "uuid", "timestamp", "offset", "$set", "$set_once", "properties", *_SPELLINGS)
@@ -390,29 +390,28 @@ class Batch:
         token: str,
         ip: str,
         internal_ip: str,
-        now_text: str,
-        now_micros: int,
-        sent_at_text: str | None,
-        sent_at_micros: int | None,
+        version: bytes,
+        now: datetime,
+        sent_at: datetime | None,
         historical_migration: bool,
-        headers: Headers,
         max_record_bytes: int,
         distinct_id_of: Callable[[bytes | None, bytes | None], str | None],
-        micros_of: Callable[[str], int | None],
+        time_of: Callable[[str], datetime | None],
         record: Callable[[bytes, bytes, Headers], T],
     ) -> list[T] | None:
         """The records of all events but those named `leave_out`, or None if one cannot be taken.
 
         An event cannot be taken without a name or a distinct_id, with a `$cookieless_mode` that is no boolean, or when
-        its record would be larger than `max_record_bytes` (key, value, headers). Times are microseconds since 1970;
-        `headers` are the ones all records share. Asked for what is rare: `distinct_id_of` an id (JSON values at the
-        root and among the properties) that is not a plain string, `micros_of` a timestamp in another form than
+        its record would be larger than `max_record_bytes` (key, value, headers). Times are in UTC: `now` of receipt,
+        `sent_at` the sender's clock then. Asked for what is rare: `distinct_id_of` an id (JSON values at the root and
+        among the properties) that is not a plain string, `time_of` a timestamp in another form than
         `YYYY-MM-DDTHH:MM:SS[.f]Z`; None means there is none.
         """
-        if sent_at_text is not None:
-            shared_middle = {"now": now_text, "sent_at": sent_at_text, "token": token}
-        else:
-            shared_middle = {"now": now_text, "token": token}
+        now_text = _rfc3339(now)
+        shared = {"now": now_text} | ({"sent_at": _rfc3339(sent_at)} if sent_at else {}) | {"token": token}
+        headers: Headers = (("v", version), ("token", token.encode()), ("now", now_text.encode()))
+        if historical_migration:
+            headers += (("historical_migration", b"true"),)
         random = os.urandom(10 * self.count) if any("uuid" not in event.fields for event in self._events) else b""
         taken = []
         for at, event in enumerate(self._events):
@@ -425,14 +424,14 @@ class Batch:
             person = _distinct_id(event, distinct_id_of)
             if person is None:
                 return None
-            moment = _moment(event, now_micros, sent_at_micros, micros_of)
-            uuid = _uuid(event, now_micros // 1000, random[10 * at : 10 * at + 10])
+            moment = _moment(event, now, sent_at, time_of)
+            uuid = _uuid(event, now, random[10 * at : 10 * at + 10])
             address = internal_ip if "capture_internal" in event.present else ip
             value = b"".join(
                 (
                     _members({"uuid": uuid, "distinct_id": person, "ip": address})[:-1],
                     b',"data":' + _data(event, uuid) + b",",
-                    _members(shared_middle)[1:-1],
+                    _members(shared)[1:-1],
                     b',"event":' + event.fields.get("event", b'"$identify"'),
                     b',"timestamp":' + _quoted(_rfc3339(moment)),
                     b',"is_cookieless_mode":true' if cookieless == b"true" else b"",
@@ -442,7 +441,7 @@ class Batch:
             )
             own: Headers = (
                 ("distinct_id", person.encode()),
-                ("timestamp", b"%d" % (moment // 1000)),
+                ("timestamp", b"%d" % ((moment - _EPOCH) // _MILLISECOND)),
                 ("event", name),
                 ("uuid", uuid.encode()),
             )
@@ -482,12 +481,12 @@ def _distinct_id(event: _Event, otherwise: Callable[[bytes | None, bytes | None]
     return otherwise(root, among)
 
 
-def _uuid(event: _Event, milliseconds: int, random: bytes) -> str:
+def _uuid(event: _Event, now: datetime, random: bytes) -> str:
     """The event's own, in lower case, or a UUIDv7 (RFC 9562)."""
     if "uuid" in event.fields:
         return _text(event.fields["uuid"]).lower()
     bits = int.from_bytes(random, "big")
-    high = (milliseconds & 0xFFFF_FFFF_FFFF) << 16 | 0x7000 | bits >> 68
+    high = ((now - _EPOCH) // _MILLISECOND & 0xFFFF_FFFF_FFFF) << 16 | 0x7000 | bits >> 68
     return str(UUID(int=high << 64 | 1 << 63 | bits & 0x3FFF_FFFF_FFFF_FFFF))
 
 
@@ -501,41 +500,36 @@ def _data(event: _Event, uuid: str) -> bytes:
 
 
 def _moment(
-    event: _Event, now: int, sent_at: int | None, micros_of: Callable[[str], int | None]
-) -> int:
+    event: _Event, now: datetime, sent_at: datetime | None, time_of: Callable[[str], datetime | None]
+) -> datetime:
     """When it happened: `offset` wins over `timestamp`, which is shifted by the sender's clock error. No usable time,
     or one more than 23 hours ahead, is now; one that no calendar holds is the epoch."""
     if event.known.get("$ignore_sent_at") == b"true":
         sent_at = None
     moment, ahead = now, False
-    if "offset" in event.fields:
-        offset = int(event.fields["offset"])
-        moment, ahead = now - offset * 1000, offset < 0
-    elif (text := _text(event.fields.get("timestamp", b'""'))) != "":
-        given = _utc_time(text)
-        if given is None:
-            given = micros_of(text)
-        if given is not None:
-            ahead = sent_at is not None and sent_at < now
-            moment = given - (sent_at - now) if sent_at is not None else given
     try:
-        _EPOCH + moment * _MICROSECOND
+        if "offset" in event.fields:
+            offset = int(event.fields["offset"])
+            ahead = offset < 0
+            moment = now - offset * _MILLISECOND
+        elif text := _text(event.fields.get("timestamp", b'""')):
+            given = _utc_time(text) or time_of(text)
+            if given is not None:
+                ahead = sent_at is not None and sent_at < now
+                moment = given - (sent_at - now) if sent_at else given
     except OverflowError:
-        return now if ahead else 0
+        return now if ahead else _EPOCH
     return now if moment - now > _FUTURE_LIMIT else moment
 
 
-def _utc_time(text: str) -> int | None:
-    if not _UTC_TIME.fullmatch(text):
-        return None
+def _utc_time(text: str) -> datetime | None:
     try:
-        return (datetime.fromisoformat(text) - _EPOCH) // _MICROSECOND
+        return datetime.fromisoformat(text) if _UTC_TIME.fullmatch(text) else None
     except ValueError:
         return None
 
 
-def _rfc3339(micros: int) -> str:
-    moment = _EPOCH + micros * _MICROSECOND
+def _rfc3339(moment: datetime) -> str:
     spec = "microseconds" if moment.microsecond % 1000 else "milliseconds"
     return moment.isoformat(timespec=spec).removesuffix("+00:00") + "Z"
 

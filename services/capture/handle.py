@@ -24,6 +24,7 @@ from services.capture.times import parse_sent_at
 from services.capture.tokens import checked_token, one_token
 
 PERFORMANCE_EVENT = "$performance_event"
+_LEFT_OUT = PERFORMANCE_EVENT.encode()
 SCANS = CHOSEN["_scan"] == "cython"  # msgspec is faster than the scanner's twin
 _ROUTES = {spelling: path for path in CAPTURE_PATHS for spelling in (path, f"{path}/")}
 
@@ -109,15 +110,22 @@ def _by_scan(text: Bytes, query: Query, request: Request, route: str, limits: Li
     if batch is None or not batch.count:
         return None
     success = answers.NO_CONTENT if query.beacon else answers.OK
-    dropped = batch.count_named(PERFORMANCE_EVENT.encode())
-    if dropped == batch.count:
-        return Decision(success, events=batch.count, dropped=dropped)
+    dropped = batch.count_named(_LEFT_OUT)
+    kept = batch.count - dropped
+    if not kept:
+        return Decision(success, events=dropped, dropped=dropped)
     token = batch.token
     if token is None:
-        token = one_token(batch.tokens(PERFORMANCE_EVENT.encode()), events=batch.count - dropped)
-    token = checked_token(token, events=batch.count - dropped)
-    circumstances = _circumstances(token, batch.sent_at, batch.historical_migration, query, request, limits)
-    records = records_of_scanned(batch, circumstances, leave_out=PERFORMANCE_EVENT.encode())
+        token = one_token(batch.tokens(_LEFT_OUT), events=kept)
+    records = records_of_scanned(
+        batch,
+        leave_out=_LEFT_OUT,
+        token=checked_token(token, events=kept),
+        ip=client_ip(request.headers, request.peer),
+        now=request.now,
+        sent_at=parse_sent_at(batch.sent_at, query.sent_at_ms),
+        max_record_bytes=limits.max_record_bytes,
+    )
     return None if records is None else Decision(success, records, events=batch.count, dropped=dropped)
 
 
@@ -130,23 +138,15 @@ def _by_msgspec(text: Bytes, query: Query, request: Request, route: str, limits:
     total = len(submission.events)
     if not kept:
         return Decision(success, events=total, dropped=total)
-    circumstances = _circumstances(
-        _token_of(submission, kept), submission.sent_at, submission.historical_migration, query, request, limits
-    )
-    return Decision(success, records_of(kept, circumstances), events=total, dropped=total - len(kept))
-
-
-def _circumstances(
-    token: str, sent_at: str | None, historical_migration: bool, query: Query, request: Request, limits: Limits
-) -> Circumstances:
-    return Circumstances.of(
-        token,
+    circumstances = Circumstances.of(
+        _token_of(submission, kept),
         client_ip(request.headers, request.peer),
         now=request.now,
-        sent_at=parse_sent_at(sent_at, query.sent_at_ms),
-        historical_migration=historical_migration,
+        sent_at=parse_sent_at(submission.sent_at, query.sent_at_ms),
+        historical_migration=submission.historical_migration,
         max_record_bytes=limits.max_record_bytes,
     )
+    return Decision(success, records_of(kept, circumstances), events=total, dropped=total - len(kept))
 
 
 def _token_of(submission: Submission, events: list[Event]) -> str:

@@ -4,23 +4,22 @@ Whatever is unusual, and every refusal, is left to the slow way (shapes, records
 what that promises. tests/services/capture/test_scanned.py holds the two to the same records.
 """
 
-from datetime import timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from msgspec import Raw
 
 from libs import fastpath
+from libs.kit.contracts.events import FORMAT_VERSION
 from libs.kit.eventlog import NewRecord
 from services.capture.answers import Refused
 from services.capture.identity import distinct_id
-from services.capture.records import INTERNAL_IP, Circumstances
+from services.capture.records import INTERNAL_IP
 from services.capture.shapes import repair_surrogates
-from services.capture.times import EPOCH, parse_timestamp
+from services.capture.times import parse_timestamp
 
 if TYPE_CHECKING:
     from libs.fastpath._scan import Batch
-
-MICROSECOND = timedelta(microseconds=1)
 
 
 def scanned(text: bytes | bytearray, *, engage: bool, max_events: int) -> "Batch | None":
@@ -32,24 +31,28 @@ def scanned(text: bytes | bytearray, *, engage: bool, max_events: int) -> "Batch
 
 
 def records_of_scanned(
-    batch: "Batch", request: Circumstances, *, leave_out: bytes
+    batch: "Batch",
+    *,
+    leave_out: bytes,
+    token: str,
+    ip: str,
+    now: datetime,
+    sent_at: datetime | None,
+    max_record_bytes: int,
 ) -> list[NewRecord] | None:
     """One record an event, but for those named `leave_out`; None if the slow way must look at them."""
-    sent_at = request.sent_at
     return batch.records(
         leave_out=leave_out,
-        token=request.token,
-        ip=request.ip,
+        token=token,
+        ip=ip,
         internal_ip=INTERNAL_IP,
-        now_text=request.now_text,
-        now_micros=(request.now - EPOCH) // MICROSECOND,
-        sent_at_text=request.sent_at_text,
-        sent_at_micros=(sent_at - EPOCH) // MICROSECOND if sent_at else None,
-        historical_migration=request.historical_migration,
-        headers=request.headers,
-        max_record_bytes=request.max_record_bytes,
+        version=FORMAT_VERSION,
+        now=now,
+        sent_at=sent_at,
+        historical_migration=batch.historical_migration,
+        max_record_bytes=max_record_bytes,
         distinct_id_of=_distinct_id_of,
-        micros_of=_micros_of,
+        time_of=parse_timestamp,
         record=NewRecord,
     )
 
@@ -59,8 +62,3 @@ def _distinct_id_of(root: bytes | None, in_properties: bytes | None) -> str | No
         return distinct_id(None if root is None else Raw(root), None if in_properties is None else Raw(in_properties))
     except Refused:
         return None
-
-
-def _micros_of(text: str) -> int | None:
-    moment = parse_timestamp(text)
-    return None if moment is None else (moment - EPOCH) // MICROSECOND

@@ -1,6 +1,7 @@
 """The scanner and its twin: one suite on both, and the same bytes to both."""
 
 import os
+from datetime import UTC, datetime, timedelta
 from types import ModuleType
 from typing import Any
 
@@ -22,7 +23,8 @@ except ImportError:  # built without a compiler
 
 RELAXED = [HealthCheck.too_slow, HealthCheck.data_too_large]
 EVENT = b'{"event":"a","distinct_id":"u","token":"phc_t","properties":{"p":%s}}'
-NOW = 1_795_262_400_345_678
+NOW = datetime(2026, 11, 21, 12, 0, 0, 345_678, tzinfo=UTC)
+EARLIER = datetime(1969, 2, 28, 23, 59, 59, 999_999, tzinfo=UTC)
 
 
 @pytest.fixture(params=["cython", "python"])
@@ -37,9 +39,8 @@ def records(batch: Any, **changed: Any) -> list[tuple[Any, ...]] | None:
     """The records of a batch in circumstances of no interest."""
     given: dict[str, Any] = {
         "leave_out": b"$performance_event", "token": "phc_t", "ip": "203.0.113.9", "internal_ip": "127.0.0.1",
-        "now_text": "2026-11-21T12:00:00.345678Z", "now_micros": NOW, "sent_at_text": None, "sent_at_micros": None,
-        "historical_migration": False, "headers": (("v", b"1"),), "max_record_bytes": 1_000_000,
-        "distinct_id_of": lambda root, among: f"asked {root!r} {among!r}", "micros_of": lambda _: 1_600_000_000_000_001,
+        "version": b"1", "now": NOW, "sent_at": None, "historical_migration": False, "max_record_bytes": 1_000_000,
+        "distinct_id_of": lambda root, among: f"asked {root!r} {among!r}", "time_of": lambda _: EARLIER,
         "record": lambda *parts: parts,
     }  # fmt: skip
     found: list[tuple[Any, ...]] | None = batch.records(**(given | changed))
@@ -195,16 +196,16 @@ def test_a_body_is_held_while_its_batch_lives(version: ModuleType) -> None:
 
 def test_a_record_is_made_of_slices(version: ModuleType) -> None:
     body = rb'{"event":"caf\u00e9","distinct_id":"u","token":"\u0070hc_t","uuid":"0190A1B2-0000-7000-8000-0000000000AB","offset":1000,"properties":{ "n" : 1.0 }}'
-    [(key, value, headers)] = records(version.scan(body, False, 1), sent_at_text="then", sent_at_micros=NOW) or [()]
+    [(key, value, headers)] = records(version.scan(body, False, 1), sent_at=NOW) or [()]
     assert key == b"phc_t:u"
     assert value == (
         rb'{"uuid":"0190a1b2-0000-7000-8000-0000000000ab","distinct_id":"u","ip":"203.0.113.9","data":{"token":"\u0070hc_t",'
         rb'"distinct_id":"u","uuid":"0190a1b2-0000-7000-8000-0000000000ab","properties":{ "n" : 1.0 },"offset":1000,'
-        rb'"event":"caf\u00e9"},"now":"2026-11-21T12:00:00.345678Z","sent_at":"then","token":"phc_t","event":"caf\u00e9",'
+        rb'"event":"caf\u00e9"},"now":"2026-11-21T12:00:00.345678Z","sent_at":"2026-11-21T12:00:00.345678Z","token":"phc_t","event":"caf\u00e9",'
         rb'"timestamp":"2026-11-21T11:59:59.345678Z"}'
     )
     assert headers == (
-        ("v", b"1"), ("distinct_id", b"u"), ("timestamp", b"1795262399345"), ("event", "café".encode()),
+        ("v", b"1"), ("token", b"phc_t"), ("now", b"2026-11-21T12:00:00.345678Z"), ("distinct_id", b"u"), ("timestamp", b"1795262399345"), ("event", "café".encode()),
         ("uuid", b"0190a1b2-0000-7000-8000-0000000000ab"),
     )  # fmt: skip
 
@@ -232,7 +233,7 @@ def test_what_is_asked_raises_what_it_raises(version: ModuleType) -> None:
         raise LookupError
 
     batch = version.scan(b'{"event":"a","timestamp":"soon","distinct_id":{}}', False, 1)
-    for asked in ("distinct_id_of", "micros_of", "record"):
+    for asked in ("distinct_id_of", "time_of", "record"):
         with pytest.raises(LookupError):
             records(batch, **{asked: fail})
 
@@ -242,7 +243,7 @@ def outcome(version: ModuleType, body: bytes | bytearray, engage: bool) -> Any:
     batch = version.scan(body, engage, 1000)
     if isinstance(batch, str):
         return batch
-    both = [records(batch, sent_at_text="s", sent_at_micros=NOW - 10**7, historical_migration=True), records(batch)]
+    both = [records(batch, sent_at=NOW - timedelta(seconds=10), historical_migration=True), records(batch)]
     seen = [batch.fields(at) for at in range(batch.count)]
     outer = (batch.count, batch.is_batch, batch.token, batch.sent_at, batch.historical_migration)
     return outer, batch.tokens(b"$performance_event"), batch.count_named(b"$performance_event"), seen, both
