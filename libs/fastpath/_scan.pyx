@@ -702,6 +702,22 @@ cdef int64_t _micros(moment) except? -1:
     return seconds * 1000000 + datetime_microsecond(moment)
 
 
+cdef bytes _decimal(int64_t value):
+    cdef char text[20]
+    cdef int at = 20
+    cdef uint64_t rest = <uint64_t>value if value >= 0 else <uint64_t>-value
+    while True:
+        at -= 1
+        text[at] = <char>(c'0' + rest % 10)
+        rest //= 10
+        if rest == 0:
+            break
+    if value < 0:
+        at -= 1
+        text[at] = c'-'
+    return PyBytes_FromStringAndSize(text + at, 20 - at)
+
+
 cdef bytes _time_text(int64_t micros):
     cdef uint8_t text[27]
     cdef int size = _print_time(text, micros)
@@ -1034,7 +1050,7 @@ cdef class Writer:
     cdef tuple headers_of(self, const Event* event, int64_t moment):
         """Those all records share and those of this one; `size_of_headers` is what they take."""
         cdef bytes name = self.batch._string(event.event) if event.event.end else b"$identify"
-        cdef bytes stamp = b"%d" % (moment // 1000)
+        cdef bytes stamp = _decimal(moment // 1000)
         cdef bytes uuid = PyBytes_FromStringAndSize(<const char*>self.uuid, 36)
         cdef Span span = event.known[<int>P_SESSION_ID]
         cdef bytes session

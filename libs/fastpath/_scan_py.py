@@ -90,9 +90,7 @@ class _Reader:
         self.events: list[_Event] = []
 
     def blanks(self) -> None:
-        match = _BLANKS.match(self.text, self.at)
-        assert match
-        self.at = match.end()
+        self.token(_BLANKS)
 
     def kind(self) -> bytes:
         return self.text[self.at : self.at + 1]
@@ -541,4 +539,3 @@ def special_at(text: bytes, start: int, portable: bool) -> int:
         raise IndexError(start)
     match = re.compile(rb'["\\\x00-\x1f\x80-\xff]').search(text, start)
     return match.start() if match else len(text)
-

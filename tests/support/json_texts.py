@@ -1,4 +1,4 @@
-"""Generated capture bodies as bytes: near the shapes SDKs send, with every spelling JSON allows, and broken on purpose."""
+"""Generated capture bodies as bytes: near the shapes SDKs send, in every spelling, and broken on purpose."""
 
 from hypothesis import strategies as st
 
@@ -15,7 +15,8 @@ TIMES = [
     b'"2026-02-29T11:00:00Z"', b'"2024-02-29T23:59:59.999Z"', b'"0001-01-01T00:00:00Z"', b'"9999-12-31T23:59:59.999Z"',
     b'"2026-11-21T24:00:00Z"', b'"2026-11-21T11:00:60Z"', b'"2026-11-21 11:00"', b'"2026-11-21T11:00:00+03"',
     b'"0000-01-01T00:00:00Z"', b'"1700000000"', b'"2026-11-22T12:00:01Z"', b'"2026-11-21T11:00:00.Z"', b'"soon"',
-    b'"1969-12-31T23:59:59.9995Z"', b'"2026-11-21T12:00:10Z"', b'"2026-11-21T11:00:00\\u005a"', b'"1582-03-01T00:00:00Z"',
+    b'"1969-12-31T23:59:59.9995Z"', b'"2026-11-21T12:00:10Z"', b'"2026-11-21T11:00:00\\u005a"',
+    b'"1582-03-01T00:00:00Z"',
 ]  # fmt: skip
 NUMBERS = [
     b"0", b"-0", b"5", b"-17", b"1.0", b"1e5", b"-1.5E-7", b"1e400", b"123456789012345678", b"1234567890123456789",
@@ -26,7 +27,8 @@ UUIDS = [UUID, UUID.upper().replace(b"U", b"u"), b'"0190a1b200007000800000000000
 INVALID = [
     rb'"\q"', b'"\t"', b'"\xff"', b"00", b"01", b"1e", b"-", b"+1", b".5", b"5.", b"nul", b"NaN", b"'a'", b'"', b"",
     rb'"\u12"', rb'"\ud800\u12"', b'"\xc0\x80"', b'"\xed\xa0\x80"', b'"\xf4\x90\x80\x80"', b'"\xe2\x82"', b"[1,]",
-    b'{"a":1,}', b"{,}", b"[,]", b'{"a"}', b"{1:2}", b"\x00", b"tru", b"\xef\xbb\xbf1", b'"\x00"', b"[1 2]", b"Infinity",
+    b'{"a":1,}', b"{,}", b"[,]", b'{"a"}', b"{1:2}", b"\x00", b"tru", b"\xef\xbb\xbf1", b'"\x00"', b"[1 2]",
+    b"Infinity",
 ]  # fmt: skip
 ROOT_KEYS = [
     b"event", b"token", b"$token", b"api_key", b"distinct_id", b"$distinct_id", b"uuid", b"timestamp", b"offset",
@@ -44,7 +46,8 @@ BLANKS = st.sampled_from([b"", b"", b"", b" ", b"\n\t\r ", b"  "])
 def near(*usual: list[bytes]) -> st.SearchStrategy[bytes]:
     """Mostly one of the usual, else any value."""
     likely = st.sampled_from([value for values in usual for value in values])
-    return st.one_of(likely, likely, likely, st.sampled_from([*STRINGS, *TIMES, *NUMBERS, *OTHERS, *UUIDS, *HALVES]))
+    rare = st.sampled_from([*STRINGS, *TIMES, *NUMBERS, *OTHERS, *UUIDS, *HALVES])
+    return st.one_of(*[likely] * 15, rare)
 
 
 PROPERTY_VALUES = near(STRINGS, [b"true", b"false"])
@@ -81,22 +84,21 @@ def properties(draw: st.DrawFn) -> bytes:
 
 
 ANYTHING = near(OTHERS)
-EVENT_VALUES = VALUES | {b"properties": st.one_of(properties(), properties(), properties(), ANYTHING)}
+EVENT_VALUES = VALUES | {b"properties": st.one_of(*[properties()] * 15, ANYTHING)}
 
 
 @st.composite
 def events(draw: st.DrawFn, *, own_token: bool) -> bytes:
     """An event, usually a good one."""
-    keys = draw(st.lists(st.sampled_from(ROOT_KEYS[2 if own_token else 4 : 14]), max_size=4, unique=draw(st.booleans())))
     if draw(st.integers(0, 9)):
-        keys += [b"event", b"distinct_id"]
-        keys += [b"token"] * own_token
-        keys = list(dict.fromkeys(keys))
-    extra = draw(st.sampled_from([[], [], [b"properties"], [b"other"], [rb"\u0065vent"], ["é".encode(), b""]]))
-    values: list[tuple[bytes, bytes]] = []
-    for key in draw(st.permutations([*keys, *extra])):
-        values.append((key, draw(EVENT_VALUES.get(key, ANYTHING))))
-    return draw(object_of(values))
+        person = draw(st.sampled_from([b"distinct_id", b"$distinct_id"]))
+        token = draw(st.sampled_from([[b"token"], [b"api_key"], [b"$token"]] if own_token else [[]]))
+        more = [b"uuid", b"timestamp", b"offset", b"$set", b"$set_once", b"properties", b"other", "é".encode(), b""]
+        keys = [b"event", person, *token, *draw(st.lists(st.sampled_from(more), max_size=5))]
+    else:
+        keys = draw(st.lists(st.sampled_from(ROOT_KEYS), max_size=6))
+    order = draw(st.permutations(keys))
+    return draw(object_of([(key, draw(EVENT_VALUES.get(key, ANYTHING))) for key in order]))
 
 
 @st.composite
@@ -114,8 +116,10 @@ def bodies(draw: st.DrawFn) -> bytes:
     if shape == "array":
         return draw(BLANKS) + array + draw(BLANKS)
     keys = draw(st.lists(st.sampled_from(ROOT_KEYS), max_size=3))
-    members = [(b"api_key", draw(VALUES[b"token"])), (b"batch", array)]
-    members += [(key, draw(VALUES.get(key, near(OTHERS)))) for key in keys if key not in (b"token", b"api_key")]
+    members = [(b"api_key", draw(near([b'"phc_t"']))), (b"batch", array)]
+    members += [
+        (key, draw(VALUES.get(key, near(OTHERS)))) for key in keys if key not in (b"token", b"api_key", b"batch")
+    ]
     return draw(object_of(draw(st.permutations(members))))
 
 
@@ -126,7 +130,7 @@ def broken(draw: st.DrawFn) -> bytes:
     for _ in range(draw(st.integers(1, 3))):
         start = draw(st.integers(0, len(text)))
         end = draw(st.integers(start, min(start + 3, len(text))))
-        text[start:end] = draw(st.one_of(st.sampled_from([*INVALID, *HALVES, b"{", b"}", b",", b'"', b"\\"]), st.binary(max_size=2)))
+        text[start:end] = draw(
+            st.one_of(st.sampled_from([*INVALID, *HALVES, b"{", b"}", b",", b'"', b"\\"]), st.binary(max_size=2))
+        )
     return bytes(text[: draw(st.integers(0, len(text)))]) if draw(st.booleans()) else bytes(text)
-
-

@@ -106,7 +106,8 @@ def test_both_ways_to_search_stop_at_the_same_place(text: bytes, start: int) -> 
 
 def test_what_is_known_of_an_event(version: ModuleType) -> None:
     body = (
-        rb'{ "api_key" : "phc_t", "batch" : [ {"ev\u0065nt":"a","$distinct_id":1.0,"uuid":"0190A1B2-0000-7000-8000-0000000000AB",'
+        rb'{ "api_key" : "phc_t", "batch" : [ {"ev\u0065nt":"a","$distinct_id":1.0,'
+        rb'"uuid":"0190A1B2-0000-7000-8000-0000000000AB",'
         rb'"timestamp":"soon","offset":5,"$set":{"a":1.0},"$set_once":null,"other":[],"properties":'
         rb'{"token":"t","distinct_id":7,"$cookieless_mode":true,"$ignore_sent_at":1,"\u0024session_id":"s","$heatmap_data":{},'
         rb'"$process_person_profile":false,"$prev_pageview_pathname":null,"$current_url":"","capture_internal":0}},'
@@ -145,9 +146,12 @@ def test_of_a_key_given_twice_the_last_counts(version: ModuleType) -> None:
 UNFIT = [
     b"5", b"null", b"{}", b"[1]", b"[{}]", b'[[{"event":"a"}]]', b'{"event":5}', b'{"event":"a","token":5}',
     b'{"event":"a","token":"a","api_key":"a"}', b'{"event":"a","distinct_id":1,"$distinct_id":null}',
-    b'{"event":"a","uuid":"x"}', b'{"event":"a","offset":1.0}', b'{"event":"a","offset":"1"}', b'{"event":"a","$set":[]}',
-    b'{"event":"a","properties":null}', b'{"event":"a","properties":{},"properties":[]}', b'{"event":"a","timestamp":1}',
-    b'{"batch":[]}', b'{"api_key":null,"batch":[]}', b'{"api_key":"a","token":"a","batch":[]}', b'{"$token":"a","batch":[]}',
+    b'{"event":"a","uuid":"x"}', b'{"event":"a","offset":1.0}', b'{"event":"a","offset":"1"}',
+    b'{"event":"a","$set":[]}',
+    b'{"event":"a","properties":null}', b'{"event":"a","properties":{},"properties":[]}',
+    b'{"event":"a","timestamp":1}',
+    b'{"batch":[]}', b'{"api_key":null,"batch":[]}', b'{"api_key":"a","token":"a","batch":[]}',
+    b'{"$token":"a","batch":[]}',
     b'{"api_key":"a","batch":{}}', b'{"api_key":"a","batch":[],"batch":[]}', b'{"api_key":"a","batch":[],"sent_at":5}',
     b'{"api_key":"a","batch":[],"historical_migration":1}', b'{"api_key":"a","batch":[{"event":"a","offset":-0}]}',
 ]  # fmt: skip
@@ -195,7 +199,10 @@ def test_a_body_is_held_while_its_batch_lives(version: ModuleType) -> None:
 
 
 def test_a_record_is_made_of_slices(version: ModuleType) -> None:
-    body = rb'{"event":"caf\u00e9","distinct_id":"u","token":"\u0070hc_t","uuid":"0190A1B2-0000-7000-8000-0000000000AB","offset":1000,"properties":{ "n" : 1.0 }}'
+    body = (
+        rb'{"event":"caf\u00e9","distinct_id":"u","token":"\u0070hc_t","uuid":"0190A1B2-0000-7000-8000-0000000000AB",'
+        rb'"offset":1000,"properties":{ "n" : 1.0 }}'
+    )
     [(key, value, headers)] = records(version.scan(body, False, 1), sent_at=NOW) or [()]
     assert key == b"phc_t:u"
     assert value == (
@@ -205,7 +212,8 @@ def test_a_record_is_made_of_slices(version: ModuleType) -> None:
         rb'"timestamp":"2026-11-21T11:59:59.345678Z"}'
     )
     assert headers == (
-        ("v", b"1"), ("token", b"phc_t"), ("now", b"2026-11-21T12:00:00.345678Z"), ("distinct_id", b"u"), ("timestamp", b"1795262399345"), ("event", "café".encode()),
+        ("v", b"1"), ("token", b"phc_t"), ("now", b"2026-11-21T12:00:00.345678Z"), ("distinct_id", b"u"),
+        ("timestamp", b"1795262399345"), ("event", "café".encode()),
         ("uuid", b"0190a1b2-0000-7000-8000-0000000000ab"),
     )  # fmt: skip
 

@@ -97,10 +97,12 @@ def test_the_fuzzers_corpus(version: ModuleType, text: Path) -> None:
 SENT_BY_SDKS = {
     "posthog-js": b'{"api_key":"phc_t","batch":[{"uuid":"0190a1b2-0000-7000-8000-0000000000ab","event":"$pageview",'
     b'"properties":{"distinct_id":"u","token":"phc_t","$session_id":"s"},"offset":12}],"sent_at":"2026-11-21T12:00:00.1Z"}',
-    "posthog-js, one": b'{"event":"a","properties":{"token":"phc_t","distinct_id":"u"},"timestamp":"2026-11-21T11:00:00Z"}',
+    "posthog-js, one": b'{"event":"a","properties":{"token":"phc_t","distinct_id":"u"},'
+    b'"timestamp":"2026-11-21T11:00:00Z"}',
     "posthog-js, array": b'[{"event":"a","properties":{"token":"phc_t","distinct_id":"u"},"offset":3}]',
-    "posthog-python": b'{"batch": [{"properties": {"$lib": "posthog-python", "caf\\u00e9": "\\ud83d\\ude00"}, "timestamp": '
-    b'"2026-11-21T11:00:00.123456+00:00", "event": "a b", "distinct_id": "u", "uuid": "0190a1b2-0000-4000-8000-0000000000ab"}],'
+    "posthog-python": b'{"batch": [{"properties": {"$lib": "posthog-python", "caf\\u00e9": "\\ud83d\\ude00"}, '
+    b'"timestamp": "2026-11-21T11:00:00.123456+00:00", "event": "a b", "distinct_id": "u", '
+    b'"uuid": "0190a1b2-0000-4000-8000-0000000000ab"}],'
     b' "historical_migration": false, "sentAt": "2026-11-21T12:00:00.123456+00:00", "api_key": "phc_t"}',
     "a number for an id": b'{"api_key":"phc_t","event":"a","distinct_id":23,"timestamp":"2026-11-21 11:00"}',
     "half a pair": rb'{"api_key":"phc_t","event":"cut \ud83d","distinct_id":"u"}',
