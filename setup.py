@@ -14,7 +14,13 @@ def extensions() -> list[Extension]:
 
     # optional: a machine without a compiler still gets a working install, on the twins.
     modules = [
-        Extension(path.removesuffix(".pyx").replace("/", "."), [path], optional=True, extra_compile_args=["-O3"])
+        Extension(
+            path.removesuffix(".pyx").replace("/", "."),
+            [path],
+            depends=glob("libs/fastpath/*.h"),
+            optional=True,
+            extra_compile_args=["-O3"],
+        )
         for path in sorted(glob("libs/fastpath/*.pyx"))
     ]
     return cythonize(modules, language_level=3, compiler_directives={"boundscheck": False, "wraparound": False})

@@ -1,6 +1,7 @@
 """Compiled hot paths, each beside a plain-Python twin that is its reference, fallback and oracle.
 
     _murmur2    Kafka's partitioner hash
+    _scan       a capture body: checked as JSON, cut into events, written as records
     _seen       fixed-size filter of 128-bit keys: "certainly new" or "maybe seen"
 
 This file alone chooses between the two and reports which it chose. `HEDGEROW_PURE_PYTHON=1` asks for the twins.
@@ -10,7 +11,10 @@ import importlib
 import os
 from collections.abc import Callable
 from types import ModuleType
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from libs.fastpath._scan import Batch
 
 #: Which implementation serves each subject: "cython" or "python".
 CHOSEN: dict[str, str] = {}
@@ -59,3 +63,8 @@ class Seen(Protocol):
 
 _seen = _choose("_seen")
 seen_filter: Callable[[int], Seen] = _seen.SeenFilter
+
+
+_scan = _choose("_scan")
+scan: Callable[[bytes | bytearray, bool, int], "Batch | str"] = _scan.scan
+LONE_SURROGATE: str = _scan.LONE_SURROGATE

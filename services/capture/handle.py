@@ -8,20 +8,24 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from libs.fastpath import CHOSEN
 from libs.kit.contracts.routes import CAPTURE_PATHS
 from libs.kit.eventlog import NewRecord
 from services.capture import answers
 from services.capture.answers import Answer, Refused
 from services.capture.client import client_ip
-from services.capture.decoding import decode_payload
-from services.capture.query import parse_query
+from services.capture.decoding import Bytes, decode_payload
+from services.capture.query import Query, parse_query
 from services.capture.records import Circumstances, records_of
+from services.capture.scanned import records_of_scanned, scanned
 from services.capture.settings import CaptureSettings
 from services.capture.shapes import Event, Submission, json_string, known_properties, parse_submission
 from services.capture.times import parse_sent_at
 from services.capture.tokens import checked_token, one_token
 
 PERFORMANCE_EVENT = "$performance_event"
+_LEFT_OUT = PERFORMANCE_EVENT.encode()
+SCANS = CHOSEN["_scan"] == "cython"  # msgspec is faster than the scanner's twin
 _ROUTES = {spelling: path for path in CAPTURE_PATHS for spelling in (path, f"{path}/")}
 
 
@@ -93,6 +97,39 @@ def _take(request: Request, route: str, limits: Limits) -> Decision:
         request.body,
         max_inflated=limits.max_inflated_bytes,
     )
+    if SCANS:
+        decision = _by_scan(text, query, request, route, limits)
+        if decision is not None:
+            return decision
+    return _by_msgspec(text, query, request, route, limits)
+
+
+def _by_scan(text: Bytes, query: Query, request: Request, route: str, limits: Limits) -> Decision | None:
+    """The common case. None: ask `_by_msgspec`, which decides everything, and words the refusals."""
+    batch = scanned(text, engage=route == "/engage", max_events=limits.max_events)
+    if batch is None or not batch.count:
+        return None
+    success = answers.NO_CONTENT if query.beacon else answers.OK
+    dropped = batch.count_named(_LEFT_OUT)
+    kept = batch.count - dropped
+    if not kept:
+        return Decision(success, events=dropped, dropped=dropped)
+    token = batch.token
+    if token is None:
+        token = one_token(batch.tokens(_LEFT_OUT), events=kept)
+    records = records_of_scanned(
+        batch,
+        leave_out=_LEFT_OUT,
+        token=checked_token(token, events=kept),
+        ip=client_ip(request.headers, request.peer),
+        now=request.now,
+        sent_at=parse_sent_at(batch.sent_at, query.sent_at_ms),
+        max_record_bytes=limits.max_record_bytes,
+    )
+    return None if records is None else Decision(success, records, events=batch.count, dropped=dropped)
+
+
+def _by_msgspec(text: Bytes, query: Query, request: Request, route: str, limits: Limits) -> Decision:
     submission = parse_submission(text, engage=route == "/engage", max_events=limits.max_events)
     if not submission.events:
         raise Refused(400, "request holds no event", "no_event", events=0)

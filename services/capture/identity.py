@@ -2,15 +2,17 @@
 
 import os
 import re
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import msgspec
 import orjson
 
 from services.capture.answers import Refused
+from services.capture.times import EPOCH
 
 MAX_CHARACTERS = 200
+MILLISECOND = timedelta(milliseconds=1)
 _string = msgspec.json.Decoder(str)
 _CANONICAL = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _ACCEPTED = re.compile(
@@ -30,7 +32,7 @@ def canonical_uuid(text: str) -> str:
 
 def new_uuid(now: datetime) -> str:
     """A UUIDv7 (RFC 9562) of this moment."""
-    milliseconds = int(now.timestamp() * 1000) & 0xFFFF_FFFF_FFFF
+    milliseconds = (now - EPOCH) // MILLISECOND & 0xFFFF_FFFF_FFFF
     random = int.from_bytes(os.urandom(10), "big")
     high = (milliseconds << 16) | 0x7000 | (random >> 68 & 0x0FFF)
     low = 0x8000_0000_0000_0000 | (random & 0x3FFF_FFFF_FFFF_FFFF)

@@ -5,6 +5,8 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
+import msgspec
+
 Headers = tuple[tuple[str, bytes], ...]
 
 
@@ -25,8 +27,7 @@ class Topic:
     retention_hours: int = 24
 
 
-@dataclass(frozen=True, slots=True)
-class NewRecord:
+class NewRecord(msgspec.Struct, frozen=True):
     """A record to produce. Records of one key keep their order (Kafka's murmur2 partitioner on both backends).
 
     A key of None spreads round robin.

@@ -1,0 +1,64 @@
+"""The same decision on the common case by libs.fastpath: one walk over the body, records from slices of it.
+
+Whatever is unusual, and every refusal, is left to the slow way (shapes, records); see `libs/fastpath/_scan_py.py` for
+what that promises. tests/services/capture/test_scanned.py holds the two to the same records.
+"""
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from msgspec import Raw
+
+from libs import fastpath
+from libs.kit.contracts.events import FORMAT_VERSION
+from libs.kit.eventlog import NewRecord
+from services.capture.answers import Refused
+from services.capture.identity import distinct_id
+from services.capture.records import INTERNAL_IP
+from services.capture.shapes import repair_surrogates
+from services.capture.times import parse_timestamp
+
+if TYPE_CHECKING:
+    from libs.fastpath._scan import Batch
+
+
+def scanned(text: bytes | bytearray, *, engage: bool, max_events: int) -> "Batch | None":
+    """The events of a body, or None if the slow way must look at it."""
+    batch = fastpath.scan(text, engage, max_events)
+    if batch == fastpath.LONE_SURROGATE:
+        batch = fastpath.scan(repair_surrogates(text), engage, max_events)
+    return None if isinstance(batch, str) else batch
+
+
+def records_of_scanned(
+    batch: "Batch",
+    *,
+    leave_out: bytes,
+    token: str,
+    ip: str,
+    now: datetime,
+    sent_at: datetime | None,
+    max_record_bytes: int,
+) -> list[NewRecord] | None:
+    """One record an event, but for those named `leave_out`; None if the slow way must look at them."""
+    return batch.records(
+        leave_out=leave_out,
+        token=token,
+        ip=ip,
+        internal_ip=INTERNAL_IP,
+        version=FORMAT_VERSION,
+        now=now,
+        sent_at=sent_at,
+        historical_migration=batch.historical_migration,
+        max_record_bytes=max_record_bytes,
+        distinct_id_of=_distinct_id_of,
+        time_of=parse_timestamp,
+        record=NewRecord,
+    )
+
+
+def _distinct_id_of(root: bytes | None, in_properties: bytes | None) -> str | None:
+    try:
+        return distinct_id(None if root is None else Raw(root), None if in_properties is None else Raw(in_properties))
+    except Refused:
+        return None

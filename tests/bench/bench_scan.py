@@ -1,0 +1,163 @@
+"""The event scanner beside other parsers, on the same bytes. `python -m tests.bench.bench_scan [seconds a case, 0.5]`
+
+Bodies: 50 events like posthog-js's of 1.2 kB as one batch, one event of 1.1 kB, and the batch with names beyond ASCII.
+Compared: orjson.loads (builds everything), msgspec with raw properties (what capture did before), pysimdjson if it is
+here (its parse, nothing read from it). Then the whole handler, inflating included, to records; its baseline is a naive
+one. Processor time of this thread, median of five; ratios count, not figures.
+"""
+
+import gzip
+import random
+import statistics
+import sys
+import time
+import zlib
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+import orjson
+
+from libs.fastpath import CHOSEN, scan
+from libs.kit.eventlog import NewRecord
+from services.capture import handle
+from services.capture.handle import Limits, Request, decide
+from services.capture.shapes import parse_submission
+
+try:
+    import simdjson
+except ImportError:
+    simdjson = None
+
+ROUNDS = 5
+LIMITS = Limits(100 * 2**20, 1_000_000, 100_000)
+NOW = datetime(2026, 11, 21, 12, 0, 0, 345_000, tzinfo=UTC)
+
+
+def event(chance: random.Random, number: int, word: str) -> dict[str, Any]:
+    """A `$pageview` as posthog-js sends it."""
+    return {
+        "uuid": f"0190a1b2-0000-7000-8000-{number:012x}",
+        "event": "$pageview",
+        "properties": {
+            "$os": "Mac OS X",
+            "$os_version": "10.15.7",
+            "$browser": "Chrome",
+            "$device_type": "Desktop",
+            "$current_url": f"https://app.example.com/{word}/{number}?utm_source=newsletter&utm_campaign=launch",
+            "$host": "app.example.com",
+            "$pathname": f"/{word}/{number}",
+            "$browser_version": 131,
+            "$browser_language": "en-US",
+            "$screen_height": 1117,
+            "$screen_width": 1728,
+            "$viewport_height": 992,
+            "$viewport_width": 1728,
+            "$lib": "web",
+            "$lib_version": "1.205.0",
+            "$insert_id": f"{chance.getrandbits(60):x}",
+            "$time": 1_795_262_000.123 + number,
+            "distinct_id": f"0190a1b2-{chance.getrandbits(16):04x}-7000-8000-0000000000ab",
+            "$device_id": "0190a1b2-0000-7000-8000-0000000000cd",
+            "$initial_person_info": {"r": "$direct", "u": "https://app.example.com/"},
+            "plan": chance.choice(["free", "team", "enterprise"]),
+            "title": f"{word} of many words",
+            "count": chance.randrange(100_000),
+            "is_admin": False,
+            "token": "phc_bench0123456789abcdefghijklmnopqrstuvwxyzAB",
+            "$session_id": "0190a1b2-0000-7000-8000-0000000000ef",
+            "$window_id": "0190a1b2-0000-7000-8000-0000000000ee",
+            "$pageview_id": "0190a1b2-0000-7000-8000-0000000000dd",
+        },
+        "offset": 1000 + number,
+    }
+
+
+def bodies() -> dict[str, bytes]:
+    """The texts, by name."""
+    chance = random.Random(5)
+    token = "phc_bench0123456789abcdefghijklmnopqrstuvwxyzAB"
+    many = [event(chance, number, "reports") for number in range(50)]
+    foreign = [event(chance, number, "отчёты") for number in range(50)]
+    return {
+        "50 events": orjson.dumps({"api_key": token, "batch": many, "sent_at": "2026-11-21T12:00:00.100Z"}),
+        "1 event": orjson.dumps(event(chance, 1, "reports")),
+        "50, cyrillic": orjson.dumps({"api_key": token, "batch": foreign}),
+    }
+
+
+def seconds_of(call: Callable[[], object], budget: float) -> float:
+    """Processor time of one call: the median of rounds that share the budget."""
+    call()
+    calls, spent = 1, 0.0
+    while spent < budget / ROUNDS / 2:
+        calls *= 2
+        spent = _spent(call, calls)
+    return statistics.median(_spent(call, calls) / calls for _ in range(ROUNDS))
+
+
+def _spent(call: Callable[[], object], calls: int) -> float:
+    began = time.thread_time()
+    for _ in range(calls):
+        call()
+    return time.thread_time() - began
+
+
+def parsers(body: bytes) -> dict[str, Callable[[], object]]:
+    """What is compared, the baseline first."""
+    found: dict[str, Callable[[], object]] = {
+        "orjson.loads": lambda: orjson.loads(body),
+        "msgspec, raw": lambda: parse_submission(body, engage=False, max_events=100_000),
+    }
+    if simdjson is not None:
+        parser = simdjson.Parser()
+
+        def parse() -> None:
+            parser.parse(body)  # the element must be gone before the next parse
+
+        found["pysimdjson"] = parse
+    found["scan"] = lambda: scan(body, False, 100_000)
+    return found
+
+
+def main(budget: float) -> None:
+    """Print both tables."""
+    print(f"implementation: {CHOSEN['_scan']}")
+    print(f"{'body':<14}{'bytes':>8}  {'parser':<14}{'GB/s':>7}{'x orjson':>10}")
+    for name, body in bodies().items():
+        baseline = 0.0
+        for parser, call in parsers(body).items():
+            taken = seconds_of(call, budget)
+            baseline = baseline or taken
+            print(f"{name:<14}{len(body):>8}  {parser:<14}{len(body) / taken / 1e9:>7.2f}{baseline / taken:>10.2f}")
+    print(f"\n{'gzipped body':<14}  {'handler':<14}{'events/s':>12}{'x naive':>10}")
+    for name, body in bodies().items():
+        request = Request("POST", "/batch", b"", {}, gzip.compress(body, 6), "203.0.113.9", NOW)
+        baseline = 0.0
+        for way in ("naive", "msgspec", "scan"):
+            handle.SCANS = way == "scan"
+            call = partial(naive, request) if way == "naive" else partial(decide, request, LIMITS)
+            taken = seconds_of(call, budget)
+            baseline = baseline or taken
+            events = decide(request, LIMITS).events
+            print(f"{name:<14}  {way:<14}{events / taken:>12,.0f}{baseline / taken:>10.2f}", flush=True)
+
+
+def naive(request: Request) -> list[NewRecord]:
+    """The handler one writes first: zlib, orjson.loads, one orjson.dumps an event; nothing is checked."""
+    body = orjson.loads(zlib.decompress(request.body, 31))
+    now = request.now.isoformat()
+    token = body["api_key"] if "batch" in body else body["properties"]["token"]
+    records = []
+    for event in body.get("batch", [body]):
+        person = event["properties"]["distinct_id"]
+        about = {"uuid": event["uuid"], "distinct_id": person, "ip": request.peer, "data": event, "now": now}
+        value = orjson.dumps(about | {"token": token, "event": event["event"], "timestamp": now})
+        headers = (("token", token.encode()), ("event", event["event"].encode()), ("uuid", event["uuid"].encode()))
+        records.append(NewRecord(f"{token}:{person}".encode(), value, headers))
+    return records
+
+
+if __name__ == "__main__":
+    main(float(sys.argv[1]) if len(sys.argv) > 1 else 0.5)

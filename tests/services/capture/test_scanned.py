@@ -1,0 +1,139 @@
+"""The compiled way and the slow way decide the same, and the compiled one decides what SDKs send."""
+
+import os
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from libs.fastpath import _scan_py
+from libs.kit.eventlog import NewRecord
+from services.capture import handle, scanned
+from services.capture.handle import Decision, Limits, Request, decide
+from services.capture.shapes import MAX_DEPTH
+from tests.support.capturing import NOW
+from tests.support.json_texts import bodies, broken
+from tests.support.require import require
+from tests.support.scale import scaled
+
+try:
+    from libs.fastpath import _scan
+except ImportError:  # built without a compiler
+    _scan = None  # type: ignore[assignment]
+
+LIMITS = Limits(4_000_000, 1_000_000, 1000)
+RELAXED = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.function_scoped_fixture]
+CORPUS = Path(__file__).parents[2] / "fuzz" / "corpus_scan"
+STRINGS = ("event", "timestamp", "token")
+
+
+@pytest.fixture(params=["cython", "python"])
+def version(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """Which scanner `decided` asks."""
+    if request.param == "cython":
+        require(_scan, "libs/fastpath is not compiled")
+    module = _scan_py if request.param == "python" else _scan
+    monkeypatch.setattr(scanned.fastpath, "scan", module.scan)
+    monkeypatch.setattr(os, "urandom", lambda size: bytes(size))
+    return module
+
+
+def decided(body: bytes, scans: bool, **changed: Any) -> Decision:
+    """One request's fate, by the scanner (and what stands behind it) or without it."""
+    given: dict[str, Any] = {"path": "/e/", "query": b"", "headers": {}, "peer": "203.0.113.9", "now": NOW}
+    was, handle.SCANS = handle.SCANS, scans
+    try:
+        return decide(Request(method="POST", body=body, **(given | changed)), LIMITS)
+    finally:
+        handle.SCANS = was
+
+
+def as_read(record: NewRecord) -> Any:
+    """A record as readers see it: strings read, everything else the very bytes."""
+    value = msgspec.json.decode(record.value, type=dict[str, msgspec.Raw])
+    data = msgspec.json.decode(bytes(value.pop("data")), type=dict[str, msgspec.Raw])
+    inner = {name: read(raw) if name in STRINGS else bytes(raw) for name, raw in data.items()}
+    return record.key, record.headers, {name: read(raw) for name, raw in value.items()}, inner, list(value), list(data)
+
+
+def read(raw: msgspec.Raw) -> Any:
+    return msgspec.json.decode(bytes(raw))
+
+
+def check_same(body: bytes, **changed: Any) -> None:
+    """Both ways: the same answer, the same counts, the same records."""
+    fast, slow = decided(body, True, **changed), decided(body, False, **changed)
+    assert (fast.answer, fast.refused, fast.events, fast.dropped) == (
+        slow.answer, slow.refused, slow.events, slow.dropped
+    )  # fmt: skip
+    if b"\\" in body:
+        assert [as_read(record) for record in fast.records] == [as_read(record) for record in slow.records]
+    else:
+        assert list(fast.records) == list(slow.records)
+
+
+@settings(max_examples=scaled(20_000, least=250), deadline=None, suppress_health_check=RELAXED)
+@given(
+    st.one_of(bodies(), bodies(), broken(), st.binary(max_size=30)),
+    st.sampled_from(["/e/", "/e/", "/engage/"]),
+    st.sampled_from([b"", b"_=1795262410000", b"beacon=1"]),
+    st.sampled_from([NOW, NOW + timedelta(microseconds=345_678), datetime(1970, 1, 1, tzinfo=UTC)]),
+)
+def test_both_ways_decide_the_same(version: ModuleType, body: bytes, path: str, query: bytes, now: datetime) -> None:
+    check_same(body, path=path, query=query, now=now)
+
+
+@pytest.mark.parametrize("text", sorted(CORPUS.iterdir()) if CORPUS.is_dir() else [], ids=lambda path: path.name)
+def test_the_fuzzers_corpus(version: ModuleType, text: Path) -> None:
+    check_same(text.read_bytes())
+    check_same(text.read_bytes(), path="/engage")
+
+
+SENT_BY_SDKS = {
+    "posthog-js": b'{"api_key":"phc_t","batch":[{"uuid":"0190a1b2-0000-7000-8000-0000000000ab","event":"$pageview",'
+    b'"properties":{"distinct_id":"u","token":"phc_t","$session_id":"s"},"offset":12}],"sent_at":"2026-11-21T12:00:00.1Z"}',
+    "posthog-js, one": b'{"event":"a","properties":{"token":"phc_t","distinct_id":"u"},'
+    b'"timestamp":"2026-11-21T11:00:00Z"}',
+    "posthog-js, array": b'[{"event":"a","properties":{"token":"phc_t","distinct_id":"u"},"offset":3}]',
+    "posthog-python": b'{"batch": [{"properties": {"$lib": "posthog-python", "caf\\u00e9": "\\ud83d\\ude00"}, '
+    b'"timestamp": "2026-11-21T11:00:00.123456+00:00", "event": "a b", "distinct_id": "u", '
+    b'"uuid": "0190a1b2-0000-4000-8000-0000000000ab"}],'
+    b' "historical_migration": false, "sentAt": "2026-11-21T12:00:00.123456+00:00", "api_key": "phc_t"}',
+    "a number for an id": b'{"api_key":"phc_t","event":"a","distinct_id":23,"timestamp":"2026-11-21 11:00"}',
+    "half a pair": rb'{"api_key":"phc_t","event":"cut \ud83d","distinct_id":"u"}',
+    "engage": b'{"token":"phc_t","distinct_id":"u","$set":{"a":1}}',
+}
+
+
+@pytest.mark.parametrize("name", SENT_BY_SDKS)
+def test_what_sdks_send_is_not_left_to_the_slow_way(
+    version: ModuleType, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = "/engage/" if name == "engage" else "/e/"
+    check_same(SENT_BY_SDKS[name], path=path)
+
+    def fail(*_: Any, **__: Any) -> None:
+        raise AssertionError("left to the slow way")
+
+    monkeypatch.setattr(handle, "parse_submission", fail)
+    assert len(decided(SENT_BY_SDKS[name], True, path=path).records) == 1
+
+
+def test_constants_are_captures_own(version: ModuleType) -> None:
+    assert version.MAX_DEPTH == MAX_DEPTH
+
+
+def test_size_limit_is_the_same_to_the_byte(version: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    taken = set()
+    monkeypatch.setitem(globals(), "LIMITS", Limits(4_000_000, 2_000, 1000))
+    for length in range(1_300, 1_700):
+        body = b'{"api_key":"phc_t","event":"a","distinct_id":"u","properties":{"x":"%s"}}' % (b"y" * length)
+        fast, slow = decided(body, True), decided(body, False)
+        assert (fast.answer.status, len(fast.records)) == (slow.answer.status, len(slow.records))
+        taken.add(len(fast.records))
+    assert taken == {0, 1}
