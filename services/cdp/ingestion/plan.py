@@ -40,10 +40,12 @@ class Known:
 
 @dataclass(slots=True)
 class Plan:
-    """What is to be done about a batch. `persons` holds those to write; `links` new distinct ids of persons."""
+    """What is to be done about a batch. `persons` holds those to write; `links` new distinct ids of persons.
+    first_of: teams that had no event before these."""
 
     rows: list[NewRecord] = field(default_factory=list)
     dead: list[Rejected] = field(default_factory=list)
+    first_of: set[int] = field(default_factory=set)
     persons: list[Person] = field(default_factory=list)
     links: dict[PersonKey, uuid.UUID] = field(default_factory=dict)
     outcomes: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -142,6 +144,8 @@ class _Planner:
                 now=self._now,
             )
         )
+        if not team.ingested_event:
+            self._plan.first_of.add(team.id)
         self._plan.outcomes["ok" if fresh else "replayed", ""] += 1
         return None
 

@@ -53,6 +53,7 @@ class Output:
 
     rows: list[NewRecord] = field(default_factory=list)
     dead: list[NewRecord] = field(default_factory=list)
+    first_of: set[int] = field(default_factory=set)
 
 
 class Ingestion:
@@ -73,6 +74,8 @@ class Ingestion:
         )
         self._positions: dict[int, tuple[Assignment, int]] = {}
         self._source: Source | None = None
+        # a cached team may say for a while that it has no events; this saves asking PostgreSQL each time
+        self._begun: set[int] = set()
 
     async def settle(self, batches: Sequence[Batch], owned: Ownership) -> bool:
         """Commit, produce, move. False when `stop` ended the attempts: the batch comes back at the next start.
@@ -114,7 +117,9 @@ class Ingestion:
             middle = len(events) // 2
             first = await self._decided(events[:middle])
             second = await self._decided(events[middle:])
-            return Output([*first.rows, *second.rows], [*first.dead, *second.dead])
+            return Output(
+                [*first.rows, *second.rows], [*first.dead, *second.dead], first.first_of | second.first_of
+            )
 
     async def _commit(self, events: Events, *, refused: set[str]) -> Output:
         positions = await self._stand(sorted({event.record.partition for event in events}))
@@ -132,7 +137,7 @@ class Ingestion:
                 self._positions[partition] = (self._positions[partition][0], move.new)
         _count(decided)
         dead = [dead_letter(one.record, one.reason, one.step, now) for one in decided.dead]
-        return Output(decided.rows, dead)
+        return Output(decided.rows, dead, decided.first_of - self._begun)
 
     async def _stand(self, partitions: Sequence[int]) -> dict[int, int]:
         """Committed positions; read from PostgreSQL once per ownership, and after every doubt."""
@@ -162,6 +167,9 @@ class Ingestion:
                 if output.dead:
                     await self._log.produce(DEAD_LETTERS.name, output.dead)
                 crash_point("ingestion.after_produce")
+                if output.first_of:
+                    await self._teams.mark_ingested(output.first_of)
+                    self._begun |= output.first_of
                 return True
         return False
 
