@@ -17,6 +17,7 @@ class Team:
     timezone: str = "UTC"
     anonymize_ips: bool = False
     ingested_event: bool = False
+    person_processing_opt_out: bool = False
 
 
 class Teams:
@@ -85,8 +86,8 @@ class Teams:
     async def _load(self, tokens: list[str]) -> dict[str, Team]:
         # PostgreSQL has no text with NUL in it, so such a token cannot exist and must not be asked for
         rows = await self._postgres.fetch(
-            "SELECT id, api_token, timezone, anonymize_ips, ingested_event FROM posthog_team "
-            "WHERE api_token = ANY($1::text[])",
+            "SELECT id, api_token, timezone, anonymize_ips, ingested_event, person_processing_opt_out "
+            "FROM posthog_team WHERE api_token = ANY($1::text[])",
             [token for token in tokens if "\0" not in token],
         )
         return {row["api_token"]: Team(**row) for row in rows}

@@ -8,8 +8,10 @@ import pytest
 
 from libs.kit.eventlog import Record
 from libs.kit.teams import Team
-from services.cdp.ingestion.persons import FAKE_CREATED_AT, Person, person_uuid
-from services.cdp.ingestion.plan import Known, Plan, parsed, person_keys, plan
+from services.cdp.ingestion.needs import needs
+from services.cdp.ingestion.people import Loaded
+from services.cdp.ingestion.persons import FAKE_CREATED_AT, Link, Person, PersonKey, person_uuid
+from services.cdp.ingestion.plan import Known, Plan, parsed, plan
 from services.cdp.raw_json import encode
 from tests.support.captured import ARRIVED_MS, captured_record, raw_record
 
@@ -24,11 +26,19 @@ def person(distinct_id: str = "u1", team_id: int = 1, **properties: Any) -> Pers
 
 def planned(
     *records: Record,
-    persons: dict[tuple[int, str], Person] | None = None,
+    persons: dict[PersonKey, Person] | None = None,
+    unlinked: bool = False,
     fresh_from: dict[int, int] | None = None,
     refused: set[str] | None = None,
 ) -> Plan:
-    return plan(parsed(records), Known(TEAMS, persons or {}), fresh_from or {}, refused or set(), NOW)
+    known = persons or {}
+    links = {} if unlinked else {key: Link(key, one.uuid, 0, 0) for key, one in known.items()}
+    people = Loaded({one.id: one for one in known.values()}, links)
+    return plan(parsed(records), Known(TEAMS, people), fresh_from or {}, refused or set(), NOW)
+
+
+def linked(plan: Plan) -> dict[PersonKey, uuid.UUID]:
+    return {link.key: link.person for link in plan.writes.links}
 
 
 def stored(plan: Plan, index: int = 0) -> dict[str, Any]:
@@ -61,9 +71,9 @@ def test_first_event_of_a_person(as_string: bool) -> None:
     assert row["person_properties"] == {"a": 1, "$creator_event_uuid": row["uuid"]}
     assert done.rows[0].key == row["uuid"].encode()
     assert dict(done.rows[0].headers) == {"v": b"1", "arrived": str(ARRIVED_MS).encode()}
-    [made] = done.persons
+    [made] = done.writes.persons
     assert (made.version, made.stored_version) == (0, None)
-    assert done.links == {(1, "u1"): made.uuid}
+    assert linked(done) == {(1, "u1"): made.uuid}
     assert done.outcomes == {("ok", ""): 1}
 
 
@@ -86,7 +96,7 @@ def test_later_events_see_what_earlier_ones_changed_and_the_person_is_written_on
         captured_record(1, properties={"$set": {"plan": "paid"}, "$set_once": {"first": 1}}),
         captured_record(2),
     )
-    [made] = done.persons
+    [made] = done.writes.persons
     assert made.version == 0
     assert values(made.properties)["plan"] == "paid"
     assert [stored(done, index)["person_properties"]["plan"] for index in range(3)] == ["free", "paid", "paid"]
@@ -98,10 +108,10 @@ def test_existing_person_gets_one_new_version_a_batch() -> None:
         captured_record(1, properties={"$set": {"b": 1}, "$unset": ["old"]}),
         persons={(1, "u1"): person(a=1, old=1)},
     )
-    [changed] = done.persons
+    [changed] = done.writes.persons
     assert (changed.version, changed.stored_version) == (5, 4)
     assert values(changed.properties) == {"a": 2, "b": 1}
-    assert done.links == {}
+    assert linked(done) == {}
 
 
 def test_two_distinct_ids_of_one_person_share_it() -> None:
@@ -111,7 +121,7 @@ def test_two_distinct_ids_of_one_person_share_it() -> None:
         captured_record(1, distinct_id="u2", properties={"$set": {"b": 2}}),
         persons={(1, "u1"): one, (1, "u2"): one},
     )
-    [changed] = done.persons
+    [changed] = done.writes.persons
     assert values(changed.properties) == {"a": 1, "b": 2}
     assert one.properties == {}, "what was loaded is not changed: the plan may be made again"
 
@@ -122,10 +132,10 @@ def test_records_before_the_committed_position_are_emitted_again_and_write_nothi
     done = planned(*records, persons=known, fresh_from={0: 5})
     assert len(done.rows) == 2
     assert stored(done, 0)["person_properties"] == {"plan": "paid", "n": 4}
-    assert values(done.persons[0].properties) == {"plan": "paid", "n": 5}
+    assert values(done.writes.persons[0].properties) == {"plan": "paid", "n": 5}
     assert done.outcomes == {("replayed", ""): 1, ("ok", ""): 1}
     gone = planned(*records, fresh_from={0: 6})
-    assert (gone.persons, gone.links, len(gone.rows)) == ([], {}, 2)
+    assert (gone.writes.persons, gone.writes.links, len(gone.rows)) == ([], [], 2)
 
 
 def test_partitions_have_positions_of_their_own() -> None:
@@ -133,7 +143,7 @@ def test_partitions_have_positions_of_their_own() -> None:
         captured_record(3, partition=0), captured_record(3, partition=1, distinct_id="u2"), fresh_from={0: 3, 1: 4}
     )
     assert done.outcomes == {("replayed", ""): 1, ("ok", ""): 1}
-    assert list(done.links) == [(1, "u1")]
+    assert list(linked(done)) == [(1, "u1")]
 
 
 def test_unknown_token_is_dropped_and_counted() -> None:
@@ -169,13 +179,13 @@ def test_nul_is_replaced_where_postgres_needs_it() -> None:
     done = planned(captured_record(distinct_id="a\0b", properties={"$set": {"na\0me": "x\0y"}, "kept": "p\0q"}))
     assert stored(done)["distinct_id"] == "a\ufffdb"
     assert stored(done)["properties"]["kept"] == "p\0q"
-    assert values(done.persons[0].properties)["na\ufffdme"] == "x\ufffdy"
+    assert values(done.writes.persons[0].properties)["na\ufffdme"] == "x\ufffdy"
 
 
 def test_value_postgres_cannot_hold_is_left_off_the_person_only() -> None:
     done = planned(captured_record(properties='{"$set":{"huge":1e99999,"fine":1}}'))
     assert b'"huge":1e99999' in done.rows[0].value
-    assert set(done.persons[0].properties) == {"fine", "$creator_event_uuid"}
+    assert set(done.writes.persons[0].properties) == {"fine", "$creator_event_uuid"}
     assert done.warnings == {"person_property_refused": 1}
 
 
@@ -189,7 +199,7 @@ def test_personless_event_makes_no_person() -> None:
     properties = {"$process_person_profile": False, "$set": {"a": 1}, "$browser": "Chrome", "$group_0": "x"}
     done = planned(captured_record(properties=properties))
     row = stored(done)
-    assert (done.persons, done.links) == ([], {})
+    assert (done.writes.persons, done.writes.links) == ([], [])
     assert (row["person_mode"], row["person_properties"]) == ("propertyless", {})
     assert row["person_created_at"] == f"{FAKE_CREATED_AT:%Y-%m-%d %H:%M:%S}"
     assert row["properties"] == {"$process_person_profile": False, "$browser": "Chrome", "$ip": "203.0.113.7"}
@@ -233,10 +243,10 @@ def test_top_level_set_wins_over_the_one_inside() -> None:
 def test_noise_alone_is_not_written_but_shown_on_the_row() -> None:
     known = {(1, "u1"): person(**{"$current_url": "/a", "$initial_current_url": "/a"})}
     done = planned(captured_record(properties={"$current_url": "/b"}), persons=known)
-    assert done.persons == []
+    assert done.writes.persons == []
     assert stored(done)["person_properties"]["$current_url"] == "/b"
     loud = planned(captured_record(event="$set", properties={"$current_url": "/b"}), persons=known)
-    assert len(loud.persons) == 1
+    assert len(loud.writes.persons) == 1
 
 
 def test_set_once_fills_null_and_set_wins() -> None:
@@ -244,35 +254,34 @@ def test_set_once_fills_null_and_set_wins() -> None:
         captured_record(properties={"$set": {"a": 2}, "$set_once": {"a": 1, "b": 1}}),
         persons={(1, "u1"): person(b=None)},
     )
-    assert values(done.persons[0].properties) == {"a": 2, "b": 1}
+    assert values(done.writes.persons[0].properties) == {"a": 2, "b": 1}
 
 
 def test_exceptions_never_update_persons() -> None:
     done = planned(captured_record(event="$exception", properties={"$set": {"a": 2}}), persons={(1, "u1"): person()})
-    assert done.persons == []
+    assert done.writes.persons == []
 
 
 def test_deleted_person_starts_afresh_under_its_uuid() -> None:
     deleted = person(old=1)
     deleted.is_deleted = True
     done = planned(captured_record(), persons={(1, "u1"): deleted})
-    [made] = done.persons
+    [made] = done.writes.persons
     assert (made.version, made.stored_version, made.is_deleted) == (5, 4, False)
     assert set(made.properties) == {"$creator_event_uuid"}
 
 
 def test_person_without_its_distinct_id_is_linked_again() -> None:
     known = person()
-    known.linked = False
-    assert planned(captured_record(), persons={(1, "u1"): known}).links == {(1, "u1"): known.uuid}
+    assert linked(planned(captured_record(), persons={(1, "u1"): known}, unlinked=True)) == {(1, "u1"): known.uuid}
 
 
 def test_too_large_properties_are_refused_and_the_event_goes_on() -> None:
     done = planned(captured_record(properties={"$set": {"big": "x" * 700_000}}), persons={(1, "u1"): person(a=1)})
-    assert (done.persons, len(done.rows)) == ([], 1)
+    assert (done.writes.persons, len(done.rows)) == ([], 1)
     assert done.warnings == {"person_properties_size_violation": 1}
     new = planned(captured_record(properties={"$set": {"big": "x" * 700_000}}))
-    assert set(new.persons[0].properties) == {"$creator_event_uuid"}
+    assert set(new.writes.persons[0].properties) == {"$creator_event_uuid"}
 
 
 def test_ip_addresses_of_a_shy_team_go() -> None:
@@ -324,8 +333,8 @@ def test_session_id_is_lowered_and_bloat_removed() -> None:
     }
 
 
-def test_person_keys_are_those_of_known_teams() -> None:
+def test_needed_distinct_ids_are_those_of_known_teams() -> None:
     events = parsed(
         [captured_record(), captured_record(token="no"), captured_record(distinct_id="d" * 401), raw_record(b"")]
     )
-    assert person_keys(events, TEAMS) == {(1, "u1")}
+    assert needs(events, TEAMS, {}).persons == {(1, "u1")}
