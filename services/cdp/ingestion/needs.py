@@ -27,9 +27,7 @@ class Needs:
     groups: set[GroupKey] = field(default_factory=set)
 
 
-def needs(
-    events: Iterable[Incoming | Rejected], teams: Mapping[str, Team], fresh_from: Mapping[int, int]
-) -> Needs:
+def needs(events: Iterable[Incoming | Rejected], teams: Mapping[str, Team], fresh_from: Mapping[int, int]) -> Needs:
     """Of events of known teams. A little more than is used does no harm."""
     asked = Needs()
     for event in events:

@@ -95,9 +95,7 @@ class People:
     def imagined(self, key: PersonKey, happened: datetime, properties: Properties) -> Person:
         """The person that `create` would make."""
         deleted = self._linked(key) or self._person((key[0], person_uuid(*key)))
-        made = Person(
-            key[0], person_uuid(*key), happened, properties, last_seen_at=hour_of(happened), changed=True
-        )
+        made = Person(key[0], person_uuid(*key), happened, properties, last_seen_at=hour_of(happened), changed=True)
         if deleted is not None:
             made.uuid, made.stored_version, made.version = deleted.uuid, deleted.stored_version, deleted.version + 1
         return made

@@ -88,15 +88,14 @@ class Model:
         return person
 
     def _update(self, said: Said, person: ModelPerson) -> None:
-        changes = {}
-        for name, value in said.set_once.items():
-            if name not in said.set and (
-                name not in person.properties or (person.properties[name] is None and value is not None)
-            ):
-                changes[name] = value
-        for name, value in said.set.items():
-            if name not in person.properties or person.properties[name] != value:
-                changes[name] = value
+        had = dict(person.properties)
+        once = {
+            name: value
+            for name, value in said.set_once.items()
+            if name not in said.set and (name not in had or (had[name] is None and value is not None))
+        }
+        latest = {name: value for name, value in said.set.items() if name not in had or had[name] != value}
+        changes = {**once, **latest}
         removed = [name for name in said.unset if name in person.properties or name in changes]
         loud = any(name not in person.properties or name not in NOISY for name in changes)
         if removed or loud or said.event in MERGING or said.event == "$set":

@@ -98,6 +98,8 @@ def planned(store: MemoryStore, batch: list[Record], fresh_from: int) -> Plan:
 @settings(max_examples=scaled(8_000, least=160), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(BATCHES)
 @example([([Said("seen", "a", personless=True)], True), ([Said("$identify", "b", other="a")], True)])
+@example([([Said("seen", "a", personless=True), Said("seen", "b"), Said("$identify", "b", other="a")], False)])
+@example([([Said("seen", x, personless=True) for x in "ab"] + [Said("$identify", "b", other="a")], False)])
 @example([([Said("seen", "a"), Said("seen", "b"), Said("$identify", "b", other="a")], False)])
 @example(
     [
