@@ -15,8 +15,9 @@ from libs.kit.contracts.events import PersonMode
 from libs.kit.contracts.topics import DISTINCT_IDS, GROUPS, PERSONS
 from libs.kit.eventlog import NewRecord, Record
 from libs.kit.teams import Team
+from services.cdp.ingestion.definitions import Catalogue, Finder, Findings
 from services.cdp.ingestion.groups import IDENTIFY, Group, Groups, LoadedGroups, group_said, key_too_long
-from services.cdp.ingestion.merging import MERGES, Merge, merge_asked
+from services.cdp.ingestion.merging import MERGES, Merge, javascript_truthy_text, merge_asked
 from services.cdp.ingestion.parse import MAX_DISTINCT_ID, Incoming, Rejected, parse
 from services.cdp.ingestion.people import Loaded, People, Personless
 from services.cdp.ingestion.persons import (
@@ -29,7 +30,7 @@ from services.cdp.ingestion.persons import (
     person_uuid,
 )
 from services.cdp.ingestion.properties import Dropped, Normalised, normalised
-from services.cdp.ingestion.rows import row
+from services.cdp.ingestion.rows import cut, row
 from services.cdp.ingestion.updates import group_record, link_record, person_record
 from services.cdp.ingestion.warnings import Warned
 from services.cdp.raw_json import Properties, merged, text_of
@@ -45,6 +46,7 @@ class Known:
     teams: Mapping[str, Team]
     people: Loaded = field(default_factory=Loaded)
     groups: LoadedGroups = field(default_factory=LoadedGroups)
+    catalogue: Catalogue = field(default_factory=Catalogue)
 
 
 @dataclass(slots=True)
@@ -63,7 +65,8 @@ class Plan:
     """What is to be done about a batch.
 
     updates: records that tell of persons, distinct ids and groups, by topic. first_of: teams that had no event before
-    these. warnings: how often each type came up; warned: what is to be told, before its limit.
+    these. findings: names of events and properties. warnings: how often each type came up; warned: what is to be told,
+    before its limit.
     """
 
     rows: list[NewRecord] = field(default_factory=list)
@@ -71,6 +74,7 @@ class Plan:
     writes: Writes = field(default_factory=Writes)
     updates: dict[str, list[NewRecord]] = field(default_factory=dict)
     first_of: set[int] = field(default_factory=set)
+    findings: Findings = field(default_factory=Findings)
     outcomes: Counter[tuple[str, str]] = field(default_factory=Counter)
     warnings: Counter[str] = field(default_factory=Counter)
     warned: list[Warned] = field(default_factory=list)
@@ -133,6 +137,7 @@ class _Planner:
         self._now = now
         self._people = People(known.people)
         self._groups = Groups(known.groups)
+        self._finder = Finder(known.catalogue, now)
         self._plan = Plan()
 
     def reject(self, rejected: Rejected) -> None:
@@ -171,6 +176,7 @@ class _Planner:
             groups.new_types(),
             groups.changed(),
         )
+        self._plan.findings = self._finder.findings
         self._plan.updates = {
             PERSONS.name: [person_record(person) for person in people.told_persons()],
             DISTINCT_IDS.name: [link_record(link) for link in people.told_links()],
@@ -183,6 +189,7 @@ class _Planner:
         properties = taken.said.properties
         if not taken.said.personless:
             self._take_groups(taken, properties)
+        self._define(taken)
         self._plan.rows.append(
             row(
                 taken.event,
@@ -321,6 +328,14 @@ class _Planner:
             self._warn(taken.team, taken.event, "invalid_group_set", "groups")
         if not self._groups.identify(taken.team.id, said, taken.happened):
             self._warn(taken.team, taken.event, "person_property_refused", "groups")
+
+    def _define(self, taken: _Taken) -> None:
+        said, kind = taken.said, taken.said.properties.get("$group_type")
+        name = javascript_truthy_text(kind) if taken.event.event == IDENTIFY else None
+        index = self._groups.index(taken.team.id, name, may_add=False) if name else None
+        persons = () if said.personless else (said.set, said.set_once)
+        event, team = cut(taken.event.event), taken.team.id
+        self._finder.take(team, event, said.properties, of_person=persons, group_index=index)
 
     # --- what is said about it
 

@@ -12,6 +12,7 @@ import msgspec
 from libs.kit.crashpoints import crash_point
 from libs.kit.errors import Conflict, DeadlineExceeded, Fenced, HedgerowError, InvalidRequest, Unavailable
 from libs.kit.postgres import Connection, Postgres
+from services.cdp.ingestion.definitions import Findings
 from services.cdp.ingestion.groups import Group, GroupKey, LoadedGroups
 from services.cdp.ingestion.needs import Needs, mingling, persons_of
 from services.cdp.ingestion.people import Loaded, Personless
@@ -157,6 +158,31 @@ _CHANGED_GROUPS = """
       AND known.group_key = changed.group_key AND known.version = changed.stored_version
 """
 
+_EVENT_DEFINITIONS = """
+    INSERT INTO posthog_eventdefinition AS known (team_id, project_id, name, created_at, last_seen_at)
+    SELECT team_id, team_id, name, seen, seen
+    FROM unnest($1::bigint[], $2::text[], $3::timestamptz[]) AS met (team_id, name, seen)
+    ON CONFLICT (project_id, name)
+    DO UPDATE SET last_seen_at = excluded.last_seen_at WHERE known.last_seen_at < excluded.last_seen_at
+"""
+# a type that is set stays
+_PROPERTY_DEFINITIONS = """
+    INSERT INTO posthog_propertydefinition AS known
+        (team_id, project_id, name, type, group_type_index, property_type, is_numerical)
+    SELECT team_id, team_id, name, type, nullif(index, -1), property_type, coalesce(property_type = 'Numeric', false)
+    FROM unnest($1::bigint[], $2::text[], $3::smallint[], $4::smallint[], $5::text[])
+      AS met (team_id, name, type, index, property_type)
+    ON CONFLICT (project_id, name, type, coalesce(group_type_index, -1))
+    DO UPDATE SET property_type = excluded.property_type, is_numerical = excluded.is_numerical
+    WHERE known.property_type IS NULL AND excluded.property_type IS NOT NULL
+"""
+_EVENT_PROPERTIES = """
+    INSERT INTO posthog_eventproperty (team_id, project_id, event, property)
+    SELECT team_id, team_id, event, property
+    FROM unnest($1::bigint[], $2::text[], $3::text[]) AS met (team_id, event, property)
+    ON CONFLICT DO NOTHING
+"""
+
 # What PostgreSQL says when a value itself is at fault.
 _REFUSED = (asyncpg.DataError, asyncpg.ProgramLimitExceededError, asyncpg.CharacterNotInRepertoireError)
 
@@ -240,6 +266,21 @@ class PersonStore:
             for row in await self._postgres.fetch(_GROUPS, *columns):
                 groups[row["team_id"], row["group_type"], row["group_key"]] = _group(row)
         return LoadedGroups(types, groups)
+
+    async def define(self, findings: Findings) -> None:
+        """Write names of events and properties. Repeating it changes nothing, so it needs no part in the commit: it
+        comes before, or a crash in between would lose a name that came only once."""
+        with _outages():
+            if findings.events:
+                events = sorted((team, name, at) for (team, name), at in findings.events.items())
+                await self._postgres.execute(_EVENT_DEFINITIONS, *zip(*events, strict=True))
+            if findings.properties:
+                names = sorted(findings.properties)
+                types = [findings.properties[name] for name in names]
+                await self._postgres.execute(_PROPERTY_DEFINITIONS, *zip(*names, strict=True), types)
+            if findings.event_properties:
+                pairs = sorted(findings.event_properties)
+                await self._postgres.execute(_EVENT_PROPERTIES, *zip(*pairs, strict=True))
 
     async def commit(self, source: Source, moves: Mapping[int, Move], writes: Writes) -> None:
         """What a plan writes and the positions, in one transaction.

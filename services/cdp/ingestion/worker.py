@@ -18,6 +18,7 @@ from libs.kit.runtime import Runtime
 from libs.kit.teams import Teams
 from services.cdp.consuming import Limits, Loop, Ownership, Pulse, count, cut, kept_alive, ownership, still_ours
 from services.cdp.dead_letters import dead_letter
+from services.cdp.ingestion.definitions import Catalogue
 from services.cdp.ingestion.needs import needs
 from services.cdp.ingestion.parse import Incoming, Rejected
 from services.cdp.ingestion.plan import Known, Plan, parsed, plan
@@ -89,6 +90,7 @@ class Ingestion:
         self._positions: dict[int, tuple[Assignment, int]] = {}
         self._source: Source | None = None
         self._limiter = WarningLimiter()
+        self._catalogue = Catalogue()
         # a cached team may say for a while that it has no events; this saves asking PostgreSQL each time
         self._begun: set[int] = set()
 
@@ -136,9 +138,12 @@ class Ingestion:
     async def _commit(self, events: Events, *, refused: set[str]) -> Output:
         positions = await self._stand(sorted({event.record.partition for event in events}))
         teams = await self._teams.by_tokens(event.token for event in events if isinstance(event, Incoming))
-        known = Known(teams, *await self._store.load(needs(events, teams, positions)))
+        known = Known(teams, *await self._store.load(needs(events, teams, positions)), self._catalogue)
         now = self._clock.now()
         decided = plan(events, known, positions, refused, now)
+        if decided.findings:
+            await self._store.define(decided.findings)
+        self._catalogue.remember(decided.findings)
         moves = _moves(events, positions)
         if moves:
             crash_point("ingestion.before_commit")

@@ -16,7 +16,11 @@ from services.cdp.raw_json import encode
 from tests.support.captured import ARRIVED_MS, captured_record, raw_record
 
 NOW = datetime(2026, 11, 5, 10, 12, tzinfo=UTC)
-TEAMS = {"phc_one": Team(1, "phc_one"), "phc_shy": Team(2, "phc_shy", anonymize_ips=True)}
+TEAMS = {
+    "phc_one": Team(1, "phc_one"),
+    "phc_none": Team(3, "phc_none", person_processing_opt_out=True),
+    "phc_shy": Team(2, "phc_shy", anonymize_ips=True),
+}
 
 
 def person(distinct_id: str = "u1", team_id: int = 1, **properties: Any) -> Person:
@@ -338,3 +342,133 @@ def test_needed_distinct_ids_are_those_of_known_teams() -> None:
         [captured_record(), captured_record(token="no"), captured_record(distinct_id="d" * 401), raw_record(b"")]
     )
     assert needs(events, TEAMS, {}).persons == {(1, "u1")}
+
+
+def updates(plan: Plan, topic: str) -> list[dict[str, Any]]:
+    return [json.loads(record.value) for record in plan.updates[topic]]
+
+
+def test_first_event_tells_of_its_person() -> None:
+    done = planned(captured_record(properties={"$set": {"a": 1}}))
+    [told] = updates(done, "clickhouse_person")
+    assert json.loads(told.pop("properties")).keys() == {"a", "$creator_event_uuid"}
+    assert told == {
+        "id": "66545e47-9600-5f24-95fd-044cb5baa8f0",
+        "created_at": "2026-11-05 10:11:12",
+        "team_id": 1,
+        "is_identified": 0,
+        "is_deleted": 0,
+        "version": 0,
+        "last_seen_at": "2026-11-05 10:00:00",
+    }
+    assert updates(done, "clickhouse_person_distinct_id") == [
+        {"person_id": told["id"], "team_id": 1, "distinct_id": "u1", "version": 0, "is_deleted": 0}
+    ]
+
+
+def test_identify_with_an_id_that_has_a_person() -> None:
+    """Only the anonymous id exists: the other one is added to its person."""
+    an = person("an")
+    done = planned(
+        captured_record(event="$identify", distinct_id="u", properties={"$anon_distinct_id": "an"}),
+        persons={(1, "an"): an},
+    )
+    assert stored(done)["person_id"] == str(an.uuid)
+    [changed] = done.writes.persons
+    assert (changed.uuid, changed.is_identified, changed.version) == (an.uuid, True, 5)
+    [link] = done.writes.links
+    assert (link.key, link.person, link.version) == ((1, "u"), an.uuid, 0)
+
+
+def test_merge_of_two_persons() -> None:
+    u, an = person("u", a=1, b=1), person("an", b=2, c=2)
+    an.version = an.stored_version = 9
+    record = captured_record(
+        event="$identify", distinct_id="u", properties={"$anon_distinct_id": "an", "$set": {"d": 4}}
+    )
+    done = planned(record, persons={(1, "u"): u, (1, "an"): an})
+    survivor, gone = sorted(done.writes.persons, key=lambda one: one.is_deleted)
+    assert (survivor.uuid, survivor.version, survivor.is_identified) == (u.uuid, 10, True)
+    assert values(survivor.properties) == {"a": 1, "b": 1, "c": 2, "d": 4}
+    assert (gone.uuid, gone.version, gone.properties) == (an.uuid, 109, {})
+    [moved] = done.writes.links
+    assert (moved.key, moved.person, moved.version) == ((1, "an"), u.uuid, 1)
+
+
+@pytest.mark.parametrize(
+    ("event", "merged"), [("$identify", False), ("$create_alias", False), ("$merge_dangerously", True)]
+)
+def test_identified_persons_are_merged_only_dangerously(event: str, merged: bool) -> None:
+    u, an = person("u"), person("an")
+    an.is_identified = True
+    said = {"$anon_distinct_id": "an", "alias": "an", "$set": {"a": 1}}
+    done = planned(captured_record(event=event, distinct_id="u", properties=said), persons={(1, "u"): u, (1, "an"): an})
+    assert any(one.is_deleted for one in done.writes.persons) is merged
+    assert values(next(one for one in done.writes.persons if one.uuid == u.uuid).properties) == {"a": 1}
+    assert done.warnings == ({} if merged else {"cannot_merge_already_identified": 1})
+    if not merged:
+        assert {"sourcePersonDistinctId": "an", "targetPersonDistinctId": "u"}.items() <= done.warned[0].details.items()
+
+
+def test_illegal_ids_are_not_merged_and_the_event_is_stored() -> None:
+    done = planned(captured_record(event="$identify", properties={"$anon_distinct_id": "null"}))
+    assert (len(done.rows), done.warnings) == (1, {"cannot_merge_with_illegal_distinct_id": 1})
+    assert [link.key for link in done.writes.links] == [(1, "u1")]
+    assert not done.writes.persons[0].is_identified
+
+
+def test_identify_alone_sets_and_does_not_identify() -> None:
+    done = planned(captured_record(event="$identify", properties={"$set": {"a": 1}}), persons={(1, "u1"): person()})
+    [changed] = done.writes.persons
+    assert (values(changed.properties), changed.is_identified) == ({"a": 1}, False)
+
+
+def test_unset_has_an_effect_inside_properties_only() -> None:
+    inside = planned(captured_record(properties={"$unset": ["a"]}), persons={(1, "u1"): person(a=1, b=1)})
+    assert values(inside.writes.persons[0].properties) == {"b": 1}
+    outside = planned(captured_record(**{"data_$unset": ["a"]}), persons={(1, "u1"): person(a=1)})
+    assert outside.writes.persons == []
+
+
+def test_team_without_person_profiles() -> None:
+    events = [
+        captured_record(0, token="phc_none", properties={"$set": {"a": 1}}),
+        captured_record(1, token="phc_none", event="$identify"),
+    ]
+    done = planned(*events)
+    assert done.writes.persons == []
+    assert (len(done.rows), stored(done)["person_mode"]) == (1, "propertyless")
+
+
+def test_group_types_are_numbered_as_they_come_and_a_sixth_gets_none() -> None:
+    named = {f"type {number}": f"key {number}" for number in range(6)}
+    done = planned(captured_record(properties={"$groups": named}))
+    columns = {name: value for name, value in stored(done)["properties"].items() if name.startswith("$group_")}
+    assert columns == {f"$group_{number}": f"key {number}" for number in range(5)}
+    assert done.writes.group_types == [(1, f"type {number}", number) for number in range(5)]
+    shy = planned(captured_record(properties={"$groups": named, "$process_person_profile": False}))
+    assert shy.writes.group_types == []
+
+
+def test_groups_are_set_together_within_a_batch() -> None:
+    def identify(offset: int, said: object) -> Record:
+        properties = {"$group_type": "company", "$group_key": "acme", "$group_set": said, "$set": {"no": 1}}
+        return captured_record(offset, event="$groupidentify", properties=properties)
+
+    done = planned(identify(0, {"n": 1}), identify(1, {"m": 2}), identify(2, "x"))
+    [group] = done.writes.groups
+    assert (group.type_index, group.key, values(group.properties), group.version) == (0, "acme", {"n": 1, "m": 2}, 1)
+    assert "no" not in done.writes.persons[0].properties
+    assert done.warnings == {"invalid_group_set": 1}
+    assert len(done.rows) == 3
+
+
+def test_long_group_key_is_dropped() -> None:
+    done = planned(captured_record(event="$groupidentify", properties={"$group_type": "t", "$group_key": "k" * 401}))
+    assert (done.rows, done.warnings) == ([], {"group_key_too_long": 1})
+
+
+def test_client_warning_is_no_event() -> None:
+    said = {"$$client_ingestion_warning_message": "too much"}
+    done = planned(captured_record(event="$$client_ingestion_warning", properties=said))
+    assert (done.rows, done.warned[0].details["message"]) == ([], "too much")

@@ -4,10 +4,12 @@ Each row is a whole state under a version, and the highest version of a sorting 
 order. Replicated whole to every node of a cluster, for events of every shard are joined with them.
 """
 
+from collections.abc import Mapping
+
 from libs.kit.schema.clickhouse.operations import CreateTable, DropTable
 
-_DURABLE = {"fsync_after_insert": 1, "fsync_part_directory": 1}
-_JSON = {
+_DURABLE: Mapping[str, str | int] = {"fsync_after_insert": 1, "fsync_part_directory": 1}
+_JSON: Mapping[str, str | int] = {
     "object_serialization_version": "v3",
     "object_shared_data_serialization_version": "advanced",
     "object_shared_data_serialization_version_for_zero_level_parts": "map_with_buckets",
