@@ -231,10 +231,14 @@ def secrets_private(directory: Path) -> Finding:
 
 def open_files() -> Finding:
     """Enough descriptors for ClickHouse's parts and the connections of SDKs."""
-    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    unlimited = soft == resource.RLIM_INFINITY
-    level: Level = "ok" if unlimited or soft >= MIN_OPEN_FILES else "note"
-    return Finding("open files", level, "no limit" if unlimited else f"limit {soft}; at least {MIN_OPEN_FILES} is wise")
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY:
+        return Finding("open files", "ok", "no limit")
+    if soft >= MIN_OPEN_FILES:
+        return Finding("open files", "ok", f"limit {soft}")
+    if hard == resource.RLIM_INFINITY or hard >= MIN_OPEN_FILES:
+        return Finding("open files", "ok", f"limit {soft}, which `hedgerow up` raises by itself")
+    return Finding("open files", "note", f"limit {hard}; at least {MIN_OPEN_FILES} is wise")
 
 
 def memory() -> Finding:

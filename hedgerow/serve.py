@@ -23,6 +23,7 @@ from hedgerow.settings import ServeSettings
 from libs.kit.logging import configure_logging, get_logger
 from libs.kit.runtime import Runtime, open_runtime
 from libs.kit.settings import KitSettings
+from libs.kit.tracing import configure_tracing
 
 log = get_logger(__name__)
 
@@ -57,6 +58,7 @@ def listener_from(descriptor: int | None, host: str, port: int) -> socket.socket
 def _configured(service: str) -> KitSettings:
     settings = KitSettings()
     configure_logging(settings.log_level, service=service, version=__version__)
+    configure_tracing(settings.traces_endpoint, service=service, version=__version__)
     return settings
 
 

@@ -25,6 +25,9 @@ class UpSettings(BaseSettings):
     clickhouse_memory_bytes: int = Field(
         1024 * MIB, ge=256 * MIB, description="Memory of the embedded ClickHouse, all queries and merges together."
     )
+    clickhouse_insert_bytes: int = Field(
+        256 * MIB, ge=32 * MIB, description="Rows that inserts into the embedded ClickHouse hold, all together."
+    )
     engine_start_seconds: float = Field(600.0, gt=0, description="How long an engine may recover before it is killed.")
     part_start_seconds: float = Field(60.0, gt=0, description="How long our own processes may take to get ready.")
     stop_seconds: float = Field(20.0, gt=0, description="How long a part may take to end before it is killed.")

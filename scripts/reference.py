@@ -120,7 +120,7 @@ def routes_of(router: Router) -> Iterator[tuple[str, str, str]]:
     for route in router.routes:
         if isinstance(route, APIRoute):
             summary = (route.endpoint.__doc__ or "").strip().split("\n")[0]
-            yield route.path.rstrip("/") or "/", ", ".join(sorted(route.methods or ())), summary
+            yield route.path, ", ".join(sorted(route.methods or ())), summary
         elif included := getattr(route, "original_router", None):
             yield from routes_of(included)
 

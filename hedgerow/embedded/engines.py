@@ -39,7 +39,7 @@ def all_of(instance: Instance, settings: UpSettings | None = None) -> tuple[Engi
         _postgres(instance),
         _valkey(instance, "log", settings.log_memory_bytes, settings.log_fsync),
         _valkey(instance, "state", settings.state_memory_bytes, "always"),
-        _clickhouse(instance, settings.clickhouse_memory_bytes),
+        _clickhouse(instance, settings.clickhouse_memory_bytes, settings.clickhouse_insert_bytes),
     )
 
 
@@ -79,14 +79,14 @@ def _valkey(instance: Instance, role: valkey.Role, max_memory: int, fsync: valke
     )
 
 
-def _clickhouse(instance: Instance, max_memory: int) -> Engine:
+def _clickhouse(instance: Instance, max_memory: int, max_insert: int) -> Engine:
     ports = instance.ports
     command = Command(
         argv=(
             *(sys.executable, "-m", "hedgerow.embedded.clickhouse"),
             *("--data-dir", str(instance.directory / "clickhouse")),
             *("--http-port", str(ports.clickhouse_http), "--native-port", str(ports.clickhouse_native)),
-            *("--max-memory-mb", str(max_memory // MIB)),
+            *("--max-memory-mb", str(max_memory // MIB), "--max-insert-mb", str(max_insert // MIB)),
         ),
         env={"HEDGEROW_CLICKHOUSE_PASSWORD": instance.secrets.clickhouse},
         cwd=HERE,

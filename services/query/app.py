@@ -8,9 +8,9 @@ from starlette.types import ASGIApp
 
 from libs.hogql.errors import HogQLError
 from libs.kit.access.access import Access
+from libs.kit.asgi import BodyLimit, OptionalSlash
 from libs.kit.http import RequestContext, install_error_handlers
 from libs.kit.runtime import Runtime
-from services.query.body import BodyLimit
 from services.query.routes import answer_hogql_error, router
 from services.query.service import QueryService
 from services.query.settings import QuerySettings
@@ -24,6 +24,7 @@ def create_app(runtime: Runtime, settings: QuerySettings) -> FastAPI:
     app.include_router(router)
     install_error_handlers(app)
     app.add_exception_handler(HogQLError, answer_hogql_error)
+    app.add_middleware(OptionalSlash)
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
     app.add_middleware(RequestContext, service="query")
     return app

@@ -1,39 +1,10 @@
-"""Reading a request's body: bounded, and an error of the API for everything that is not a JSON object."""
+"""Reading a request's body: an error of the API for everything that is not a JSON object."""
 
 from typing import Any
 
 import orjson
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from libs.kit.errors import ParseError, PayloadTooLarge
-
-
-class BodyLimit:
-    """ASGI middleware: whoever reads more of a body than `max_bytes` gets PayloadTooLarge."""
-
-    def __init__(self, app: ASGIApp, max_bytes: int):
-        self.app = app
-        self.max_bytes = max_bytes
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
-        seen = 0
-        length = dict(scope["headers"]).get(b"content-length", b"0")
-        declared = int(length) if length.isdigit() else 0
-
-        async def counted() -> Message:
-            nonlocal seen
-            if declared > self.max_bytes:
-                raise PayloadTooLarge("Request body is too large.")
-            message = await receive()
-            seen += len(message.get("body", b""))
-            if seen > self.max_bytes:
-                raise PayloadTooLarge("Request body is too large.")
-            return message
-
-        await self.app(scope, counted, send)
+from libs.kit.errors import ParseError
 
 
 def json_object(body: bytes) -> dict[str, Any]:

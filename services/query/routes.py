@@ -40,10 +40,8 @@ def get_access(request: Request) -> Access:
     return access
 
 
-@router.post("/api/projects/{project}/query/")
-@router.post("/api/projects/{project}/query", include_in_schema=False)
-@router.post("/api/environments/{project}/query/")
-@router.post("/api/environments/{project}/query", include_in_schema=False)
+@router.post("/api/projects/{project}/query")
+@router.post("/api/environments/{project}/query")
 async def run_query(
     request: Request,
     project: str,

@@ -15,6 +15,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp
 
 from libs.kit.access.access import Access
+from libs.kit.asgi import BodyLimit, OptionalSlash
 from libs.kit.errors import HedgerowError, InvalidRequest, NotFound
 from libs.kit.http import RequestContext, install_error_handlers
 from libs.kit.runtime import Runtime
@@ -27,7 +28,7 @@ from services.web.live import pages as live_pages
 from services.web.live import routes as live_routes
 from services.web.live.fanout import Fanout
 from services.web.live.window import Window
-from services.web.middleware import BodyLimit, OptionalSlash, SecurityHeaders
+from services.web.middleware import SecurityHeaders
 from services.web.pages import error_page, to_sign_in
 from services.web.projects import pages as project_pages
 from services.web.projects import routes as project_routes

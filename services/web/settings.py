@@ -13,8 +13,6 @@ class WebSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="HEDGEROW_WEB_", frozen=True, extra="ignore")
 
-    port: int = Field(8000, ge=0, description="Port of the web app when it is served alone.")
-    bind: str = Field("127.0.0.1", description="Address it listens on when it is served alone.")
     max_body_bytes: int = Field(20 * 1024 * 1024, gt=0, description="Largest request body.")
     assets_directory: Path | None = Field(
         None, description="Where posthog-js and htmx were put by `python -m services.web.assets`; unset: static/vendor."

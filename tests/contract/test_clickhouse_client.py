@@ -308,10 +308,6 @@ async def test_a_bad_row_refuses_the_whole_insert(clickhouse: ClickHouse, table:
     assert await clickhouse.fetch(f"SELECT count() FROM {table}") == [(0,)]
 
 
-@pytest.mark.xfail(
-    reason="chdb 26.9's streaming insert reports success when the table refuses the block; nothing is stored",
-    strict=True,
-)
 async def test_an_insert_over_too_many_partitions_is_refused_whole(clickhouse: ClickHouse) -> None:
     name = f"t_{uuid4().hex}"
     await clickhouse.execute(f"CREATE TABLE {name} (id UInt64) ORDER BY id PARTITION BY id")

@@ -5,8 +5,6 @@ import os
 import time
 import uuid
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -19,6 +17,7 @@ import pytest_asyncio
 from asynch.errors import ServerException
 
 from hedgerow.embedded.clickhouse.process import ClickHouseProcess
+from tests.support.clickhouse_server import Server, running, table, until
 from tests.support.scale import scaled
 
 pytestmark = [pytest.mark.embedded, pytest.mark.asyncio(loop_scope="module")]
@@ -40,50 +39,6 @@ NASTY = [
 ]
 
 
-@dataclass
-class Server:
-    """A running server and ways into it."""
-
-    process: ClickHouseProcess
-
-    @asynccontextmanager
-    async def native(self, database: str = "default", password: str = "secret", **options: Any) -> AsyncIterator[Any]:
-        connection = asynch.Connection(
-            host=self.process.host,
-            port=self.process.native_port,
-            user="default",
-            password=password,
-            database=database,
-            **options,
-        )
-        async with connection, connection.cursor() as cursor:
-            yield cursor
-
-    @asynccontextmanager
-    async def http(self, **options: Any) -> AsyncIterator[httpx.AsyncClient]:
-        options.setdefault("auth", ("default", "secret"))
-        address = f"http://{self.process.host}:{self.process.http_port}"
-        async with httpx.AsyncClient(base_url=address, timeout=60, **options) as client:
-            yield client
-
-    async def ask(self, sql: str, **params: str) -> str:
-        async with self.http() as client:
-            answer = await client.post("/", content=sql, params=params)
-            assert answer.status_code == 200, answer.text
-            return answer.text
-
-    async def fetch(self, sql: str, **settings: Any) -> list[tuple[Any, ...]]:
-        async with self.native() as cursor:
-            await cursor.execute(sql)
-            rows: list[tuple[Any, ...]] = await cursor.fetchall()
-            return rows
-
-    def memory(self) -> int:
-        """Bytes resident that are the process' own."""
-        lines = Path(f"/proc/{self.process.pid}/status").read_text().splitlines()
-        return next(int(line.split()[1]) for line in lines if line.startswith("RssAnon:")) * 1024
-
-
 def escaped(value: str) -> str:
     """A String parameter as ClickHouse reads it."""
     for raw, written in (("\\", "\\\\"), ("\t", "\\t"), ("\n", "\\n"), ("\r", "\\r"), ("\0", "\\0")):
@@ -91,28 +46,14 @@ def escaped(value: str) -> str:
     return value
 
 
-def table() -> str:
-    return f"t_{uuid.uuid4().hex[:12]}"
-
-
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Server]:
-    process = ClickHouseProcess(tmp_path_factory.mktemp("clickhouse"), "secret", "--queue-seconds", "1")
+    arguments = ("--queue-seconds", "0.5", "--max-queries", "8", "--reader-password-env", "READER")
+    folder = tmp_path_factory.mktemp("clickhouse")
+    process = ClickHouseProcess(folder, "secret", *arguments, environment={"READER": "look"})
     await process.start()
     yield Server(process)
     assert await process.stop() == 0
-
-
-async def until(condition: Any, timeout: float = 10.0) -> None:
-    deadline = time.monotonic() + timeout
-    while not await condition():
-        assert time.monotonic() < deadline, "it never came true"
-        await asyncio.sleep(0.02)
-
-
-async def running(server: Server, query_id: str) -> bool:
-    sql = "SELECT count() FROM system.processes WHERE query_id = {id:String}"
-    return (await server.ask(sql, param_id=query_id)).strip() == "1"
 
 
 TYPES = (
@@ -438,12 +379,15 @@ async def test_a_query_id_runs_once(server: Server) -> None:
 
 
 async def test_more_queries_than_slots_wait_and_are_then_refused(server: Server) -> None:
-    names = [f"slot-{number}" for number in range(16)]
+    names = [f"slot-{number}" for number in range(8)]
     tasks = [asyncio.ensure_future(server.ask(SLOW, query_id=name)) for name in names]
-    await asyncio.sleep(0.5)
     async with server.http() as client:
-        answer = await client.post("/", content="SELECT 1")
-        assert answer.headers["x-clickhouse-exception-code"] == "202"
+
+        async def full() -> bool:
+            answer = await client.post("/", content="SELECT 1")
+            return answer.headers.get("x-clickhouse-exception-code") == "202"
+
+        await until(full)
         await client.post("/", content="KILL QUERY WHERE query_id LIKE 'slot-%'")  # needs no slot
     results = await asyncio.gather(*tasks, return_exceptions=True)
     assert all("394" in str(result) for result in results)
@@ -633,11 +577,7 @@ async def test_sigterm_lets_a_query_finish(tmp_path: Path) -> None:
     assert await task == "0\n"
 
 
-async def test_the_reader_cannot_write(tmp_path: Path) -> None:
-    arguments = ("--reader-password-env", "READER")
-    process = ClickHouseProcess(tmp_path / "data", "secret", *arguments, environment={"READER": "look"})
-    await process.start()
-    server = Server(process)
+async def test_the_reader_cannot_write(server: Server) -> None:
     async with server.http(auth=("reader", "look")) as client:
         assert (await client.post("/", content="SELECT 1", params={"max_threads": "1"})).text == "1\n"
         for sql, settings in (
@@ -647,4 +587,3 @@ async def test_the_reader_cannot_write(tmp_path: Path) -> None:
         ):
             refused = await client.post("/", content=sql, params=settings)
             assert refused.headers.get("x-clickhouse-exception-code") == "164", refused.text
-    assert await process.stop() == 0

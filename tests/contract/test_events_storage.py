@@ -52,6 +52,8 @@ def event(properties: bytes = b"{}", **changes: Any) -> StoredEvent:
         "person_id": str(UUID(int=1)),
         "person_properties": msgspec.Raw(b"{}"),
         "person_created_at": "2026-11-01 00:00:00",
+        "person_mode": "full",
+        "elements_chain": "",
     }
     return StoredEvent(**(fields | changes))
 

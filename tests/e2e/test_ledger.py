@@ -4,7 +4,7 @@
 """
 
 import asyncio
-import itertools
+import random
 from pathlib import Path
 
 import pytest
@@ -21,13 +21,22 @@ async def assert_stored_once(instance: Instance, ledger: Ledger, *, within: floa
     """Wait until as many rows as were acknowledged are there, then hold them to be distinct and no more."""
     question = f"select count(), count(distinct uuid) from events where event = '{EVENT}'"
     rows = 0
-    async with asyncio.timeout(within):
-        while rows < ledger.acknowledged:
-            await asyncio.sleep(0.5)
-            rows = (await instance.query(question))[0][0]
+    try:
+        async with asyncio.timeout(within):
+            while rows < ledger.acknowledged:
+                await asyncio.sleep(0.5)
+                rows = (await instance.query(question))[0][0]
+    except TimeoutError:
+        raise AssertionError(f"{rows} rows of {ledger.acknowledged} acknowledged events after {within} s") from None
     await asyncio.sleep(2)  # what would be a second copy has time to arrive
     stored, distinct = (await instance.query(question))[0]
     assert (stored, distinct) == (ledger.acknowledged, ledger.acknowledged)
+
+
+def release(permits: asyncio.Semaphore, batches: int) -> None:
+    """Let so many more batches be sent."""
+    for _ in range(batches):
+        permits.release()
 
 
 @pytest.mark.embedded
@@ -36,18 +45,20 @@ async def test_every_process_is_killed_in_turn(tmp_path: Path) -> None:
     instance = Instance(tmp_path / "data")
     await instance.start()
     ledger = Ledger(seed=1, events=scaled(FULL_SCALE_EVENTS))
-    rounds = 1 if SCALE < 1 else 5
+    victims = [*PARTS, "supervisor"] * (1 if SCALE < 1 else 5)
+    batches = ledger.events // ledger.batch_size
+    permits = asyncio.Semaphore(0)
     try:
-        pause = 0.2 if SCALE < 1 else 0.02
-        sending = asyncio.create_task(
-            deliver(ledger, instance.url, instance.info["project_api_key"], pause=pause, deadline=800)
-        )
-        for victim in itertools.chain.from_iterable([*PARTS, "supervisor"] for _ in range(rounds)):
-            await asyncio.sleep(0.7)
+        token = instance.info["project_api_key"]
+        sending = asyncio.create_task(deliver(ledger, instance.url, token, pause=0.02, deadline=800, permits=permits))
+        for victim in victims:
+            release(permits, batches // len(victims))
+            await asyncio.sleep(random.uniform(0.0, 0.15))
             await instance.kill(victim)
             if victim == "supervisor":
                 await instance.start()
             await instance.wait_healthy()
+        release(permits, batches)
         await sending
         await assert_stored_once(instance, ledger)
     finally:

@@ -9,7 +9,7 @@ import pytest
 import pytest_asyncio
 
 from hedgerow.embedded.instance import Instance
-from tests.e2e.test_ledger import assert_stored_once
+from tests.e2e.test_ledger import assert_stored_once, release
 from tests.support.ledger import Ledger, deliver
 from tests.support.networked import Networked, running
 from tests.support.scale import SCALE, scaled
@@ -40,16 +40,22 @@ async def test_the_broker_stops_and_comes_back(hedgerow: Networked) -> None:
     """While it is away every answer is 503 (or none), never 200; afterwards each event is there once."""
     assert hedgerow.broker
     ledger = Ledger(seed=2, events=scaled(50_000))
+    batches = ledger.events // ledger.batch_size
+    permits = asyncio.Semaphore(0)
     token = hedgerow.info["project_api_key"]
-    sending = asyncio.create_task(deliver(ledger, hedgerow.url, token, pause=0.1, deadline=600))
-    await asyncio.sleep(1)
+    sending = asyncio.create_task(deliver(ledger, hedgerow.url, token, deadline=600, permits=permits))
+    release(permits, batches // 2)
+    await asyncio.sleep(0.2)
     await hedgerow.broker.stop()
-    await asyncio.sleep(1)
-    during = ledger.acknowledged
-    await asyncio.sleep(OUTAGE_SECONDS)
-    assert ledger.acknowledged == during
-    assert ledger.resent > 0
-    await hedgerow.broker.start()
+    try:
+        await asyncio.sleep(1)
+        during = ledger.acknowledged
+        release(permits, batches)
+        await asyncio.sleep(OUTAGE_SECONDS)
+        assert ledger.acknowledged == during < ledger.events
+        assert ledger.resent > 0
+    finally:
+        await hedgerow.broker.start()
     await sending
     await assert_stored_once(hedgerow, ledger, within=180)
 
@@ -59,10 +65,13 @@ async def test_a_process_is_killed(hedgerow: Networked, victim: str) -> None:
     before = (await hedgerow.query("select count() from events where event = 'ledger'"))[0][0]
     ledger = Ledger(seed=len(victim) + 10, events=1000, acknowledged=before)
     token = hedgerow.info["project_api_key"]
-    sending = asyncio.create_task(deliver(ledger, hedgerow.url, token, pause=0.05, deadline=300))
-    await asyncio.sleep(0.5)
+    permits = asyncio.Semaphore(0)
+    sending = asyncio.create_task(deliver(ledger, hedgerow.url, token, deadline=300, permits=permits))
+    release(permits, 10)
+    await asyncio.sleep(0.05)
     hedgerow.processes[victim].kill()
     hedgerow.processes[victim].wait()
+    release(permits, 10)
     hedgerow.relaunch(victim)
     await sending
     await assert_stored_once(hedgerow, ledger, within=180)

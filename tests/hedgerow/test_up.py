@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import resource
 import signal
 import stat
 import subprocess
@@ -107,3 +108,18 @@ def test_a_signal_during_the_start_leaves_nothing(tmp_path: Path) -> None:
     process.communicate(timeout=60)
     assert process.returncode == 0
     assert psutil.wait_procs(family, timeout=5)[1] == []
+
+
+@pytest.mark.parametrize(("soft", "hard", "raised"), [(256, 5000, 5000), (256, 70_000, 65_536), (300, 300, 300)])
+def test_up_and_what_it_starts_may_open_many_files(soft: int, hard: int, raised: int) -> None:
+    allowed = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    if allowed not in (resource.RLIM_INFINITY, hard) and allowed < hard:
+        hard, raised = allowed, min(allowed, raised)
+    tell = "import resource; print(resource.getrlimit(resource.RLIMIT_NOFILE)[0])"
+    script = (
+        f"import resource, subprocess, sys; resource.setrlimit(resource.RLIMIT_NOFILE, ({soft}, {hard}));"
+        "from hedgerow.up import allow_many_files; allow_many_files();"
+        f"subprocess.run([sys.executable, '-c', {tell!r}])"
+    )
+    answer = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=30)
+    assert int(answer.stdout) == raised

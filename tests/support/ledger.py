@@ -50,9 +50,19 @@ class Ledger:
 
 
 async def deliver(
-    ledger: Ledger, url: str, token: str, *, concurrency: int = 4, pause: float = 0.0, deadline: float = 600.0
+    ledger: Ledger,
+    url: str,
+    token: str,
+    *,
+    concurrency: int = 4,
+    pause: float = 0.0,
+    deadline: float = 600.0,
+    permits: asyncio.Semaphore | None = None,
 ) -> None:
-    """Send every batch until it is acknowledged with 200. Anything but 200, 503 or no answer is an error."""
+    """Send every batch until it is acknowledged with 200. Anything but 200, 503 or no answer is an error.
+
+    `permits`, one a batch, let a test decide what is under way at the moment something is killed.
+    """
     bodies = ledger.batches(datetime.now(UTC))
     queue: asyncio.Queue[bytes] = asyncio.Queue()
     for body in bodies:
@@ -60,6 +70,10 @@ async def deliver(
 
     async def sender(client: httpx.AsyncClient) -> None:
         while not queue.empty():
+            if permits:
+                await permits.acquire()
+                if queue.empty():
+                    return
             body = queue.get_nowait()
             payload = gzip.compress(orjson.dumps({**orjson.loads(body), "api_key": token}), 1)
             while not await _acknowledged(ledger, client, payload):

@@ -23,6 +23,7 @@ def parse(arguments: list[str]) -> ServerConfig:
     parser.add_argument("--password-env", default="HEDGEROW_CLICKHOUSE_PASSWORD", help="variable with the password")
     parser.add_argument("--reader-password-env", help="variable with the password of user `reader` (readonly=2)")
     parser.add_argument("--max-memory-mb", type=int, default=1024, help="limit of the engine for everything together")
+    parser.add_argument("--max-insert-mb", type=int, default=256, help="rows that inserts hold, all together")
     parser.add_argument("--max-queries", type=int, default=16, help="statements that may run at once")
     parser.add_argument("--queue-seconds", type=float, default=10.0, help="wait for a slot, then code 202")
     parser.add_argument("--stop-seconds", type=float, default=5.0, help="time that running statements get at SIGTERM")
@@ -42,6 +43,7 @@ def parse(arguments: list[str]) -> ServerConfig:
         queue_seconds=options.queue_seconds,
         stop_seconds=options.stop_seconds,
         idle_seconds=options.idle_seconds,
+        max_insert_bytes=options.max_insert_mb * 1024 * 1024,
         engine=EngineConfig(max_memory=options.max_memory_mb * 1024 * 1024),
     )
 

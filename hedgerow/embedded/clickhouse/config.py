@@ -19,6 +19,7 @@ class EngineConfig:
     mark_cache: int = 32 * MIB
     uncompressed_cache: int = 0
     background_threads: int = 2
+    keep_free: int = 256 * MIB
 
     def render(self, data_dir: Path) -> str:
         """The XML text."""
@@ -59,4 +60,9 @@ class EngineConfig:
             "number_of_free_entries_in_pool_to_execute_optimize_entire_partition": 1,
         }
         lines += ["  <merge_tree>", *(f"    <{k}>{v}</{k}>" for k, v in merge_tree.items()), "  </merge_tree>"]
+        # Below this much free space inserts and merges are refused (243): further down, the engine truncates parts.
+        keep_free = f"<keep_free_space_bytes>{self.keep_free}</keep_free_space_bytes>"
+        lines += [
+            f"  <storage_configuration><disks><default>{keep_free}</default></disks></storage_configuration>",
+        ]
         return "\n".join(("<clickhouse>", "  <logger><level>none</level></logger>", *lines, "</clickhouse>", ""))

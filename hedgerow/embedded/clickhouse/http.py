@@ -22,6 +22,7 @@ from python_multipart.multipart import parse_options_header
 from hedgerow.embedded.clickhouse import errors, formats
 from hedgerow.embedded.clickhouse.errors import ServerException, http_status, refusal
 from hedgerow.embedded.clickhouse.forms import parse_multipart
+from hedgerow.embedded.clickhouse.inserts import InsertBudget, InsertData
 from hedgerow.embedded.clickhouse.sessions import Chunk, ResultStream, Session, Sessions, Statement, Totals
 from hedgerow.embedded.clickhouse.statements import data_start, find_insert
 from hedgerow.embedded.clickhouse.users import User, authenticate
@@ -50,7 +51,6 @@ class HttpLimits:
     """Bytes that are held in memory for one request, and seconds a client may take to read a chunk."""
 
     max_query_bytes: int = 16 * 1024 * 1024
-    insert_chunk_bytes: int = 1024 * 1024
     max_held_bytes: int = 128 * 1024 * 1024
     send_seconds: float = 300.0
 
@@ -104,11 +104,17 @@ class HttpInterface:
     """The ASGI application."""
 
     def __init__(
-        self, sessions: Sessions, users: Mapping[str, User], version: str, limits: HttpLimits | None = None
+        self,
+        sessions: Sessions,
+        users: Mapping[str, User],
+        version: str,
+        budget: InsertBudget,
+        limits: HttpLimits | None = None,
     ) -> None:
         self._sessions = sessions
         self._users = users
         self._version = version
+        self._budget = budget
         self._limits = limits or HttpLimits()
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
@@ -160,11 +166,14 @@ class HttpInterface:
             await session.close()
 
     async def _dispatch(self, session: Session, query: HttpQuery, body: Body, answer: "Answer") -> None:
-        """INSERT with data: feed the body to it. Anything else: the body is the rest of the statement."""
+        """INSERT with data: the body is its rows. Anything else: the body is the rest of the statement."""
         held = bytearray(f"{query.sql}\n".encode("utf-8", "surrogateescape") if query.sql else b"")
         chunks = body.chunks()
         insert = find_insert(_head(held))
-        while insert is None and (chunk := await anext(chunks, None)) is not None:
+        # an end of the head at the end of what has come may lie within a word, or before a line feed
+        while insert is None or data_start(_head(held), insert) >= len(held):
+            if (chunk := await anext(chunks, None)) is None:
+                break
             held += chunk
             if len(held) > self._limits.max_query_bytes:
                 raise refusal(errors.TOO_LARGE, "The statement is too large")
@@ -176,16 +185,13 @@ class HttpInterface:
         begin = data_start(_head(held), insert)
         head = _decode(insert.head.encode("latin-1"))
         statement = Statement(head, settings=query.settings, params=query.params, query_id=query.query_id)
-        async with session.insert(statement, insert.input_format) as stream:
-            pending = held[begin:]
-            async for chunk in chunks:
-                pending += chunk
-                if len(pending) >= self._limits.insert_chunk_bytes:
-                    await stream.append(bytes(pending))
-                    pending.clear()
-            if pending:
-                await stream.append(bytes(pending))
-            totals = await stream.finish()
+        with InsertData(self._budget) as rows:
+            failure = _refused(rows, held[begin:])
+            async for chunk in chunks:  # to the end even when refused: few clients listen before they have sent all
+                failure = failure or _refused(rows, chunk)
+            if failure is not None:
+                raise failure
+            totals = await session.insert(statement, insert.input_format, rows)
         await answer.start(query.default_format, totals, ended=True)
         await answer.end(b"")
 
@@ -342,6 +348,14 @@ class BrokenAnswer(ConnectionError):
 
 def _length(text: bytes) -> tuple[bytes, bytes]:
     return b"content-length", str(len(text)).encode()
+
+
+def _refused(rows: InsertData, data: bytes | bytearray) -> ServerException | None:
+    try:
+        rows.append(data)
+    except ServerException as error:
+        return error
+    return None
 
 
 def _decode(data: bytes) -> str:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from hedgerow.embedded.clickhouse import errors, native
 from hedgerow.embedded.clickhouse.errors import ServerException, refusal
 from hedgerow.embedded.clickhouse.formats import without_format
+from hedgerow.embedded.clickhouse.inserts import InsertBudget, InsertData
 from hedgerow.embedded.clickhouse.sessions import Chunk, ResultStream, Session, Sessions, Statement, Totals
 from hedgerow.embedded.clickhouse.statements import Insert, data_start, find_insert, first_word, sample_query
 from hedgerow.embedded.clickhouse.users import User, authenticate
@@ -30,7 +31,7 @@ class NativeLimits:
 
     hello_seconds: float = 10.0
     send_seconds: float = 300.0
-    max_block_bytes: int = 512 * 1024 * 1024
+    max_block_bytes: int = 256 * 1024 * 1024
 
 
 class NativeConnection:
@@ -41,6 +42,7 @@ class NativeConnection:
         sessions: Sessions,
         users: Mapping[str, User],
         version: str,
+        budget: InsertBudget,
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
         limits: NativeLimits,
@@ -48,6 +50,7 @@ class NativeConnection:
         self._sessions = sessions
         self._users = users
         self._version = version
+        self._budget = budget
         self._reader = reader
         self._writer = writer
         self._limits = limits
@@ -136,10 +139,12 @@ class NativeConnection:
             raise refusal(errors.NOT_IMPLEMENTED, "Compression is not supported: connect with compression off")
         insert = find_insert(query.sql)
         try:
-            if insert is not None and not query.sql[data_start(query.sql, insert) :].strip(" \r\n\t;"):
-                await self._insert(session, query, insert)
-            else:
+            if insert is None:
                 await self._select(session, query)
+            elif (inlined := query.sql[data_start(query.sql, insert) :]).strip(" \r\n\t;"):
+                await self._insert_inlined(session, query, insert, inlined)
+            else:
+                await self._insert(session, query, insert)
         except ServerException as error:
             await self._send(native.exception(error))
 
@@ -219,7 +224,7 @@ class NativeConnection:
         columns = await describe(session, f"DESCRIBE ({sample_query(insert.head)})", {})
         statement = self._statement(query, insert.head)
         failure: ServerException | None = None
-        async with session.insert(statement, "Native") as stream:
+        with InsertData(self._budget) as rows:
             await self._send(native.data(native.header_block(columns)))
             while True:
                 packet = await self._receive()
@@ -232,12 +237,18 @@ class NativeConnection:
                     break
                 if packet.rows and failure is None:
                     try:
-                        await stream.append(packet.block)
+                        rows.append(packet.block)
                     except ServerException as error:  # the client sends all it has before it listens
                         failure = error
             if failure is not None:
                 raise failure
-            await stream.finish()
+            await session.insert(statement, "Native", rows)
+        await self._send(native.END_OF_STREAM)
+
+    async def _insert_inlined(self, session: Session, query: native.Query, insert: Insert, inlined: str) -> None:
+        with InsertData(self._budget) as rows:
+            rows.append(inlined.encode("utf-8", "surrogateescape"))
+            await session.insert(self._statement(query, insert.head), insert.input_format, rows)
         await self._send(native.END_OF_STREAM)
 
 
@@ -277,6 +288,7 @@ async def start_native(
     sessions: Sessions,
     users: Mapping[str, User],
     version: str,
+    budget: InsertBudget,
     host: str,
     port: int,
     limits: NativeLimits | None = None,
@@ -289,7 +301,7 @@ async def start_native(
         assert task is not None  # noqa: S101
         tasks.add(task)
         try:
-            await NativeConnection(sessions, users, version, reader, writer, limits or NativeLimits()).serve()
+            await NativeConnection(sessions, users, version, budget, reader, writer, limits or NativeLimits()).serve()
         except asyncio.CancelledError:
             pass
         except Exception:

@@ -18,6 +18,7 @@ import uvicorn
 from hedgerow.embedded.clickhouse.config import FILESYSTEM_DATABASE, EngineConfig
 from hedgerow.embedded.clickhouse.engine import load_engine
 from hedgerow.embedded.clickhouse.http import HttpInterface
+from hedgerow.embedded.clickhouse.inserts import InsertBudget
 from hedgerow.embedded.clickhouse.memory import give_back, give_back_when_idle, tame_malloc
 from hedgerow.embedded.clickhouse.native_server import start_native
 from hedgerow.embedded.clickhouse.sessions import Sessions
@@ -40,6 +41,7 @@ class ServerConfig:
     queue_seconds: float = 10.0
     stop_seconds: float = 5.0
     idle_seconds: float = 30.0
+    max_insert_bytes: int = 256 * 1024 * 1024
     engine: EngineConfig = field(default_factory=EngineConfig)
 
 
@@ -148,8 +150,11 @@ async def serving(config: ServerConfig) -> AsyncIterator[Ports]:
         sessions, version = open_sessions(config)
         give_back()
         listener = listen(config.host, config.http_port)
-        app = HttpInterface(sessions, config.users, version)
-        native, connections = await start_native(sessions, config.users, version, config.host, config.native_port)
+        budget = InsertBudget(config.max_insert_bytes)
+        app = HttpInterface(sessions, config.users, version, budget)
+        native, connections = await start_native(
+            sessions, config.users, version, budget, config.host, config.native_port
+        )
         idle = asyncio.ensure_future(
             give_back_when_idle(lambda: sessions.begun + len(sessions.running), sessions.purge, config.idle_seconds)
         )

@@ -7,8 +7,9 @@ thread of a fixed pool (the engine lets go of the GIL while it works), and a sta
 import asyncio
 import contextlib
 import re
+import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -16,13 +17,16 @@ from typing import Any, TypeVar
 from hedgerow.embedded.clickhouse import errors
 from hedgerow.embedded.clickhouse.engine import Engine, EngineConnection, EngineResult
 from hedgerow.embedded.clickhouse.errors import ServerException, from_engine, refusal
-from hedgerow.embedded.clickhouse.statements import first_word, refuse_local_files, with_client_query_ids
+from hedgerow.embedded.clickhouse.inserts import InsertData, told_without_path
+from hedgerow.embedded.clickhouse.parts import WrittenParts
+from hedgerow.embedded.clickhouse.statements import first_word, refuse_unsafe, with_client_query_ids
 
 T = TypeVar("T")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z_0-9.]*\Z")
 _NOT_STREAMABLE = "Streaming query is not supported"
 UNKNOWN_SETTING = 115
 _KILL_SECONDS = 2.0
+_WRITES_PARTS = frozenset(("insert", "create", "alter", "optimize"))
 # Where the engine's defaults are clickhouse-local's and not a server's: `selec 1` must be a syntax error.
 _SERVER_SETTINGS = {"implicit_select": "0"}
 
@@ -124,6 +128,7 @@ class Sessions:
     def open(self) -> EngineConnection:
         """Start the engine; it runs until `close`. The session given is for the start only."""
         self._keeper = self.connect()
+        self._parts = WrittenParts(self.connect())
         return self._keeper
 
     def connect(self) -> EngineConnection:
@@ -133,6 +138,13 @@ class Sessions:
     def submit(self, function: Callable[..., T], *args: Any) -> Future[T]:
         """Run a call into the engine in a thread."""
         return self._threads.submit(function, *args)
+
+    @contextlib.contextmanager
+    def written_whole(self) -> Iterator[None]:
+        """Around an insert, in its thread: raises when not all of it came onto the disk."""
+        broken, began = self._parts.broken, time.monotonic()
+        yield
+        self._parts.require_whole(broken, time.monotonic() - began)
 
     async def kill(self, query_id: str) -> None:
         """Ask the engine to stop a statement; returns at once."""
@@ -197,6 +209,7 @@ class Sessions:
         self._kill_thread.shutdown(wait=True)
         if self._keeper is not None:
             keeper, self._keeper = self._keeper, None
+            self._parts.close()
             keeper.close()
 
 
@@ -249,7 +262,7 @@ class Session:
     async def query(self, statement: Statement, *, slotless: bool = False) -> AsyncIterator["ResultStream"]:
         """Run a statement. Leaving before the end, or being cancelled, stops it in the engine."""
         _require_utf8(statement)
-        refuse_local_files(statement.sql)
+        refuse_unsafe(statement.sql)
         query_id = statement.query_id or str(uuid.uuid4())
         slot = contextlib.nullcontext() if slotless else self._sessions.slot(query_id, statement.sql)
         async with slot, self._settled(query_id, statement):
@@ -260,21 +273,23 @@ class Session:
                 await self._finally(self._stop(stream, query_id))
                 raise
 
-    @contextlib.asynccontextmanager
-    async def insert(self, statement: Statement, input_format: str) -> AsyncIterator["InsertStream"]:
-        """Feed rows to an INSERT (its text up to FORMAT). Leaving without `finish` stores nothing more."""
+    async def insert(self, statement: Statement, input_format: str, rows: InsertData) -> Totals:
+        """Run an INSERT (its text up to FORMAT) on `rows`. They are stored when it returns.
+
+        Cancelling it kills it; rows may be stored or not, and it has ended when this raises."""
         _require_utf8(statement)
-        refuse_local_files(statement.sql)
+        refuse_unsafe(statement.sql)
+        rows.refuse_unsafe(input_format)
         query_id = statement.query_id or str(uuid.uuid4())
+        sql = rows.statement(statement.sql, input_format)
         async with self._sessions.slot(query_id, statement.sql), self._settled(query_id, statement):
             connection = await self._call(self._prepared, statement, query_id)
-            insert = await self._call(connection.send_insert, statement.sql, input_format)
-            stream = InsertStream(self, connection, insert)
+            totals = Totals()
             try:
-                yield stream
-            finally:
-                if not stream.finished:
-                    await self._finally(self._abort_insert(connection, insert, query_id))
+                totals.add(await self._call(self._insert, connection, sql, dict(statement.params)))
+            except ServerException as error:
+                raise told_without_path(error) from None
+            return totals
 
     @contextlib.asynccontextmanager
     async def _settled(self, query_id: str, statement: Statement) -> AsyncIterator[None]:
@@ -301,11 +316,6 @@ class Session:
         while self._in_flight is not None and not self._in_flight.done():
             await self._sessions.kill(query_id)
             await asyncio.wait([asyncio.wrap_future(self._in_flight)], timeout=0.1)
-
-    async def _abort_insert(self, connection: EngineConnection, insert: Any, query_id: str) -> None:
-        await self._stop_in_flight(query_id)
-        with contextlib.suppress(ServerException):
-            await self._call(connection.insert_cancel, insert)
 
     async def _stop(self, stream: "EngineStream", query_id: str) -> None:
         await self._stop_in_flight(query_id)
@@ -381,9 +391,15 @@ class Session:
             except RuntimeError as error:
                 if _NOT_STREAMABLE not in str(error):
                     raise
-        result = connection.query(sql, statement.output_format, params=params)
+        with self._sessions.written_whole() if first_word(statement.sql) in _WRITES_PARTS else contextlib.nullcontext():
+            result = connection.query(sql, statement.output_format, params=params)
         self._remember(statement.sql)
         return EngineStream(connection, None, totals, result)
+
+    def _insert(self, connection: EngineConnection, sql: str, params: dict[str, str]) -> EngineResult:
+        connection.set_progress_callback(None)
+        with self._sessions.written_whole():
+            return connection.query(sql, "Null", params=params)
 
     def _remember(self, sql: str) -> None:
         word = first_word(sql)
@@ -454,24 +470,3 @@ class ResultStream:
     async def fetch(self) -> Chunk | None:
         """The next piece, or None at the end."""
         return await self._session._call(self._stream.fetch)
-
-
-class InsertStream:
-    """Rows on their way into a table; nothing is promised before `finish` returns."""
-
-    def __init__(self, session: Session, connection: EngineConnection, insert: Any):
-        self._session = session
-        self._connection = connection
-        self._insert = insert
-        self.finished = False
-
-    async def append(self, data: bytes) -> None:
-        """More bytes in the input format."""
-        await self._session._call(self._connection.insert_append, self._insert, data)
-
-    async def finish(self) -> Totals:
-        """Commit."""
-        self.finished = True
-        totals = Totals()
-        totals.add(await self._session._call(self._connection.insert_done, self._insert))
-        return totals

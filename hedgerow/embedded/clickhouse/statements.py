@@ -4,10 +4,18 @@ Where the data of an INSERT begins, which statements wait for no slot, and what 
 clickhouse-local inside, which reads and writes any file this process may, while a server must not.
 """
 
+import itertools
+import mmap
 import re
 from dataclasses import dataclass
 
-from hedgerow.embedded.clickhouse.errors import ACCESS_DENIED, INTO_OUTFILE_NOT_ALLOWED, refusal
+from hedgerow.embedded.clickhouse.errors import (
+    ACCESS_DENIED,
+    INTO_OUTFILE_NOT_ALLOWED,
+    NOT_IMPLEMENTED,
+    SYNTAX_ERROR,
+    refusal,
+)
 
 # Strings, quoted names, comments, heredocs; then words, numbers and single signs. Whitespace is skipped.
 _TOKEN = re.compile(
@@ -28,7 +36,7 @@ _LOCAL_FUNCTIONS = frozenset(
         *("deltalakelocal", "iceberglocal", "hudilocal", "paimonlocal"),
     )
 )
-_AFTER_TABLE_SOURCE = frozenset(("from", "join", "into", "table", "function", "engine", ","))
+_LOCAL_NAMES = re.compile(rb"file:|\b(?:%s)\b" % "|".join(sorted(_LOCAL_FUNCTIONS)).encode(), re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +70,7 @@ def tokens(sql: str) -> list[Token]:
 
 
 def find_insert(sql: str) -> Insert | None:
-    """The INSERT with data that `sql` begins with, or None for every other statement (INSERT ... SELECT included)."""
+    """The INSERT with data that `sql` begins with, or None for everything else: INSERT ... SELECT, two statements."""
     depth = 0
     previous: Token | None = None
     first = True
@@ -79,12 +87,12 @@ def find_insert(sql: str) -> Insert | None:
             depth += 1
         elif text in ")]}" and kind == "other":
             depth -= 1
-        elif depth == 0 and word in ("select", "with", "watch", "from"):
+        elif depth == 0 and (word in ("select", "with", "watch", "from") or text == ";"):
             return None
-        elif depth == 0 and word == "values":
-            return Insert(sql[: match.start()], "Values", match.end())
         elif depth == 0 and previous is not None and previous.text == "format" and kind == "word":
             return Insert(sql[: previous.start], text, match.end())
+        elif depth == 0 and word == "values":
+            return Insert(sql[: match.start()], "Values", match.end())
         previous = Token(kind or "", word or text, match.start(), match.end())
     return None
 
@@ -99,8 +107,30 @@ def data_start(sql: str, insert: Insert) -> int:
     return position + 1 if position < len(sql) and sql[position] == "\n" else position
 
 
+def refuse_unsafe(sql: str) -> None:
+    """Raise for what a real server refuses too: two statements in one, the machine's files and programs."""
+    _refuse_more_than_one(tokens(sql))
+    refuse_local_files(sql)
+
+
+def may_name_local_files(data: bytes | mmap.mmap) -> bool:
+    """Whether a closer look is needed; a quick search."""
+    return _LOCAL_NAMES.search(data) is not None
+
+
+def _refuse_more_than_one(found: list[Token]) -> None:
+    """The engine would run them all. What follows input() is rows, which the engine would cut at a blank line."""
+    ends = [index for index, token in enumerate(found) if token.kind == "other" and token.text == ";"]
+    if ends and any(token.text != ";" for token in found[ends[0] :]):
+        raise refusal(SYNTAX_ERROR, "Syntax error (Multi-statements are not allowed)")
+    if found and found[0].text == "insert":
+        for token, after in itertools.pairwise(found):
+            if token.text == "input" and after.text == "(":
+                raise refusal(NOT_IMPLEMENTED, "The table function input() is not supported")
+
+
 def refuse_local_files(sql: str) -> None:
-    """Raise for statements that touch the machine's files or programs. A real server refuses them too."""
+    """Raise for names of what touches the machine's files or runs programs."""
     found = tokens(sql)
     for index, token in enumerate(found):
         after = found[index + 1].text if index + 1 < len(found) else ""
@@ -109,10 +139,8 @@ def refuse_local_files(sql: str) -> None:
         if token.kind == "word" and token.text == "from" and after == "infile":
             raise refusal(ACCESS_DENIED, "FROM INFILE is not allowed")
         name = token.text.strip('`"').lower() if token.kind in ("word", "quoted") else ""
-        before = found[index - 1].text if index else ""
-        is_source = after == "(" and (before in _AFTER_TABLE_SOURCE or before in ("=", "describe", "desc", "("))
         is_local_url = token.kind == "quoted" and token.text[1:6].lower() == "file:"
-        if is_local_url or (name in _LOCAL_FUNCTIONS and is_source):
+        if is_local_url or (name in _LOCAL_FUNCTIONS and after == "("):
             raise refusal(ACCESS_DENIED, f"Not enough privileges: {name} reads this machine's files")
 
 
@@ -180,6 +208,16 @@ def insert_target(head: str) -> tuple[str, str]:
         end = _closing(found, index)
         return target, head[found[index].end : found[end].start].strip()
     return target, ""
+
+
+def infile_place(head: str) -> int:
+    """Where FROM INFILE belongs in an INSERT's head: before SETTINGS, if there are any, or at its end."""
+    found, depth = tokens(head), 0
+    for token, name, sign in zip(found, found[1:], found[2:], strict=False):
+        depth += {"(": 1, ")": -1}.get(token.text, 0)
+        if depth == 0 and token.text == "settings" and name.kind == "word" and sign.text == "=":
+            return token.start
+    return len(head)
 
 
 def _closing(found: list[Token], opening: int) -> int:

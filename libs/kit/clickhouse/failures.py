@@ -87,6 +87,7 @@ DATA_AT_FAULT = frozenset(
 NEVER_STARTED = frozenset({16, 46, 47, 60, 62, 73, 81, 115, 164, 291, 497})
 
 TOO_MANY_PARTS = 252
+TOO_MANY_BYTES = 307
 MEMORY_LIMIT = 241
 CANCELLED = 394
 
@@ -126,6 +127,9 @@ def of_insert(error: ServerError) -> HedgerowError:
         if "for single INSERT block" in error.message:
             return QueryRefused(error.message, clickhouse_code=error.code)
         return Unavailable(f"ClickHouse {error.code}: {error.message[:300]}")
+    if error.code == TOO_MANY_BYTES and error.message.startswith("An insert is larger than"):
+        # the embedded server's limit on what it holds: in halves it fits
+        return QueryRefused(error.message, clickhouse_code=error.code)
     cut_off_row = error.code in BROKEN_OFF and "RowInputFormat" in error.message
     if error.code in DATA_AT_FAULT or cut_off_row:
         return QueryRefused(error.message, clickhouse_code=error.code)

@@ -8,8 +8,9 @@ from hedgerow.embedded.clickhouse.statements import (
     data_start,
     find_insert,
     first_word,
+    infile_place,
     insert_target,
-    refuse_local_files,
+    refuse_unsafe,
     with_client_query_ids,
 )
 
@@ -101,11 +102,13 @@ def test_the_format_a_statement_names(sql: str, name: str | None, rest: str) -> 
         "INSERT INTO t FROM INFILE 'x' FORMAT CSV",
         "SELECT * FROM url('file:///etc/passwd')",
         "SELECT * FROM cluster('c', file('x'))",
+        "SELECT file('x')",
+        "SELECT upper(`file`('x'))",
     ],
 )
 def test_local_files_are_refused(sql: str) -> None:
     with pytest.raises(ServerException) as raised:
-        refuse_local_files(sql)
+        refuse_unsafe(sql)
     assert raised.value.code in (169, 497)
 
 
@@ -119,7 +122,7 @@ def test_local_files_are_refused(sql: str) -> None:
     ],
 )
 def test_names_that_only_look_like_files_pass(sql: str) -> None:
-    refuse_local_files(sql)
+    refuse_unsafe(sql)
 
 
 def test_query_ids_of_clients_are_what_processes_shows() -> None:
@@ -133,3 +136,37 @@ def test_query_ids_of_clients_are_what_processes_shows() -> None:
 def test_first_word() -> None:
     assert first_word("  -- c\n(SELECT 1)") == "select"
     assert first_word("") == ""
+
+
+@pytest.mark.parametrize(
+    "sql", ["SELECT 1; SELECT 2", "SELECT 1;; DROP TABLE t", "INSERT INTO t; DROP TABLE t; INSERT INTO t FORMAT CSV"]
+)
+def test_two_statements_are_refused(sql: str) -> None:
+    assert find_insert(sql) is None
+    with pytest.raises(ServerException) as raised:
+        refuse_unsafe(sql)
+    assert raised.value.code == 62
+
+
+@pytest.mark.parametrize("sql", ["SELECT 1;", "SELECT ';' AS `;` -- ;\n ;; ", "SELECT $a$;$a$ /* ; */"])
+def test_a_semicolon_that_ends_nothing_is_fine(sql: str) -> None:
+    refuse_unsafe(sql)
+
+
+def test_rows_for_input_are_refused() -> None:
+    with pytest.raises(ServerException) as raised:
+        refuse_unsafe("INSERT INTO t SELECT a FROM input('a Int8') FORMAT CSV 1")
+    assert raised.value.code == 48
+
+
+@pytest.mark.parametrize(
+    ("head", "before"),
+    [
+        ("INSERT INTO t ", "INSERT INTO t "),
+        ("INSERT INTO t (a, settings) SETTINGS x = 1 ", "INSERT INTO t (a, settings) "),
+        ("INSERT INTO settings SETTINGS x = 1, y = 'settings z = 1'", "INSERT INTO settings "),
+        ("INSERT INTO FUNCTION remote('h', settings = 1)", "INSERT INTO FUNCTION remote('h', settings = 1)"),
+    ],
+)
+def test_where_rows_are_named_in_a_head(head: str, before: str) -> None:
+    assert head[: infile_place(head)] == before

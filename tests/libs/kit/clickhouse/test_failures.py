@@ -27,6 +27,8 @@ PARTS = "Too many parts (3000 with average size of 1.00 KiB). Merges are process
         (243, "Cannot reserve 1.00 MiB, not enough space", Unavailable, OutcomeUnknown),
         (252, PARTITIONS, QueryRefused, QueryRefused),
         (252, PARTS, QueryRefused, Unavailable),
+        (307, "An insert is larger than 268435456 bytes: send it in parts", QueryRefused, QueryRefused),
+        (307, "Limit for rows or bytes to read exceeded", QueryRefused, OutcomeUnknown),
         (319, "Unknown status of insert", Unavailable, OutcomeUnknown),
         (394, "Query was cancelled", QueryRefused, OutcomeUnknown),
         (1001, "std::bad_alloc", QueryRefused, OutcomeUnknown),
