@@ -10,10 +10,11 @@ import pytest
 from libs.kit.contracts import topics
 from libs.kit.eventlog import NewRecord
 from libs.kit.runtime import Runtime
+from services.cdp.ingestion import worker as ingestion
 from services.cdp.ingestion.persons import person_uuid
 from tests.support.captured import captured_new
 from tests.support.cdp_process import Forks
-from tests.support.pipeline import Workers, drained, prepare, stored
+from tests.support.pipeline import QUICK_INGESTION, Workers, drained, lag, prepare, stored, until
 
 U, AN = str(person_uuid(1, "u")), str(person_uuid(1, "an"))
 
@@ -155,3 +156,45 @@ async def test_unusable_updates_do_not_stop_their_neighbours(runtime: Runtime) -
         await runtime.log.produce(topics.EVENTS.name, [old])
         await drained(runtime)
         assert [row[0] for row in await rows(runtime, PERSONS)] == [U]
+
+
+async def test_names_are_defined(runtime: Runtime) -> None:
+    await prepare(runtime)
+    async with Workers(runtime):
+        for _ in range(2):
+            await say(runtime, "bought", "u", price=1.5, at_date="2026-11-05", **{"$set": {"vip": True}})
+            await drained(runtime)
+    found = await runtime.postgres.fetch("SELECT name, type, property_type FROM posthog_propertydefinition ORDER BY 1")
+    assert [tuple(row) for row in found] == [
+        ("$ip", 1, "String"),
+        ("at_date", 1, "DateTime"),
+        ("price", 1, "Numeric"),
+        ("vip", 2, "Boolean"),
+    ]
+    assert [row["name"] for row in await runtime.postgres.fetch("SELECT name FROM posthog_eventdefinition")] == [
+        "bought"
+    ]
+
+
+@pytest.mark.parametrize("point", ["tables.before_insert", "tables.after_insert", "tables.after_position"])
+async def test_updates_survive_a_kill_of_their_writer(runtime: Runtime, point: str) -> None:
+    await prepare(runtime)
+    stop = asyncio.Event()
+    ingesting = asyncio.create_task(ingestion.run(runtime, QUICK_INGESTION, stop))
+    for event in ("1", "2"):
+        await say(runtime, event, "an", **{"$set": {"n": event}})
+    await say(runtime, "$identify", "u", **{"$anon_distinct_id": "an"})
+    await until(lambda: _ingested(runtime))
+    stop.set()
+    await ingesting
+    async with Forks(runtime.settings.model_copy(update={"log_lease_seconds": 1.1})) as forks:
+        await forks.start("writer", crash_at=point)
+        assert (await forks.ended())[1] == -signal.SIGKILL
+    async with Workers(runtime):
+        await drained(runtime)
+        await _same_in_both(runtime)
+    assert await stored(runtime) == (3, 3)
+
+
+async def _ingested(runtime: Runtime) -> bool:
+    return not await lag(runtime, topics.EVENTS.name, topics.INGESTION_GROUP)
