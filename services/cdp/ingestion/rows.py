@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 
 import msgspec
 
@@ -15,6 +16,7 @@ from services.cdp.raw_json import Properties, encode, text_of
 _MAX_EVENT_UNITS = 200
 
 
+@lru_cache(4096)
 def clickhouse_time(moment: datetime) -> str:
     """`YYYY-MM-DD HH:MM:SS.mmm`, UTC."""
     return moment.astimezone(UTC).replace(tzinfo=None).isoformat(sep=" ", timespec="milliseconds")
