@@ -4,7 +4,7 @@ import asyncio
 import json
 import random
 import uuid
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from libs.kit.errors import Conflict, Unavailable
 from libs.kit.eventlog import Record
@@ -23,7 +23,7 @@ SOURCE = Source("log", "events", "group")
 
 
 class OneWorker:
-    """Load, plan, commit; planned again on a conflict. `loaded` is waited for between the first load and its commit."""
+    """Load, plan, commit; planned again on a conflict. `loaded` happens between the first load and its commit."""
 
     def __init__(self, runtime: Runtime, partition: int, below: Downstream):
         self._store = PersonStore(runtime.postgres)
@@ -32,7 +32,7 @@ class OneWorker:
         self._position = 0
         self.conflicts = 0
 
-    async def settle(self, records: Sequence[Record], loaded: asyncio.Barrier | None = None) -> None:
+    async def settle(self, records: Sequence[Record], loaded: Callable[[], Awaitable[object]] | None = None) -> None:
         events = parsed(records)
         position = {self._partition: self._position}
         await self._store.positions(SOURCE, position)
@@ -40,7 +40,7 @@ class OneWorker:
             known = Known(TEAMS, *await self._store.load(needs(events, TEAMS, position)))
             done = plan(events, known, position, set(), START)
             if loaded is not None:
-                await loaded.wait()
+                await loaded()
                 loaded = None
             end = self._position + len(records)
             try:
@@ -93,8 +93,8 @@ async def test_the_same_pair_merged_in_opposite_order_at_once(runtime: Runtime) 
     await first.settle([first.said(0, "seen", "a", **{"$set": {"from": "a"}}), first.said(1, "seen", "b")])
     barrier = asyncio.Barrier(2)
     await asyncio.gather(
-        first.settle([first.said(0, "$merge_dangerously", "a", alias="b")], barrier),
-        second.settle([second.said(0, "$merge_dangerously", "b", alias="a")], barrier),
+        first.settle([first.said(0, "$merge_dangerously", "a", alias="b")], barrier.wait),
+        second.settle([second.said(0, "$merge_dangerously", "b", alias="a")], barrier.wait),
     )
     assert first.conflicts + second.conflicts == 1, "one of the two had to look again"
     await _consistent(runtime, below)
@@ -110,14 +110,37 @@ async def test_a_person_that_another_partition_changes_between_load_and_commit(r
     await first.settle([first.said(0, "seen", "a"), first.said(1, "seen", "b")])
     barrier = asyncio.Barrier(2)
     await asyncio.gather(
-        first.settle([first.said(0, "$identify", "a", **{"$anon_distinct_id": "c", "$set": {"one": 1}})], barrier),
-        second.settle([second.said(0, "$merge_dangerously", "b", alias="a", **{"$set": {"two": 2}})], barrier),
+        first.settle([first.said(0, "$identify", "a", **{"$anon_distinct_id": "c", "$set": {"one": 1}})], barrier.wait),
+        second.settle([second.said(0, "$merge_dangerously", "b", alias="a", **{"$set": {"two": 2}})], barrier.wait),
     )
     await _consistent(runtime, below)
     [row] = await runtime.postgres.fetch("SELECT properties FROM posthog_person WHERE NOT is_deleted")
     assert json.loads(row["properties"]).keys() >= {"one", "two"}
     links = await runtime.postgres.fetch("SELECT DISTINCT person_uuid FROM posthog_persondistinctid")
     assert len(links) == 1, "the distinct id that came in between moved as well"
+
+
+async def test_a_distinct_id_comes_to_a_person_that_is_being_merged(runtime: Runtime) -> None:
+    """It changes nothing else about the person; the merge, decided before, must move it all the same."""
+    await prepare(runtime)
+    below = Downstream()
+    first, second = OneWorker(runtime, 0, below), OneWorker(runtime, 1, below)
+    await first.settle(
+        [
+            first.said(0, "seen", "b"),
+            first.said(1, "seen", "a"),
+            first.said(2, "$identify", "a", **{"$anon_distinct_id": "a2"}),
+        ]
+    )
+
+    async def meanwhile() -> None:
+        await first.settle([first.said(0, "$identify", "a", **{"$anon_distinct_id": "c"})])
+
+    await second.settle([second.said(0, "$merge_dangerously", "b", alias="a")], meanwhile)
+    assert second.conflicts == 1
+    await _consistent(runtime, below)
+    links = await runtime.postgres.fetch("SELECT DISTINCT person_uuid FROM posthog_persondistinctid")
+    assert len(links) == 1
 
 
 async def test_an_id_is_seen_without_a_person_while_it_gets_one(runtime: Runtime) -> None:
@@ -133,8 +156,8 @@ async def test_an_id_is_seen_without_a_person_while_it_gets_one(runtime: Runtime
         await first.settle([first.said(0, "seen", "u")])
         barrier = asyncio.Barrier(2)
         both = [
-            first.settle([first.said(0, "seen", "anon", **{"$process_person_profile": False})], barrier),
-            second.settle([second.said(0, "$identify", "u", **{"$anon_distinct_id": "anon"})], barrier),
+            first.settle([first.said(0, "seen", "anon", **{"$process_person_profile": False})], barrier.wait),
+            second.settle([second.said(0, "$identify", "u", **{"$anon_distinct_id": "anon"})], barrier.wait),
         ]
         await asyncio.gather(*(both if number % 2 else reversed(both)))
         await _consistent(runtime, below)
@@ -152,7 +175,7 @@ async def test_random_workers(runtime: Runtime) -> None:
         workers = [OneWorker(runtime, number, below) for number in range(3)]
         for _ in range(4):
             barrier = asyncio.Barrier(len(workers))
-            await asyncio.gather(*(worker.settle(_random_batch(rng, worker), barrier) for worker in workers))
+            await asyncio.gather(*(worker.settle(_random_batch(rng, worker), barrier.wait) for worker in workers))
         await _consistent(runtime, below)
 
 
