@@ -126,5 +126,4 @@ CREATE TABLE IF NOT EXISTS `hedgerow`.`ingestion_warnings` ON CLUSTER `main`
 ENGINE = ReplicatedMergeTree('/clickhouse/tables/all/hedgerow/ingestion_warnings', '{shard}-{replica}')
 PARTITION BY toYYYYMMDD(timestamp)
 ORDER BY (team_id, toHour(timestamp), type, source, timestamp)
-TTL toDateTime(timestamp) + INTERVAL 90 DAY
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1;

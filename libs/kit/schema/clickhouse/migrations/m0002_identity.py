@@ -89,7 +89,6 @@ operations = [
         partition_by="toYYYYMMDD(timestamp)",
         order_by="(team_id, toHour(timestamp), type, source, timestamp)",
         settings=_DURABLE,
-        ttl="toDateTime(timestamp) + INTERVAL 90 DAY",
     ),
 ]
 reverse = [DropTable(table.name, sharded=False) for table in reversed(operations)]
