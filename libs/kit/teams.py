@@ -16,6 +16,8 @@ class Team:
     api_token: str
     timezone: str = "UTC"
     anonymize_ips: bool = False
+    ingested_event: bool = False
+    person_processing_opt_out: bool = False
 
 
 class Teams:
@@ -56,6 +58,13 @@ class Teams:
         """The team of one token."""
         return (await self.by_tokens((token,))).get(token)
 
+    async def mark_ingested(self, ids: Iterable[int]) -> None:
+        """These teams have events now: their first ones have come in."""
+        await self._postgres.execute(
+            "UPDATE posthog_team SET ingested_event = true WHERE id = ANY($1::int[]) AND NOT ingested_event",
+            sorted(ids),
+        )
+
     def forget(self, token: str) -> None:
         """Ask again next time: the team has just changed."""
         self._cache.pop(token, None)
@@ -77,7 +86,8 @@ class Teams:
     async def _load(self, tokens: list[str]) -> dict[str, Team]:
         # PostgreSQL has no text with NUL in it, so such a token cannot exist and must not be asked for
         rows = await self._postgres.fetch(
-            "SELECT id, api_token, timezone, anonymize_ips FROM posthog_team WHERE api_token = ANY($1::text[])",
+            "SELECT id, api_token, timezone, anonymize_ips, ingested_event, person_processing_opt_out "
+            "FROM posthog_team WHERE api_token = ANY($1::text[])",
             [token for token in tokens if "\0" not in token],
         )
         return {row["api_token"]: Team(**row) for row in rows}

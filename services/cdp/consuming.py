@@ -14,7 +14,7 @@ from libs.kit.retry import until_settled
 
 log = get_logger(__name__)
 
-Ownership = Mapping[int, Assignment | None]
+Ownership = Mapping[tuple[str, int], Assignment | None]
 
 STUCK_AFTER_SECONDS = 120.0
 _ALIVE_EVERY_SECONDS = 0.5
@@ -148,13 +148,13 @@ def count(batches: Iterable[Batch]) -> int:
 def ownership(consumer: Consumer, batches: Iterable[Batch]) -> Ownership:
     """The assignments under which batches were fetched; ask right after fetching."""
     assignments = consumer.assignments()
-    return {batch.partition: assignments.get((batch.topic, batch.partition)) for batch in batches}
+    return {(batch.topic, batch.partition): assignments.get((batch.topic, batch.partition)) for batch in batches}
 
 
 def still_ours(consumer: Consumer, batch: Batch, owned: Ownership) -> bool:
     """Whether a batch belongs to the ownership it was fetched under. A partition that went and came back starts again
     at its committed position: moving it for an old batch would skip what that batch left undone."""
-    assignment = owned.get(batch.partition)
+    assignment = owned.get((batch.topic, batch.partition))
     return assignment is not None and consumer.assignments().get((batch.topic, batch.partition)) is assignment
 
 

@@ -17,4 +17,7 @@ CRASH_POINTS = (
     "writer.after_dead_letters",
     "writer.before_position",
     "writer.after_position",
+    "tables.before_insert",
+    "tables.after_insert",
+    "tables.after_position",
 )

@@ -64,12 +64,15 @@ def for_postgres(raw: msgspec.Raw) -> msgspec.Raw | None:
 
 def same_value(one: msgspec.Raw, other: msgspec.Raw) -> bool:
     """JavaScript's `===` on parsed values: objects and arrays are never the same, `1` and `1.0` are."""
-    if bytes(one).lstrip()[:1] in (b"{", b"["):
+    left, right = bytes(one), bytes(other)
+    if left.lstrip()[:1] in (b"{", b"["):
         return False
+    if left == right:
+        return True
     try:
         first, second = msgspec.json.decode(one), msgspec.json.decode(other)
     except (msgspec.MsgspecError, RecursionError):  # 1e400 is JSON, but no Python number
-        return bytes(one) == bytes(other)
+        return False
     return bool(first == second) and isinstance(first, bool) == isinstance(second, bool)
 
 

@@ -13,12 +13,17 @@ from libs.kit.schema.migrate import migrate
 from services.cdp.ingestion import worker as ingestion
 from services.cdp.settings import IngestionSettings, WriterSettings
 from services.cdp.writer import worker as writer
+from services.cdp.writer.tables import TOPICS
 from tests.support.captured import captured_new
 
 TOKEN = "phc_one"
 QUICK_INGESTION = IngestionSettings(fetch_seconds=0.1, linger_seconds=0.01)
 QUICK_WRITER = WriterSettings(fetch_seconds=0.1, linger_seconds=0.01, seen_filter_mebibytes=1)
-GROUPS = ((topics.EVENTS.name, topics.INGESTION_GROUP), (topics.STORED_EVENTS.name, topics.WRITER_GROUP))
+GROUPS = (
+    (topics.EVENTS.name, topics.INGESTION_GROUP),
+    (topics.STORED_EVENTS.name, topics.WRITER_GROUP),
+    *((topic, topics.TABLES_GROUP) for topic in TOPICS),
+)
 
 
 async def prepare(runtime: Runtime) -> None:
@@ -75,11 +80,14 @@ class Workers:
 
 
 async def drained(runtime: Runtime, *, seconds: float = 30) -> None:
-    """Wait until both groups have committed everything that is in their topics."""
+    """Wait until all groups have committed everything that is in their topics."""
 
     async def empty() -> bool:
         # in this order: ingestion's position moves after what it made is in the writer's topic
-        return not await lag(runtime, *GROUPS[0]) and not await lag(runtime, *GROUPS[1])
+        for topic, group in GROUPS:
+            if await lag(runtime, topic, group):
+                return False
+        return True
 
     await until(empty, seconds)
 

@@ -4,6 +4,8 @@ from libs.kit.eventlog.base import Topic
 
 INGESTION_GROUP = "ingestion"
 WRITER_GROUP = "writer"
+# of its own: all members of a group read the same topics
+TABLES_GROUP = "tables"
 
 # capture -> ingestion. Key: token:distinct_id, so that one person's events stay in order.
 EVENTS = Topic("events_plugin_ingestion", groups=(INGESTION_GROUP,), retention_hours=24)
@@ -14,4 +16,11 @@ STORED_EVENTS = Topic("clickhouse_events_json", groups=(WRITER_GROUP,), admissio
 # ingestion and writer -> operators. The original record with headers dlq_reason, dlq_step, dlq_timestamp.
 DEAD_LETTERS = Topic("events_plugin_ingestion_dlq", admission=0.97, retention_hours=24 * 7)
 
-ALL = (EVENTS, STORED_EVENTS, DEAD_LETTERS)
+# ingestion -> writer. Whole states under a version, and warnings (libs.kit.contracts.persons). Keys: person uuid,
+# distinct id, type and key of the group, team.
+PERSONS = Topic("clickhouse_person", groups=(TABLES_GROUP,), admission=0.95)
+DISTINCT_IDS = Topic("clickhouse_person_distinct_id", groups=(TABLES_GROUP,), admission=0.95)
+GROUPS = Topic("clickhouse_groups", groups=(TABLES_GROUP,), admission=0.95)
+WARNINGS = Topic("clickhouse_ingestion_warnings", groups=(TABLES_GROUP,), admission=0.95)
+
+ALL = (EVENTS, STORED_EVENTS, DEAD_LETTERS, PERSONS, DISTINCT_IDS, GROUPS, WARNINGS)

@@ -1,10 +1,18 @@
 """Ingestion: what a captured event means. Resolves its team, keeps its person, makes its row.
 
 parse.py        a record -> an event, or the reason why it is none
+needs.py        what a batch must know before it can be decided
 properties.py   what is added to, moved in and removed from its properties
 persons.py      what it changes about its person
+merging.py      which two distinct ids it declares to be one person
+people.py       the persons of one batch as its events so far have left them
+groups.py       the groups of one batch, likewise
+definitions.py  names of events and properties, and of what type they look
 elements.py     autocapture elements -> elements_chain
-plan.py         a batch -> rows, person writes, dead letters (a plain function)
+rows.py         an event and its person -> its row
+updates.py      persons, distinct ids, groups -> what tells of them downstream
+warnings.py     what a project is told about its events
+plan.py         a batch -> rows, writes, updates, dead letters (a plain function)
 repository.py   all SQL
 worker.py       the loop
 """

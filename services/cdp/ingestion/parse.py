@@ -98,12 +98,11 @@ def _parse(record: Record, value: bytes) -> Incoming | Rejected:
 
 
 def _with_top_level(data: Mapping[str, msgspec.Raw]) -> Properties:
-    """`properties`, with `$set` and `$set_once` of the event itself over those inside; the top level wins."""
+    """`properties`, with `$set` and `$set_once` of the event itself over those inside; the top level wins.
+    `$unset` has an effect inside only."""
     properties = object_of(data.get("properties")) or {}
     for name in ("$set", "$set_once"):
         if (outer := object_of(data.get(name))) is not None:
             inner = object_of(properties.get(name)) or {}
             properties[name] = msgspec.Raw(msgspec.json.encode(merged(inner, outer)))
-    if "$unset" in data and "$unset" not in properties:
-        properties["$unset"] = data["$unset"]
     return properties

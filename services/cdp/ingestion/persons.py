@@ -37,12 +37,16 @@ NOISY = frozenset(
 _GEOIP_TELLING = ("$geoip_country_name", "$geoip_city_name")
 
 
+PersonKey = tuple[int, str]
+PersonId = tuple[int, uuid.UUID]
+
+
 @dataclass(slots=True)
 class Person:
     """A person as PostgreSQL has it, or will.
 
-    stored_version: the version in PostgreSQL; None when there is no row yet. A deleted row is brought back to life.
-    linked: the distinct id it was loaded by points at it already.
+    stored_version: the version in PostgreSQL; None when there is no row yet. is_deleted: the row is kept, without
+    properties, so that its version can only grow; it may be brought back to life.
     """
 
     team_id: int
@@ -52,7 +56,25 @@ class Person:
     version: int = 0
     stored_version: int | None = None
     is_deleted: bool = False
-    linked: bool = True
+    is_identified: bool = False
+    last_seen_at: datetime = FAKE_CREATED_AT
+    changed: bool = False
+
+    @property
+    def id(self) -> PersonId:
+        """What names it."""
+        return self.team_id, self.uuid
+
+
+@dataclass(slots=True)
+class Link:
+    """A distinct id and whose it is. stored_version: the version in PostgreSQL; None when there is no row yet."""
+
+    key: PersonKey
+    person: uuid.UUID
+    version: int = 0
+    stored_version: int | None = None
+    is_deleted: bool = False
     changed: bool = False
 
 
@@ -118,5 +140,22 @@ def _noisy(name: str) -> bool:
     return name in NOISY or (name.startswith("$geoip_") and name not in _GEOIP_TELLING)
 
 
+def same_properties(one: Properties, other: Properties) -> bool:
+    """Whether two objects say the same, member by member; objects and arrays by their bytes."""
+    return one.keys() == other.keys() and all(
+        bytes(value) == bytes(other[name]) or same_value(value, other[name]) for name, value in one.items()
+    )
+
+
+def size_of(properties: Properties) -> int:
+    """About as many bytes as PostgreSQL needs."""
+    return sum(len(name) + len(bytes(value)) + 4 for name, value in properties.items())
+
+
+def hour_of(moment: datetime) -> datetime:
+    """The hour in which a moment lies."""
+    return moment.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+
+
 def _too_large(properties: Properties) -> bool:
-    return sum(len(name) + len(bytes(value)) + 4 for name, value in properties.items()) > MAX_PROPERTIES_BYTES
+    return size_of(properties) > MAX_PROPERTIES_BYTES

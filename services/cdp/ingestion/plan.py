@@ -1,63 +1,107 @@
-"""A batch of records -> rows, person writes, dead letters. A plain function: what it knows and `now` are handed in.
+"""A batch of records -> rows, writes, updates to tell of, dead letters. A plain function: what it knows and `now` are
+handed in.
 
 Events are taken in order, one after the other; what one changes about a person the next one sees.
 """
 
-import uuid
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import msgspec
 
 from libs.kit.contracts.events import PersonMode
+from libs.kit.contracts.topics import DISTINCT_IDS, GROUPS, PERSONS
 from libs.kit.eventlog import NewRecord, Record
 from libs.kit.teams import Team
+from services.cdp.ingestion.definitions import Catalogue, Finder, Findings
+from services.cdp.ingestion.groups import IDENTIFY, Group, Groups, LoadedGroups, group_said, key_too_long
+from services.cdp.ingestion.merging import MERGES, Merge, javascript_truthy_text, merge_asked
 from services.cdp.ingestion.parse import MAX_DISTINCT_ID, Incoming, Rejected, parse
+from services.cdp.ingestion.people import Loaded, People, Personless
 from services.cdp.ingestion.persons import (
     FAKE_CREATED_AT,
+    Link,
     Person,
+    PersonKey,
     changed_properties,
     first_properties,
     person_uuid,
 )
 from services.cdp.ingestion.properties import Dropped, Normalised, normalised
-from services.cdp.ingestion.rows import row
-from services.cdp.raw_json import merged
+from services.cdp.ingestion.rows import cut, row
+from services.cdp.ingestion.updates import group_record, link_record, person_record
+from services.cdp.ingestion.warnings import Warned
+from services.cdp.raw_json import Properties, merged, text_of
 
-PersonKey = tuple[int, str]
 FORCED_UPGRADE_AFTER = timedelta(minutes=1)
+CLIENT_WARNING = "$$client_ingestion_warning"
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What the batch needs, loaded at once. A person that is missing does not exist."""
+    """What the batch needs, loaded at once. What is missing does not exist."""
 
     teams: Mapping[str, Team]
-    persons: Mapping[PersonKey, Person]
+    people: Loaded = field(default_factory=Loaded)
+    groups: LoadedGroups = field(default_factory=LoadedGroups)
+    catalogue: Catalogue = field(default_factory=Catalogue)
+
+
+@dataclass(slots=True)
+class Writes:
+    """What goes to PostgreSQL, with the position, in one transaction."""
+
+    persons: list[Person] = field(default_factory=list)
+    links: list[Link] = field(default_factory=list)
+    personless: list[Personless] = field(default_factory=list)
+    group_types: list[tuple[int, str, int]] = field(default_factory=list)
+    groups: list[Group] = field(default_factory=list)
 
 
 @dataclass(slots=True)
 class Plan:
-    """What is to be done about a batch. `persons` holds those to write; `links` new distinct ids of persons."""
+    """What is to be done about a batch.
+
+    updates: records that tell of persons, distinct ids and groups, by topic. first_of: teams that had no event before
+    these. findings: names of events and properties. warnings: how often each type came up; warned: what is to be told,
+    before its limit.
+    """
 
     rows: list[NewRecord] = field(default_factory=list)
     dead: list[Rejected] = field(default_factory=list)
-    persons: list[Person] = field(default_factory=list)
-    links: dict[PersonKey, uuid.UUID] = field(default_factory=dict)
+    writes: Writes = field(default_factory=Writes)
+    updates: dict[str, list[NewRecord]] = field(default_factory=dict)
+    first_of: set[int] = field(default_factory=set)
+    findings: Findings = field(default_factory=Findings)
     outcomes: Counter[tuple[str, str]] = field(default_factory=Counter)
     warnings: Counter[str] = field(default_factory=Counter)
+    warned: list[Warned] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
 class Owner:
     """The person a row is stored under."""
 
-    uuid: uuid.UUID
-    created_at: datetime
+    person: Person
     properties: Mapping[str, msgspec.Raw]
     mode: PersonMode
+
+
+@dataclass(frozen=True, slots=True)
+class _Taken:
+    """One event on its way through. fresh: false when all it writes is written already."""
+
+    team: Team
+    event: Incoming
+    said: Normalised
+    happened: datetime
+    fresh: bool
+
+    @property
+    def key(self) -> PersonKey:
+        return self.team.id, self.event.distinct_id
 
 
 def parsed(records: Iterable[Record]) -> list[Incoming | Rejected]:
@@ -65,24 +109,14 @@ def parsed(records: Iterable[Record]) -> list[Incoming | Rejected]:
     return [parse(record) for record in records]
 
 
-def person_keys(events: Iterable[Incoming | Rejected], teams: Mapping[str, Team]) -> set[PersonKey]:
-    """The distinct ids whose persons `plan` will ask for."""
-    return {
-        (team.id, event.distinct_id)
-        for event in events
-        if isinstance(event, Incoming)
-        and (team := teams.get(event.token))
-        and len(event.distinct_id) <= MAX_DISTINCT_ID
-    }
-
-
 def plan(
     events: Sequence[Incoming | Rejected], known: Known, fresh_from: Mapping[int, int], refused: set[str], now: datetime
 ) -> Plan:
     """Decide a batch.
 
-    fresh_from: per partition, the offset up to which persons are committed already. Records before it are emitted
-    again, from persons as they now are, and write none. refused: uuids of events PostgreSQL would not take.
+    fresh_from: per partition, the offset up to which what events write is committed already. Records before it are
+    emitted again, from persons as they now are, with what tells of these persons, and write none. refused: uuids of
+    events PostgreSQL would not take.
     """
     planner = _Planner(known, now)
     for event in events:
@@ -96,14 +130,14 @@ def plan(
 
 
 class _Planner:
-    """The state of one `plan`: persons as the events so far have left them."""
+    """The state of one `plan`: persons and groups as the events so far have left them."""
 
     def __init__(self, known: Known, now: datetime):
-        self._known = known
+        self._teams = known.teams
         self._now = now
-        self._persons: dict[PersonKey, Person] = {}
-        # two distinct ids of one person must share one object
-        self._by_uuid: dict[tuple[int, uuid.UUID], Person] = {}
+        self._people = People(known.people)
+        self._groups = Groups(known.groups)
+        self._finder = Finder(known.catalogue, now)
         self._plan = Plan()
 
     def reject(self, rejected: Rejected) -> None:
@@ -113,105 +147,224 @@ class _Planner:
 
     def take(self, event: Incoming, *, fresh: bool) -> None:
         """One event: dropped, or a row."""
-        team = self._known.teams.get(event.token)
+        team = self._teams.get(event.token)
         if team is None:
-            return self._drop("invalid_token")
+            return self._count("dropped", "invalid_token")
         if len(event.distinct_id) > MAX_DISTINCT_ID:
-            return self._drop("skipping_event_invalid_distinct_id", warn=True)
-        properties = normalised(event, anonymize_ips=team.anonymize_ips)
-        if isinstance(properties, Dropped):
-            return self._drop(properties.reason, warn=True)
-        self._plan.warnings.update(properties.warnings)
+            return self._drop(team, event, "skipping_event_invalid_distinct_id", key="")
+        if event.event == IDENTIFY and key_too_long(event.properties):
+            return self._drop(team, event, "group_key_too_long")
+        if event.event == CLIENT_WARNING:
+            return self._told_by_client(team, event)
+        said = normalised(event, anonymize_ips=team.anonymize_ips, opted_out=team.person_processing_opt_out)
+        if isinstance(said, Dropped):
+            return self._drop(team, event, said.reason)
+        for kind in said.warnings:
+            self._warn(team, event, kind, "normalise")
         if event.timestamp is None:
-            self._plan.warnings["ignored_invalid_timestamp"] += 1
-        happened = event.timestamp or self._now
-        if properties.personless:
-            owner = self._personless_owner(team, event, happened)
-        else:
-            owner = self._owner(team, event, properties, happened, fresh=fresh)
+            self._warn(team, event, "ignored_invalid_timestamp", "prepare")
+        self._store(_Taken(team, event, said, event.timestamp or self._now, fresh))
+        return None
+
+    def finished(self) -> Plan:
+        """The plan, with what is to be written and told."""
+        people, groups = self._people, self._groups
+        self._plan.writes = Writes(
+            people.changed_persons(),
+            people.changed_links(),
+            people.changed_personless(),
+            groups.new_types(),
+            groups.changed(),
+        )
+        self._plan.findings = self._finder.findings
+        self._plan.updates = {
+            PERSONS.name: [person_record(person) for person in people.told_persons()],
+            DISTINCT_IDS.name: [link_record(link) for link in people.told_links()],
+            GROUPS.name: [group_record(group) for group in groups.told()],
+        }
+        return self._plan
+
+    def _store(self, taken: _Taken) -> None:
+        owner = self._personless_owner(taken) if taken.said.personless else self._owner(taken)
+        properties = taken.said.properties
+        if not taken.said.personless:
+            self._take_groups(taken, properties)
+        self._define(taken)
         self._plan.rows.append(
             row(
-                event,
-                properties.properties,
-                team_id=team.id,
-                timestamp=happened,
-                person_id=str(owner.uuid),
-                person_created_at=owner.created_at,
+                taken.event,
+                properties,
+                team_id=taken.team.id,
+                timestamp=taken.happened,
+                person_id=str(owner.person.uuid),
+                person_created_at=owner.person.created_at,
                 person_properties=owner.properties,
                 person_mode=owner.mode,
                 now=self._now,
             )
         )
-        self._plan.outcomes["ok" if fresh else "replayed", ""] += 1
-        return None
+        if not taken.team.ingested_event:
+            self._plan.first_of.add(taken.team.id)
+        self._count("ok" if taken.fresh else "replayed", "")
 
-    def finished(self) -> Plan:
-        """The plan, with the persons that changed."""
-        self._plan.persons = [person for person in self._by_uuid.values() if person.changed]
-        return self._plan
+    # --- persons
 
-    def _drop(self, reason: str, *, warn: bool = False) -> None:
-        self._plan.outcomes["dropped", reason] += 1
-        if warn:
-            self._plan.warnings[reason] += 1
+    def _owner(self, taken: _Taken) -> Owner:
+        if taken.event.event in MERGES:
+            self._merge(taken)
+        person = self._people.owner(taken.key)
+        if not taken.fresh:
+            self._people.retell(taken.key)
+            if person is None:  # only for this row, since a record emitted again writes no persons
+                start = first_properties(taken.said, taken.event.uuid)
+                person = self._people.imagined(taken.key, taken.happened, start.properties)
+        elif person is None:
+            person = self._created(taken, taken.key)
+        else:
+            self._update(taken, person)
+            self._people.give(taken.key, person)
+        return Owner(person, merged(person.properties, taken.said.set), "full")
 
-    def _owner(self, team: Team, event: Incoming, said: Normalised, happened: datetime, *, fresh: bool) -> Owner:
-        # Merging ($identify with $anon_distinct_id, $create_alias, $merge_dangerously) will come here, before the
-        # person is looked up: it decides which person this distinct id means.
-        key = (team.id, event.distinct_id)
-        person = self._person(key)
-        if person is None or person.is_deleted:
-            person = self._created(key, event, said, happened, deleted=person, kept=fresh)
-        elif fresh:
-            change = changed_properties(person.properties, said, event.event)
-            self._plan.warnings.update(change.warnings)
-            if change.written:
-                person.properties = change.properties
-                if not person.changed:
-                    person.version += 1
-                    person.changed = True
-        if fresh and self._linked(key) != person.uuid:
-            self._plan.links[key] = person.uuid
-        return Owner(person.uuid, person.created_at, merged(person.properties, said.set), "full")
+    def _created(self, taken: _Taken, key: PersonKey, *, identified: bool = False) -> Person:
+        start = first_properties(taken.said, taken.event.uuid)
+        for kind in start.warnings:
+            self._warn(taken.team, taken.event, kind, "persons")
+        return self._people.create(key, taken.happened, start.properties, identified=identified)
 
-    def _created(
-        self,
-        key: PersonKey,
-        event: Incoming,
-        said: Normalised,
-        happened: datetime,
-        *,
-        deleted: Person | None,
-        kept: bool,
-    ) -> Person:
-        """A new person. Not `kept`: only for this row, since a record emitted again writes no persons."""
-        change = first_properties(said, event.uuid)
-        person = Person(key[0], person_uuid(*key), happened, change.properties, changed=True)
-        if deleted is not None:
-            person.uuid, person.stored_version = deleted.uuid, deleted.stored_version
-            person.version = deleted.version + 1
-        if kept:
-            self._plan.warnings.update(change.warnings)
-            self._persons[key] = self._by_uuid[person.team_id, person.uuid] = person
+    def _update(self, taken: _Taken, person: Person) -> None:
+        change = changed_properties(person.properties, taken.said, taken.event.event)
+        for kind in change.warnings:
+            self._warn(taken.team, taken.event, kind, "persons")
+        if change.written:
+            person.properties = change.properties
+            self._people.change(person)
+
+    def _merge(self, taken: _Taken) -> None:
+        """Make the two distinct ids of a merging event one person's, by PostHog's rules."""
+        asked = merge_asked(taken.event.event, taken.event.distinct_id, taken.event.properties)
+        if asked is None:
+            return
+        if asked.illegal is not None:
+            self._warn_of_merge(taken, asked, "cannot_merge_with_illegal_distinct_id", illegalDistinctId=asked.illegal)
+            return
+        target, other = (taken.team.id, asked.target), (taken.team.id, asked.other)
+        if not taken.fresh:
+            self._people.retell_merge(target)
+            self._people.retell_merge(other)
+            return
+        person = self._merged(taken, asked, target, other)
+        if not person.is_identified:
+            person.is_identified = True
+            self._people.change(person)
+
+    def _merged(self, taken: _Taken, asked: Merge, target: PersonKey, other: PersonKey) -> Person:
+        people = self._people
+        ours, theirs = people.owner(target), people.owner(other)
+        if ours is None and theirs is None:
+            return self._made_of_both(taken, target, other)
+        if ours is None or theirs is None:
+            person, missing = (ours, other) if ours is not None else (theirs, target)
+            assert person is not None  # noqa: S101
+            # the one that has a person may have it by its uuid alone
+            people.give(target if missing == other else other, person)
+            people.give(missing, person, at_least=self._met(missing))
+            return person
+        if ours is theirs:
+            people.give(other, ours)
+            return ours
+        if theirs.is_identified and not asked.forced:
+            self._warn_of_merge(
+                taken,
+                asked,
+                "cannot_merge_already_identified",
+                personId=str(ours.uuid),
+                otherPersonId=str(theirs.uuid),
+            )
+            return ours
+        if not people.absorb(ours, theirs):
+            self._warn(taken.team, taken.event, "person_properties_size_violation", "persons")
+        people.give(target, ours)
+        people.give(other, ours, at_least=1)
+        return ours
+
+    def _made_of_both(self, taken: _Taken, target: PersonKey, other: PersonKey) -> Person:
+        """Neither has a person. Events of an id seen personless are stored under the uuid that follows from it: that
+        one is kept for the new person where possible."""
+        seen = {key: self._met(key) for key in (target, other)}
+        first, second = (other, target) if seen[other] and not seen[target] else (target, other)
+        person = self._created(taken, first, identified=True)
+        self._people.give(second, person, at_least=1 if all(seen.values()) else 0)
         return person
 
-    def _personless_owner(self, team: Team, event: Incoming, happened: datetime) -> Owner:
+    def _met(self, key: PersonKey) -> int:
+        """1 when events of this distinct id were stored without a person, else 0. From now on it has one."""
+        seen = self._people.seen_personless(key)
+        self._people.note_personless(key, is_merged=True)
+        return int(seen)
+
+    def _personless_owner(self, taken: _Taken) -> Owner:
         """An existing person lends its uuid; otherwise a fake one, which is never written."""
-        person = None if event.force_personless else self._person((team.id, event.distinct_id))
-        if person is None or person.is_deleted:
-            return Owner(person_uuid(team.id, event.distinct_id), FAKE_CREATED_AT, {}, "propertyless")
-        later = happened > person.created_at + FORCED_UPGRADE_AFTER
-        return Owner(person.uuid, person.created_at, {}, "force_upgrade" if later else "propertyless")
+        forced = taken.event.force_personless
+        person = None if forced else self._people.owner(taken.key)
+        if person is None:
+            if not forced and taken.fresh:
+                self._people.note_personless(taken.key, is_merged=False)
+            fake = Person(taken.team.id, person_uuid(*taken.key), FAKE_CREATED_AT, {})
+            return Owner(fake, {}, "propertyless")
+        later = taken.happened > person.created_at + FORCED_UPGRADE_AFTER
+        upgraded = later and not taken.team.person_processing_opt_out
+        return Owner(person, {}, "force_upgrade" if upgraded else "propertyless")
 
-    def _person(self, key: PersonKey) -> Person | None:
-        if key in self._persons:
-            return self._persons[key]
-        if (known := self._known.persons.get(key)) is None:
-            return None
-        person = self._by_uuid.setdefault((known.team_id, known.uuid), replace(known))
-        self._persons[key] = person
-        return person
+    # --- groups
 
-    def _linked(self, key: PersonKey) -> uuid.UUID | None:
-        known = self._known.persons.get(key)
-        return self._plan.links.get(key) or (known.uuid if known and known.linked else None)
+    def _take_groups(self, taken: _Taken, properties: Properties) -> None:
+        self._groups.add_columns(taken.team.id, properties, may_add=taken.fresh)
+        if taken.event.event != IDENTIFY or (said := group_said(properties)) is None:
+            return
+        if not taken.fresh:
+            self._groups.retell(taken.team.id, said)
+            return
+        if said.properties is None:
+            self._warn(taken.team, taken.event, "invalid_group_set", "groups")
+        if not self._groups.identify(taken.team.id, said, taken.happened):
+            self._warn(taken.team, taken.event, "person_property_refused", "groups")
+
+    def _define(self, taken: _Taken) -> None:
+        said, kind = taken.said, taken.said.properties.get("$group_type")
+        name = javascript_truthy_text(kind) if taken.event.event == IDENTIFY else None
+        index = self._groups.index(taken.team.id, name, may_add=False) if name else None
+        persons = () if said.personless else (said.set, said.set_once)
+        event, team = cut(taken.event.event), taken.team.id
+        self._finder.take(team, event, said.properties, of_person=persons, group_index=index)
+
+    # --- what is said about it
+
+    def _count(self, result: str, reason: str) -> None:
+        self._plan.outcomes[result, reason] += 1
+
+    def _drop(self, team: Team, event: Incoming, reason: str, *, key: str | None = None) -> None:
+        self._count("dropped", reason)
+        self._warn(team, event, reason, "validate", key=key)
+
+    def _told_by_client(self, team: Team, event: Incoming) -> None:
+        """Not an event: a message for the project."""
+        self._count("dropped", "client_ingestion_warning")
+        message = text_of(event.properties.get("$$client_ingestion_warning_message"))
+        self._warn(team, event, "client_ingestion_warning", "client", message=message)
+
+    def _warn_of_merge(self, taken: _Taken, asked: Merge, kind: str, **details: str) -> None:
+        names = (
+            {"sourcePersonDistinctId": asked.other, "targetPersonDistinctId": asked.target}
+            if kind == "cannot_merge_already_identified"
+            else {"otherDistinctId": asked.other}
+        )
+        self._warn(taken.team, taken.event, kind, "persons", **names, **details)
+
+    def _warn(
+        self, team: Team, event: Incoming, kind: str, step: str, *, key: str | None = None, **details: str | None
+    ) -> None:
+        about = {"eventUuid": event.uuid, "event": event.event[:200], "distinctId": event.distinct_id[:MAX_DISTINCT_ID]}
+        self._plan.warnings[kind] += 1
+        self._plan.warned.append(
+            Warned(team.id, kind, step, event.distinct_id if key is None else key, {**about, **details})
+        )

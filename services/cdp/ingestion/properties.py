@@ -99,9 +99,11 @@ class Dropped:
     reason: str
 
 
-def normalised(event: Incoming, *, anonymize_ips: bool) -> Normalised | Dropped:
-    """The properties of the row. `event.properties` are not changed."""
+def normalised(event: Incoming, *, anonymize_ips: bool, opted_out: bool = False) -> Normalised | Dropped:
+    """The properties of the row. `event.properties` are not changed. opted_out: the team keeps no profiles at all."""
     properties = dict(event.properties)
+    if opted_out:
+        properties["$process_person_profile"] = msgspec.Raw(b"false")
     _add_transport(properties, event)
     personless, warnings = _personless(properties, event)
     if personless and event.event in PERSONAL_EVENTS and not event.force_personless:

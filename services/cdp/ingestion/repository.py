@@ -1,10 +1,9 @@
 """All SQL of ingestion: persons, and the position they are committed with."""
 
 import uuid
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 import asyncpg
@@ -13,8 +12,12 @@ import msgspec
 from libs.kit.crashpoints import crash_point
 from libs.kit.errors import Conflict, DeadlineExceeded, Fenced, HedgerowError, InvalidRequest, Unavailable
 from libs.kit.postgres import Connection, Postgres
-from services.cdp.ingestion.persons import Person, person_uuid
-from services.cdp.ingestion.plan import PersonKey
+from services.cdp.ingestion.definitions import Findings
+from services.cdp.ingestion.groups import Group, GroupKey, LoadedGroups
+from services.cdp.ingestion.needs import Needs, mingling, persons_of
+from services.cdp.ingestion.people import Loaded, Personless
+from services.cdp.ingestion.persons import Link, Person, PersonKey, person_uuid
+from services.cdp.ingestion.plan import Writes
 from services.cdp.raw_json import object_of
 
 _POSITIONS = """
@@ -37,40 +40,147 @@ _MOVE = """
 """
 # A distinct id whose link is missing or leads nowhere may still have a person under its own uuid, left by a merge or a
 # deletion.
+_PERSON = """person.uuid, person.created_at, person.properties::text AS properties, person.version, person.is_deleted,
+           person.is_identified, coalesce(person.last_seen_at, person.created_at) AS last_seen_at"""
 _PERSONS = """
-    SELECT wanted.team_id, wanted.distinct_id, person.uuid, person.created_at, person.properties::text AS properties,
-           person.version, person.is_deleted, linked.uuid IS NOT NULL AS linked
+    SELECT wanted.team_id, wanted.distinct_id, link.person_uuid, link.version AS link_version,
+           link.is_deleted AS link_is_deleted, @person
     FROM unnest($1::bigint[], $2::text[], $3::uuid[]) AS wanted (team_id, distinct_id, uuid)
     LEFT JOIN posthog_persondistinctid AS link
-      ON link.team_id = wanted.team_id AND link.distinct_id = wanted.distinct_id AND NOT link.is_deleted
-    LEFT JOIN posthog_person AS linked ON linked.team_id = wanted.team_id AND linked.uuid = link.person_uuid
-    JOIN posthog_person AS person
+      ON link.team_id = wanted.team_id AND link.distinct_id = wanted.distinct_id
+    LEFT JOIN posthog_person AS linked
+      ON linked.team_id = wanted.team_id AND linked.uuid = link.person_uuid AND NOT link.is_deleted
+    LEFT JOIN posthog_person AS person
       ON person.team_id = wanted.team_id AND person.uuid = coalesce(linked.uuid, wanted.uuid)
+    WHERE link.person_uuid IS NOT NULL OR person.uuid IS NOT NULL
+""".replace("@person", _PERSON)
+_LINKS_OF = """
+    SELECT link.team_id, link.distinct_id, link.person_uuid, link.version AS link_version,
+           link.is_deleted AS link_is_deleted
+    FROM unnest($1::bigint[], $2::uuid[]) AS wanted (team_id, uuid)
+    JOIN posthog_persondistinctid AS link ON link.team_id = wanted.team_id AND link.person_uuid = wanted.uuid
 """
+_BY_UUID = """
+    SELECT wanted.team_id, @person
+    FROM unnest($1::bigint[], $2::uuid[]) AS wanted (team_id, uuid)
+    JOIN posthog_person AS person ON person.team_id = wanted.team_id AND person.uuid = wanted.uuid
+""".replace("@person", _PERSON)
+_PERSONLESS = """
+    SELECT seen.team_id, seen.distinct_id, seen.is_merged
+    FROM unnest($1::bigint[], $2::text[]) AS wanted (team_id, distinct_id)
+    JOIN posthog_personlessdistinctid AS seen
+      ON seen.team_id = wanted.team_id AND seen.distinct_id = wanted.distinct_id
+"""
+_GROUP_TYPES = (
+    "SELECT team_id, group_type, group_type_index FROM posthog_grouptypemapping WHERE team_id = ANY($1::bigint[])"
+)
+_GROUPS = """
+    SELECT wanted.team_id, wanted.group_type, found.group_type_index, found.group_key, found.created_at,
+           found.group_properties::text AS properties, found.version
+    FROM unnest($1::bigint[], $2::text[], $3::text[]) AS wanted (team_id, group_type, group_key)
+    JOIN posthog_grouptypemapping AS kind
+      ON kind.project_id = wanted.team_id AND kind.group_type = wanted.group_type
+    JOIN posthog_group AS found
+      ON found.team_id = wanted.team_id AND found.group_type_index = kind.group_type_index
+     AND found.group_key = wanted.group_key
+"""
+_PERSON_COLUMNS = """unnest($1::bigint[], $2::uuid[], $3::timestamptz[], $4::text[], $5::bigint[], $6::boolean[],
+                $7::boolean[], $8::timestamptz[]"""
 _INSERT = """
-    INSERT INTO posthog_person (team_id, uuid, created_at, properties, version, last_seen_at)
-    SELECT team_id, uuid, created_at, properties::jsonb, version, date_trunc('hour', created_at)
-    FROM unnest($1::bigint[], $2::uuid[], $3::timestamptz[], $4::text[], $5::bigint[])
-      AS made (team_id, uuid, created_at, properties, version)
+    INSERT INTO posthog_person
+        (team_id, uuid, created_at, properties, version, is_identified, is_deleted, last_seen_at)
+    SELECT team_id, uuid, created_at, properties::jsonb, version, is_identified, is_deleted, last_seen_at
+    FROM @columns)
+      AS made (team_id, uuid, created_at, properties, version, is_identified, is_deleted, last_seen_at)
     ON CONFLICT DO NOTHING
+""".replace("@columns", _PERSON_COLUMNS)
+# Rows are locked in one order: an UPDATE of many takes them in whatever order its join comes to.
+_LOCK = """
+    SELECT 1 FROM posthog_person AS person
+    JOIN unnest($1::bigint[], $2::uuid[]) AS changed (team_id, uuid)
+      ON person.team_id = changed.team_id AND person.uuid = changed.uuid
+    ORDER BY person.team_id, person.uuid
+    FOR UPDATE OF person
 """
 _UPDATE = """
     UPDATE posthog_person AS person
     SET created_at = changed.created_at, properties = changed.properties::jsonb, version = changed.version,
-        is_deleted = false
-    FROM unnest($1::bigint[], $2::uuid[], $3::timestamptz[], $4::text[], $5::bigint[], $6::bigint[])
-      AS changed (team_id, uuid, created_at, properties, version, stored_version)
+        is_identified = changed.is_identified, is_deleted = changed.is_deleted, last_seen_at = changed.last_seen_at
+    FROM @columns, $9::bigint[])
+      AS changed (team_id, uuid, created_at, properties, version, is_identified, is_deleted, last_seen_at,
+                  stored_version)
     WHERE person.team_id = changed.team_id AND person.uuid = changed.uuid AND person.version = changed.stored_version
+""".replace("@columns", _PERSON_COLUMNS)
+_NEW_LINKS = """
+    INSERT INTO posthog_persondistinctid (team_id, distinct_id, person_uuid, version)
+    SELECT team_id, distinct_id, uuid, version
+    FROM unnest($1::bigint[], $2::text[], $3::uuid[], $4::bigint[]) AS made (team_id, distinct_id, uuid, version)
+    ON CONFLICT DO NOTHING
 """
-_LINK = """
-    INSERT INTO posthog_persondistinctid AS link (team_id, distinct_id, person_uuid, version)
-    SELECT team_id, distinct_id, uuid, 0
-    FROM unnest($1::bigint[], $2::text[], $3::uuid[]) AS made (team_id, distinct_id, uuid)
-    ON CONFLICT (team_id, distinct_id)
-    DO UPDATE SET person_uuid = excluded.person_uuid, is_deleted = false, version = link.version + 1
-    WHERE link.is_deleted OR NOT EXISTS (
-        SELECT FROM posthog_person AS person WHERE person.team_id = link.team_id AND person.uuid = link.person_uuid
-    )
+_MOVED_LINKS = """
+    UPDATE posthog_persondistinctid AS link
+    SET person_uuid = moved.uuid, version = moved.version, is_deleted = false
+    FROM unnest($1::bigint[], $2::text[], $3::uuid[], $4::bigint[], $5::bigint[])
+      AS moved (team_id, distinct_id, uuid, version, stored_version)
+    WHERE link.team_id = moved.team_id AND link.distinct_id = moved.distinct_id AND link.version = moved.stored_version
+"""
+# Two that meet the same id at once: whoever comes second finds another row than it knew of.
+_NEW_PERSONLESS = """
+    INSERT INTO posthog_personlessdistinctid (team_id, distinct_id, is_merged)
+    SELECT team_id, distinct_id, is_merged
+    FROM unnest($1::bigint[], $2::text[], $3::boolean[]) AS made (team_id, distinct_id, is_merged)
+    ON CONFLICT DO NOTHING
+"""
+_MERGED_PERSONLESS = """
+    UPDATE posthog_personlessdistinctid AS seen SET is_merged = true
+    FROM unnest($1::bigint[], $2::text[]) AS met (team_id, distinct_id)
+    WHERE seen.team_id = met.team_id AND seen.distinct_id = met.distinct_id AND NOT seen.is_merged
+"""
+_NEW_TYPES = """
+    INSERT INTO posthog_grouptypemapping (team_id, project_id, group_type, group_type_index)
+    SELECT team_id, team_id, group_type, group_type_index
+    FROM unnest($1::bigint[], $2::text[], $3::smallint[]) AS made (team_id, group_type, group_type_index)
+    ON CONFLICT DO NOTHING
+"""
+_NEW_GROUPS = """
+    INSERT INTO posthog_group (team_id, group_type_index, group_key, created_at, group_properties, version)
+    SELECT team_id, group_type_index, group_key, created_at, properties::jsonb, version
+    FROM unnest($1::bigint[], $2::smallint[], $3::text[], $4::timestamptz[], $5::text[], $6::bigint[])
+      AS made (team_id, group_type_index, group_key, created_at, properties, version)
+    ON CONFLICT DO NOTHING
+"""
+_CHANGED_GROUPS = """
+    UPDATE posthog_group AS known
+    SET created_at = changed.created_at, group_properties = changed.properties::jsonb, version = changed.version
+    FROM unnest($1::bigint[], $2::smallint[], $3::text[], $4::timestamptz[], $5::text[], $6::bigint[], $7::bigint[])
+      AS changed (team_id, group_type_index, group_key, created_at, properties, version, stored_version)
+    WHERE known.team_id = changed.team_id AND known.group_type_index = changed.group_type_index
+      AND known.group_key = changed.group_key AND known.version = changed.stored_version
+"""
+
+_EVENT_DEFINITIONS = """
+    INSERT INTO posthog_eventdefinition AS known (team_id, project_id, name, created_at, last_seen_at)
+    SELECT team_id, team_id, name, seen, seen
+    FROM unnest($1::bigint[], $2::text[], $3::timestamptz[]) AS met (team_id, name, seen)
+    ON CONFLICT (project_id, name)
+    DO UPDATE SET last_seen_at = excluded.last_seen_at WHERE known.last_seen_at < excluded.last_seen_at
+"""
+# a type that is set stays
+_PROPERTY_DEFINITIONS = """
+    INSERT INTO posthog_propertydefinition AS known
+        (team_id, project_id, name, type, group_type_index, property_type, is_numerical)
+    SELECT team_id, team_id, name, type, nullif(index, -1), property_type, coalesce(property_type = 'Numeric', false)
+    FROM unnest($1::bigint[], $2::text[], $3::smallint[], $4::smallint[], $5::text[])
+      AS met (team_id, name, type, index, property_type)
+    ON CONFLICT (project_id, name, type, coalesce(group_type_index, -1))
+    DO UPDATE SET property_type = excluded.property_type, is_numerical = excluded.is_numerical
+    WHERE known.property_type IS NULL AND excluded.property_type IS NOT NULL
+"""
+_EVENT_PROPERTIES = """
+    INSERT INTO posthog_eventproperty (team_id, project_id, event, property)
+    SELECT team_id, team_id, event, property
+    FROM unnest($1::bigint[], $2::text[], $3::text[]) AS met (team_id, event, property)
+    ON CONFLICT DO NOTHING
 """
 
 # What PostgreSQL says when a value itself is at fault.
@@ -113,31 +223,79 @@ class PersonStore:
             rows = await self._postgres.fetch(_READ_POSITIONS, *whose, partitions)
         return {row["partition"]: row["next_offset"] for row in rows}
 
-    async def load(self, keys: Collection[PersonKey]) -> dict[PersonKey, Person]:
-        """The persons of these distinct ids, all in one query."""
-        if not keys:
-            return {}
-        teams, distinct_ids = [key[0] for key in keys], [key[1] for key in keys]
+    async def load(self, asked: Needs) -> tuple[Loaded, LoadedGroups]:
+        """All that a batch needs: two to six queries, however many events it has."""
         with _outages():
-            rows = await self._postgres.fetch(_PERSONS, teams, distinct_ids, [person_uuid(*key) for key in keys])
-        return {(row["team_id"], row["distinct_id"]): _person(row) for row in rows}
+            people = await self._people(asked)
+            return people, await self._groups(asked)
 
-    async def commit(
-        self,
-        source: Source,
-        moves: Mapping[int, Move],
-        persons: Sequence[Person],
-        links: Mapping[PersonKey, uuid.UUID],
-    ) -> None:
-        """Persons and positions in one transaction.
+    async def _people(self, asked: Needs) -> Loaded:
+        if not asked.persons:
+            return Loaded()
+        keys = list(asked.persons)
+        names = [person_uuid(*key) for key in keys]
+        rows = await self._postgres.fetch(_PERSONS, *_key_columns(keys), names)
+        persons = {person.id: person for row in rows if row["uuid"] and (person := _person(row))}
+        links = {link.key: link for row in rows if row["person_uuid"] and (link := _link(row))}
+        first = Loaded(persons, links)
+        retold = {person for key in asked.retold for person in persons_of(key, first)}
+        if opened := sorted(mingling(asked.merges, first) | retold):
+            # After the persons, never before: a link that came in between came with a new version of its person, and
+            # the commit compares versions.
+            columns = ([team for team, _ in opened], [name for _, name in opened])
+            links |= {link.key: link for row in await self._postgres.fetch(_LINKS_OF, *columns) if (link := _link(row))}
+        if former := [key for key, link in links.items() if (key[0], link.person) in retold]:
+            columns = ([key[0] for key in former], [person_uuid(*key) for key in former])
+            found = [_person(row) for row in await self._postgres.fetch(_BY_UUID, *columns)]
+            persons |= {person.id: person for person in found if person.id not in persons}
+        personless: dict[PersonKey, bool] = {}
+        if asked.personless:
+            rows = await self._postgres.fetch(_PERSONLESS, *_key_columns(list(asked.personless)))
+            personless = {(row["team_id"], row["distinct_id"]): row["is_merged"] for row in rows}
+        return Loaded(persons, links, personless)
 
-        Raises Fenced when a position is not what we thought, Conflict when somebody else changed a person,
-        PersonsRefused when a value is at fault (nothing was written, all three), Unavailable, or OutcomeUnknown.
+    async def _groups(self, asked: Needs) -> LoadedGroups:
+        if not asked.teams_with_groups:
+            return LoadedGroups()
+        types: dict[int, dict[str, int]] = {team: {} for team in asked.teams_with_groups}
+        for row in await self._postgres.fetch(_GROUP_TYPES, list(types)):
+            types[row["team_id"]][row["group_type"]] = row["group_type_index"]
+        groups: dict[GroupKey, Group] = {}
+        if asked.groups:
+            columns = list(zip(*asked.groups, strict=True))
+            for row in await self._postgres.fetch(_GROUPS, *columns):
+                groups[row["team_id"], row["group_type"], row["group_key"]] = _group(row)
+        return LoadedGroups(types, groups)
+
+    async def define(self, findings: Findings) -> None:
+        """Write names of events and properties. Repeating it changes nothing, so it needs no part in the commit: it
+        comes before, or a crash in between would lose a name that came only once."""
+        with _outages():
+            if findings.events:
+                events = sorted((team, name, at) for (team, name), at in findings.events.items())
+                await self._postgres.execute(_EVENT_DEFINITIONS, *zip(*events, strict=True))
+            if findings.properties:
+                names = sorted(findings.properties)
+                types = [findings.properties[name] for name in names]
+                await self._postgres.execute(_PROPERTY_DEFINITIONS, *zip(*names, strict=True), types)
+            if findings.event_properties:
+                pairs = sorted(findings.event_properties)
+                await self._postgres.execute(_EVENT_PROPERTIES, *zip(*pairs, strict=True))
+
+    async def commit(self, source: Source, moves: Mapping[int, Move], writes: Writes) -> None:
+        """What a plan writes and the positions, in one transaction.
+
+        Raises Fenced when a position is not what we thought, Conflict when somebody else changed what the plan was
+        made from, PersonsRefused when a value is at fault (nothing was written, all three), Unavailable, or
+        OutcomeUnknown.
         """
         with _outages():
             async with self._postgres.transaction() as connection:
                 await _move(connection, source, moves)
-                await _write(connection, persons, links)
+                await _write_persons(connection, writes.persons)
+                await _write_links(connection, writes.links)
+                await _write_personless(connection, writes.personless)
+                await _write_groups(connection, writes)
                 crash_point("ingestion.inside_commit")
 
 
@@ -156,47 +314,133 @@ async def _move(connection: Connection, source: Source, moves: Mapping[int, Move
         raise Fenced("Somebody else has committed this partition.")
 
 
-async def _write(connection: Connection, persons: Sequence[Person], links: Mapping[PersonKey, uuid.UUID]) -> None:
-    # in one order for everybody, or two transactions that share persons could wait for each other
-    ordered = sorted(persons, key=lambda person: (person.team_id, person.uuid))
+# Everything is written in one order by everybody, tables and rows, or two transactions that share rows could wait for
+# each other.
+
+
+async def _write_persons(connection: Connection, persons: Sequence[Person]) -> None:
+    ordered = sorted(persons, key=lambda person: person.id)
     made = [person for person in ordered if person.stored_version is None]
     changed = [person for person in ordered if person.stored_version is not None]
-    if made and _count(await connection.execute(_INSERT, *_columns(made))) != len(made):
-        raise Conflict("A person of this batch has just been made by somebody else.")
+    if made:
+        await _exactly(connection, len(made), "A person", _INSERT, *_person_columns(made))
     if changed:
+        columns = _person_columns(changed)
+        await connection.execute(_LOCK, *columns[:2])
         stored = [person.stored_version for person in changed]
-        if _count(await connection.execute(_UPDATE, *_columns(changed), stored)) != len(changed):
-            raise Conflict("A person of this batch has just been changed by somebody else.")
-    if links:
-        keys = sorted(links)
-        columns = ([key[0] for key in keys], [key[1] for key in keys], [links[key] for key in keys])
-        if _count(await connection.execute(_LINK, *columns)) != len(keys):
-            raise Conflict("A distinct id of this batch has just been given to a person by somebody else.")
+        await _exactly(connection, len(changed), "A person", _UPDATE, *columns, stored)
 
 
-def _columns(persons: Sequence[Person]) -> tuple[list[int], list[uuid.UUID], list[datetime], list[str], list[int]]:
+async def _write_links(connection: Connection, links: Sequence[Link]) -> None:
+    ordered = sorted(links, key=lambda link: link.key)
+    made = [link for link in ordered if link.stored_version is None]
+    moved = [link for link in ordered if link.stored_version is not None]
+    if made:
+        await _exactly(connection, len(made), "A distinct id", _NEW_LINKS, *_link_columns(made))
+    if moved:
+        stored = [link.stored_version for link in moved]
+        await _exactly(connection, len(moved), "A distinct id", _MOVED_LINKS, *_link_columns(moved), stored)
+
+
+async def _write_personless(connection: Connection, personless: Sequence[Personless]) -> None:
+    ordered = sorted(personless, key=lambda one: one.key)
+    what = "A distinct id without a person"
+    if new := [one for one in ordered if one.stored is None]:
+        columns = (*_key_columns([one.key for one in new]), [one.is_merged for one in new])
+        await _exactly(connection, len(new), what, _NEW_PERSONLESS, *columns)
+    if met := [one.key for one in ordered if one.stored is not None]:
+        await _exactly(connection, len(met), what, _MERGED_PERSONLESS, *_key_columns(met))
+
+
+async def _write_groups(connection: Connection, writes: Writes) -> None:
+    if writes.group_types:
+        columns = list(zip(*sorted(writes.group_types), strict=True))
+        await _exactly(connection, len(writes.group_types), "A group type", _NEW_TYPES, *columns)
+    ordered = sorted(writes.groups, key=lambda group: (group.team_id, group.type_index, group.key))
+    if made := [group for group in ordered if group.stored_version is None]:
+        await _exactly(connection, len(made), "A group", _NEW_GROUPS, *_group_columns(made))
+    if changed := [group for group in ordered if group.stored_version is not None]:
+        stored = [group.stored_version for group in changed]
+        await _exactly(connection, len(changed), "A group", _CHANGED_GROUPS, *_group_columns(changed), stored)
+
+
+async def _exactly(connection: Connection, rows: int, what: str, statement: str, *columns: Sequence[Any]) -> None:
+    if _count(await connection.execute(statement, *columns)) != rows:
+        raise Conflict(f"{what} of this batch has just been changed by somebody else.")
+
+
+def _person_columns(persons: Sequence[Person]) -> tuple[list[Any], ...]:
     return (
         [person.team_id for person in persons],
         [person.uuid for person in persons],
         [person.created_at for person in persons],
         [msgspec.json.encode(person.properties).decode() for person in persons],
         [person.version for person in persons],
+        [person.is_identified for person in persons],
+        [person.is_deleted for person in persons],
+        [person.last_seen_at for person in persons],
     )
+
+
+def _link_columns(links: Sequence[Link]) -> tuple[list[Any], ...]:
+    return (
+        *_key_columns([link.key for link in links]),
+        [link.person for link in links],
+        [link.version for link in links],
+    )
+
+
+def _group_columns(groups: Sequence[Group]) -> tuple[list[Any], ...]:
+    return (
+        [group.team_id for group in groups],
+        [group.type_index for group in groups],
+        [group.key for group in groups],
+        [group.created_at for group in groups],
+        [msgspec.json.encode(group.properties).decode() for group in groups],
+        [group.version for group in groups],
+    )
+
+
+def _key_columns(keys: Sequence[PersonKey]) -> tuple[list[int], list[str]]:
+    return [key[0] for key in keys], [key[1] for key in keys]
 
 
 def _person(row: Any) -> Person:
-    properties = object_of(row["properties"].encode()) or {}
     return Person(
         row["team_id"],
-        # asyncpg's own UUID class compares equal, but is not one that pickles or msgspec know
-        uuid.UUID(int=row["uuid"].int),
+        _uuid(row["uuid"]),
         row["created_at"],
-        properties,
+        object_of(row["properties"].encode()) or {},
         version=row["version"],
         stored_version=row["version"],
         is_deleted=row["is_deleted"],
-        linked=row["linked"],
+        is_identified=row["is_identified"],
+        last_seen_at=row["last_seen_at"],
     )
+
+
+def _link(row: Any) -> Link:
+    version = row["link_version"]
+    key = (row["team_id"], row["distinct_id"])
+    return Link(key, _uuid(row["person_uuid"]), version, version, row["link_is_deleted"])
+
+
+def _group(row: Any) -> Group:
+    properties = object_of(row["properties"].encode()) or {}
+    return Group(
+        row["team_id"],
+        row["group_type_index"],
+        row["group_key"],
+        row["created_at"],
+        properties,
+        row["version"],
+        row["version"],
+    )
+
+
+def _uuid(value: Any) -> uuid.UUID:
+    """asyncpg's own UUID class compares equal, but is not one that pickles or msgspec know."""
+    return uuid.UUID(int=value.int)
 
 
 def _count(tag: str) -> int:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 
 import msgspec
 
@@ -15,6 +16,7 @@ from services.cdp.raw_json import Properties, encode, text_of
 _MAX_EVENT_UNITS = 200
 
 
+@lru_cache(4096)
 def clickhouse_time(moment: datetime) -> str:
     """`YYYY-MM-DD HH:MM:SS.mmm`, UTC."""
     return moment.astimezone(UTC).replace(tzinfo=None).isoformat(sep=" ", timespec="milliseconds")
@@ -37,7 +39,7 @@ def row(
     chain = _take_elements(properties)
     stored = StoredEvent(
         uuid=event.uuid,
-        event=_cut(event.event),
+        event=cut(event.event),
         properties=encode(properties),
         timestamp=clickhouse_time(timestamp),
         team_id=team_id,
@@ -70,8 +72,8 @@ def _take_elements(properties: Properties) -> str:
     return elements_chain(decoded) if isinstance(decoded, list) else ""
 
 
-def _cut(name: str) -> str:
-    """To 200 UTF-16 units, as JavaScript counts; half a character is not kept."""
+def cut(name: str) -> str:
+    """An event's name, to 200 UTF-16 units, as JavaScript counts; half a character is not kept."""
     if len(name) <= _MAX_EVENT_UNITS // 2:
         return name
     return name.encode("utf-16-le")[: _MAX_EVENT_UNITS * 2].decode("utf-16-le", "ignore")

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from libs.kit import metrics
-from libs.kit.contracts.topics import DEAD_LETTERS, EVENTS, INGESTION_GROUP, STORED_EVENTS
+from libs.kit.contracts.topics import DEAD_LETTERS, EVENTS, INGESTION_GROUP, STORED_EVENTS, WARNINGS
 from libs.kit.crashpoints import crash_point
 from libs.kit.errors import Conflict, Fenced, OutcomeUnknown, Unavailable
 from libs.kit.eventlog import Assignment, Batch, Consumer, NewRecord
@@ -18,9 +18,13 @@ from libs.kit.runtime import Runtime
 from libs.kit.teams import Teams
 from services.cdp.consuming import Limits, Loop, Ownership, Pulse, count, cut, kept_alive, ownership, still_ours
 from services.cdp.dead_letters import dead_letter
+from services.cdp.ingestion.definitions import Catalogue
+from services.cdp.ingestion.needs import needs
 from services.cdp.ingestion.parse import Incoming, Rejected
-from services.cdp.ingestion.plan import Known, Plan, parsed, person_keys, plan
+from services.cdp.ingestion.plan import Known, Plan, parsed, plan
 from services.cdp.ingestion.repository import Move, PersonsRefused, PersonStore, Source
+from services.cdp.ingestion.warnings import WarningLimiter
+from services.cdp.ingestion.warnings import record as warning_record
 from services.cdp.settings import IngestionSettings
 
 WORKER = "ingestion"
@@ -53,6 +57,18 @@ class Output:
 
     rows: list[NewRecord] = field(default_factory=list)
     dead: list[NewRecord] = field(default_factory=list)
+    first_of: set[int] = field(default_factory=set)
+    updates: dict[str, list[NewRecord]] = field(default_factory=dict)
+
+    def joined(self, other: "Output") -> "Output":
+        """This one's records before the other's."""
+        topics = self.updates.keys() | other.updates.keys()
+        return Output(
+            [*self.rows, *other.rows],
+            [*self.dead, *other.dead],
+            self.first_of | other.first_of,
+            {topic: [*self.updates.get(topic, ()), *other.updates.get(topic, ())] for topic in topics},
+        )
 
 
 class Ingestion:
@@ -73,6 +89,10 @@ class Ingestion:
         )
         self._positions: dict[int, tuple[Assignment, int]] = {}
         self._source: Source | None = None
+        self._limiter = WarningLimiter()
+        self._catalogue = Catalogue()
+        # a cached team may say for a while that it has no events; this saves asking PostgreSQL each time
+        self._begun: set[int] = set()
 
     async def settle(self, batches: Sequence[Batch], owned: Ownership) -> bool:
         """Commit, produce, move. False when `stop` ended the attempts: the batch comes back at the next start.
@@ -113,26 +133,31 @@ class Ingestion:
                 return await self._commit(events, refused={one.uuid for one in events if isinstance(one, Incoming)})
             middle = len(events) // 2
             first = await self._decided(events[:middle])
-            second = await self._decided(events[middle:])
-            return Output([*first.rows, *second.rows], [*first.dead, *second.dead])
+            return first.joined(await self._decided(events[middle:]))
 
     async def _commit(self, events: Events, *, refused: set[str]) -> Output:
         positions = await self._stand(sorted({event.record.partition for event in events}))
         teams = await self._teams.by_tokens(event.token for event in events if isinstance(event, Incoming))
-        known = Known(teams, await self._store.load(person_keys(events, teams)))
+        known = Known(teams, *await self._store.load(needs(events, teams, positions)), self._catalogue)
         now = self._clock.now()
         decided = plan(events, known, positions, refused, now)
+        if decided.findings:
+            await self._store.define(decided.findings)
+        self._catalogue.remember(decided.findings)
         moves = _moves(events, positions)
         if moves:
             crash_point("ingestion.before_commit")
             assert self._source is not None  # noqa: S101
-            await self._store.commit(self._source, moves, decided.persons, decided.links)
+            await self._store.commit(self._source, moves, decided.writes)
             crash_point("ingestion.after_commit")
             for partition, move in moves.items():
                 self._positions[partition] = (self._positions[partition][0], move.new)
         _count(decided)
         dead = [dead_letter(one.record, one.reason, one.step, now) for one in decided.dead]
-        return Output(decided.rows, dead)
+        at = self._clock.monotonic()
+        told = [warning_record(warned, now) for warned in decided.warned if self._limiter.passes(warned, at)]
+        updates = {**decided.updates, WARNINGS.name: told}
+        return Output(decided.rows, dead, decided.first_of - self._begun, updates)
 
     async def _stand(self, partitions: Sequence[int]) -> dict[int, int]:
         """Committed positions; read from PostgreSQL once per ownership, and after every doubt."""
@@ -159,9 +184,16 @@ class Ingestion:
                 if output.rows:
                     await self._log.produce(STORED_EVENTS.name, output.rows)
                     output.rows = []
+                for topic, records in output.updates.items():
+                    if records:
+                        await self._log.produce(topic, records)
+                        output.updates[topic] = []
                 if output.dead:
                     await self._log.produce(DEAD_LETTERS.name, output.dead)
                 crash_point("ingestion.after_produce")
+                if output.first_of:
+                    await self._teams.mark_ingested(output.first_of)
+                    self._begun |= output.first_of
                 return True
         return False
 

@@ -5,4 +5,6 @@ rows.py      a record -> a row, or the reason why it is none
 decide.py    rows -> those to insert and those that are copies; rows -> inserts (plain functions)
 store.py     everything asked of ClickHouse
 worker.py    the loop
+tables.py           updates of persons, distinct ids, groups; warnings -> lines of their tables
+tables_worker.py    the loop that writes these: highest version wins, so copies and order do not matter
 """

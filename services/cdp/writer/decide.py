@@ -3,10 +3,13 @@
 from collections.abc import Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from libs.kit.schema.event_row import MAX_PARTITIONS
 from services.cdp.writer.copies import Identity, SeenWindow
 from services.cdp.writer.rows import Row
+
+T = TypeVar("T")
 
 
 @dataclass(slots=True)
@@ -59,7 +62,7 @@ def inserts(rows: Sequence[Row], max_months: int = MAX_PARTITIONS) -> Iterator[l
         yield piece
 
 
-def halves(rows: Sequence[Row]) -> tuple[Sequence[Row], Sequence[Row]]:
+def halves(rows: Sequence[T]) -> tuple[Sequence[T], Sequence[T]]:
     """To find the row at fault."""
     middle = len(rows) // 2
     return rows[:middle], rows[middle:]

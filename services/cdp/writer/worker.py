@@ -24,13 +24,20 @@ from services.cdp.writer.copies import SeenWindow
 from services.cdp.writer.decide import decide, halves, in_doubt, inserts, orphans
 from services.cdp.writer.rows import Row, Unusable, row
 from services.cdp.writer.store import EventStore
+from services.cdp.writer.tables_worker import write_tables
 
 WORKER = "writer"
 log = get_logger(__name__)
 
 
 async def run(runtime: Runtime, settings: WriterSettings, stop: asyncio.Event) -> None:
-    """Work until `stop` is set. Raises what no retry can mend."""
+    """Write events, and beside them what tells of persons, until `stop` is set. Raises what no retry can mend."""
+    async with asyncio.TaskGroup() as group:
+        group.create_task(write_tables(runtime, settings, stop))
+        group.create_task(_write_events(runtime, settings, stop))
+
+
+async def _write_events(runtime: Runtime, settings: WriterSettings, stop: asyncio.Event) -> None:
     pulse = Pulse(runtime.clock)
     runtime.health.add(WORKER, pulse.check)
     loop = Loop(WORKER, runtime.clock, stop, pulse)

@@ -45,3 +45,85 @@ SETTINGS object_serialization_version = 'v3', object_shared_data_serialization_v
 
 CREATE TABLE IF NOT EXISTS `hedgerow`.`events` ON CLUSTER `main` AS `hedgerow`.`sharded_events`
 ENGINE = Distributed('main', 'hedgerow', 'sharded_events', cityHash64(distinct_id));
+
+CREATE TABLE IF NOT EXISTS `hedgerow`.`person` ON CLUSTER `main`
+(
+    id UUID,
+    created_at DateTime64(3, 'UTC'),
+    team_id Int64,
+    properties JSON(max_dynamic_paths = 16),
+    properties_raw String CODEC(ZSTD(3)),
+    is_identified Int8,
+    is_deleted Int8,
+    version UInt64,
+    last_seen_at Nullable(DateTime64(3, 'UTC')),
+    _timestamp DateTime('UTC'),
+    _offset UInt64,
+    _partition UInt64
+)
+ENGINE = ReplicatedReplacingMergeTree('/clickhouse/tables/all/hedgerow/person', '{shard}-{replica}', version)
+ORDER BY (team_id, id)
+SETTINGS object_serialization_version = 'v3', object_shared_data_serialization_version = 'advanced', object_shared_data_serialization_version_for_zero_level_parts = 'map_with_buckets', object_shared_data_buckets_for_wide_part = 8, fsync_after_insert = 1, fsync_part_directory = 1;
+
+CREATE TABLE IF NOT EXISTS `hedgerow`.`person_distinct_id2` ON CLUSTER `main`
+(
+    team_id Int64,
+    distinct_id String,
+    person_id UUID,
+    is_deleted Int8,
+    version Int64,
+    _timestamp DateTime('UTC'),
+    _offset UInt64,
+    _partition UInt64
+)
+ENGINE = ReplicatedReplacingMergeTree('/clickhouse/tables/all/hedgerow/person_distinct_id2', '{shard}-{replica}', version)
+ORDER BY (team_id, distinct_id)
+SETTINGS index_granularity = 512, fsync_after_insert = 1, fsync_part_directory = 1;
+
+CREATE TABLE IF NOT EXISTS `hedgerow`.`person_distinct_id_overrides` ON CLUSTER `main`
+(
+    team_id Int64,
+    distinct_id String,
+    person_id UUID,
+    is_deleted Int8,
+    version Int64,
+    _timestamp DateTime('UTC'),
+    _offset UInt64,
+    _partition UInt64
+)
+ENGINE = ReplicatedReplacingMergeTree('/clickhouse/tables/all/hedgerow/person_distinct_id_overrides', '{shard}-{replica}', version)
+ORDER BY (team_id, distinct_id)
+SETTINGS index_granularity = 512, fsync_after_insert = 1, fsync_part_directory = 1;
+
+CREATE TABLE IF NOT EXISTS `hedgerow`.`groups` ON CLUSTER `main`
+(
+    group_type_index UInt8,
+    group_key String,
+    created_at DateTime64(3, 'UTC'),
+    team_id Int64,
+    group_properties JSON(max_dynamic_paths = 16),
+    group_properties_raw String CODEC(ZSTD(3)),
+    version UInt64,
+    _timestamp DateTime('UTC'),
+    _offset UInt64,
+    _partition UInt64
+)
+ENGINE = ReplicatedReplacingMergeTree('/clickhouse/tables/all/hedgerow/groups', '{shard}-{replica}', version)
+ORDER BY (team_id, group_type_index, group_key)
+SETTINGS object_serialization_version = 'v3', object_shared_data_serialization_version = 'advanced', object_shared_data_serialization_version_for_zero_level_parts = 'map_with_buckets', object_shared_data_buckets_for_wide_part = 8, fsync_after_insert = 1, fsync_part_directory = 1;
+
+CREATE TABLE IF NOT EXISTS `hedgerow`.`ingestion_warnings` ON CLUSTER `main`
+(
+    team_id Int64,
+    source LowCardinality(String),
+    type String,
+    details String CODEC(ZSTD(3)),
+    timestamp DateTime64(6, 'UTC'),
+    _timestamp DateTime('UTC'),
+    _offset UInt64,
+    _partition UInt64
+)
+ENGINE = ReplicatedMergeTree('/clickhouse/tables/all/hedgerow/ingestion_warnings', '{shard}-{replica}')
+PARTITION BY toYYYYMMDD(timestamp)
+ORDER BY (team_id, toHour(timestamp), type, source, timestamp)
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1;

@@ -25,7 +25,8 @@ from libs.kit.errors import Fenced, OutcomeUnknown
 from libs.kit.postgres import Connection, Postgres
 from libs.kit.runtime import Runtime
 from services.cdp.ingestion import worker as ingestion
-from services.cdp.ingestion.persons import Person, person_uuid
+from services.cdp.ingestion.persons import Link, Person, person_uuid
+from services.cdp.ingestion.plan import Writes
 from services.cdp.ingestion.repository import Move, PersonStore, Source
 from services.cdp.writer import worker as writer
 from services.cdp.writer.rows import Row, row
@@ -132,7 +133,9 @@ async def test_second_owner_of_a_position_is_fenced(runtime: Runtime) -> None:
     async def commit(name: str) -> str:
         try:
             await store.commit(
-                source, {0: Move(5, 9), 1: Move(0, 2)}, [person(name)], {(1, name): person_uuid(1, name)}
+                source,
+                {0: Move(5, 9), 1: Move(0, 2)},
+                Writes([person(name)], [Link((1, name), person_uuid(1, name))]),
             )
         except Fenced:
             return "fenced"

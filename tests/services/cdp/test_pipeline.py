@@ -29,3 +29,13 @@ async def test_events_arrive_with_their_persons(runtime: Runtime) -> None:
         f"user {i}": str(42 + i if i else 49) for i in range(7)
     }
     assert row[2] == persons[0]["uuid"]
+
+
+async def test_a_team_is_marked_when_its_first_event_has_come(runtime: Runtime) -> None:
+    await prepare(runtime)
+    statements = "SELECT id, ingested_event FROM posthog_team"
+    assert [tuple(row) for row in await runtime.postgres.fetch(statements)] == [(1, False)]
+    async with Workers(runtime):
+        await runtime.log.produce(topics.EVENTS.name, events(3))
+        await drained(runtime)
+    assert [tuple(row) for row in await runtime.postgres.fetch(statements)] == [(1, True)]

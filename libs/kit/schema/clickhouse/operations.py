@@ -23,7 +23,11 @@ class Operation(Protocol):
 
 @dataclass(frozen=True)
 class CreateTable:
-    """A MergeTree table. `columns` and `indexes` are ClickHouse's own words; `sharding_key` splits it over shards."""
+    """A MergeTree table. `columns` and `indexes` are ClickHouse's own words; `sharding_key` splits it over shards.
+
+    version: the column whose highest value wins among rows of one sorting key, once parts are merged. ttl: when a row
+    may go.
+    """
 
     name: str
     columns: Sequence[str]
@@ -32,17 +36,25 @@ class CreateTable:
     indexes: Sequence[str] = ()
     settings: Mapping[str, str | int] = field(default_factory=dict)
     sharding_key: str | None = None
+    version: str | None = None
+    ttl: str | None = None
 
     def render(self, layout: Layout) -> list[str]:
         if not layout.cluster:
-            return [self._create(layout, self.name, "MergeTree")]
+            return [self._create(layout, self.name, self._engine())]
         local = local_name(self.name) if self.sharding_key else self.name
         replicas = ("{shard}", "{replica}") if self.sharding_key else ("all", "{shard}-{replica}")
         path = f"/clickhouse/tables/{replicas[0]}/{layout.database}/{local}"
-        statements = [self._create(layout, local, f"ReplicatedMergeTree('{path}', '{replicas[1]}')")]
+        statements = [self._create(layout, local, self._engine(path, replicas[1]))]
         if self.sharding_key:
             statements.append(self._distributed(layout, local, self.sharding_key))
         return statements
+
+    def _engine(self, *replica: str) -> str:
+        """replica: path and name, where there are several."""
+        kind = ("Replicated" if replica else "") + ("Replacing" if self.version else "") + "MergeTree"
+        arguments = [*(f"'{each}'" for each in replica), *([self.version] if self.version else [])]
+        return f"{kind}({', '.join(arguments)})" if arguments else kind
 
     def _create(self, layout: Layout, name: str, engine: str) -> str:
         body = ",\n    ".join([*self.columns, *(f"INDEX {index}" for index in self.indexes)])
@@ -52,6 +64,7 @@ class CreateTable:
             f"ENGINE = {engine}",
             f"PARTITION BY {self.partition_by}" if self.partition_by else "",
             f"ORDER BY {self.order_by}",
+            f"TTL {self.ttl}" if self.ttl else "",
             f"SETTINGS {settings}" if settings else "",
         ]
         return "\n".join(part for part in parts if part)

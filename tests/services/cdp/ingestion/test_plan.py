@@ -8,13 +8,19 @@ import pytest
 
 from libs.kit.eventlog import Record
 from libs.kit.teams import Team
-from services.cdp.ingestion.persons import FAKE_CREATED_AT, Person, person_uuid
-from services.cdp.ingestion.plan import Known, Plan, parsed, person_keys, plan
+from services.cdp.ingestion.needs import needs
+from services.cdp.ingestion.people import Loaded
+from services.cdp.ingestion.persons import FAKE_CREATED_AT, Link, Person, PersonKey, person_uuid
+from services.cdp.ingestion.plan import Known, Plan, parsed, plan
 from services.cdp.raw_json import encode
 from tests.support.captured import ARRIVED_MS, captured_record, raw_record
 
 NOW = datetime(2026, 11, 5, 10, 12, tzinfo=UTC)
-TEAMS = {"phc_one": Team(1, "phc_one"), "phc_shy": Team(2, "phc_shy", anonymize_ips=True)}
+TEAMS = {
+    "phc_one": Team(1, "phc_one"),
+    "phc_none": Team(3, "phc_none", person_processing_opt_out=True),
+    "phc_shy": Team(2, "phc_shy", anonymize_ips=True),
+}
 
 
 def person(distinct_id: str = "u1", team_id: int = 1, **properties: Any) -> Person:
@@ -24,11 +30,19 @@ def person(distinct_id: str = "u1", team_id: int = 1, **properties: Any) -> Pers
 
 def planned(
     *records: Record,
-    persons: dict[tuple[int, str], Person] | None = None,
+    persons: dict[PersonKey, Person] | None = None,
+    unlinked: bool = False,
     fresh_from: dict[int, int] | None = None,
     refused: set[str] | None = None,
 ) -> Plan:
-    return plan(parsed(records), Known(TEAMS, persons or {}), fresh_from or {}, refused or set(), NOW)
+    known = persons or {}
+    links = {} if unlinked else {key: Link(key, one.uuid, 0, 0) for key, one in known.items()}
+    people = Loaded({one.id: one for one in known.values()}, links)
+    return plan(parsed(records), Known(TEAMS, people), fresh_from or {}, refused or set(), NOW)
+
+
+def linked(plan: Plan) -> dict[PersonKey, uuid.UUID]:
+    return {link.key: link.person for link in plan.writes.links}
 
 
 def stored(plan: Plan, index: int = 0) -> dict[str, Any]:
@@ -61,9 +75,9 @@ def test_first_event_of_a_person(as_string: bool) -> None:
     assert row["person_properties"] == {"a": 1, "$creator_event_uuid": row["uuid"]}
     assert done.rows[0].key == row["uuid"].encode()
     assert dict(done.rows[0].headers) == {"v": b"1", "arrived": str(ARRIVED_MS).encode()}
-    [made] = done.persons
+    [made] = done.writes.persons
     assert (made.version, made.stored_version) == (0, None)
-    assert done.links == {(1, "u1"): made.uuid}
+    assert linked(done) == {(1, "u1"): made.uuid}
     assert done.outcomes == {("ok", ""): 1}
 
 
@@ -86,7 +100,7 @@ def test_later_events_see_what_earlier_ones_changed_and_the_person_is_written_on
         captured_record(1, properties={"$set": {"plan": "paid"}, "$set_once": {"first": 1}}),
         captured_record(2),
     )
-    [made] = done.persons
+    [made] = done.writes.persons
     assert made.version == 0
     assert values(made.properties)["plan"] == "paid"
     assert [stored(done, index)["person_properties"]["plan"] for index in range(3)] == ["free", "paid", "paid"]
@@ -98,10 +112,10 @@ def test_existing_person_gets_one_new_version_a_batch() -> None:
         captured_record(1, properties={"$set": {"b": 1}, "$unset": ["old"]}),
         persons={(1, "u1"): person(a=1, old=1)},
     )
-    [changed] = done.persons
+    [changed] = done.writes.persons
     assert (changed.version, changed.stored_version) == (5, 4)
     assert values(changed.properties) == {"a": 2, "b": 1}
-    assert done.links == {}
+    assert linked(done) == {}
 
 
 def test_two_distinct_ids_of_one_person_share_it() -> None:
@@ -111,7 +125,7 @@ def test_two_distinct_ids_of_one_person_share_it() -> None:
         captured_record(1, distinct_id="u2", properties={"$set": {"b": 2}}),
         persons={(1, "u1"): one, (1, "u2"): one},
     )
-    [changed] = done.persons
+    [changed] = done.writes.persons
     assert values(changed.properties) == {"a": 1, "b": 2}
     assert one.properties == {}, "what was loaded is not changed: the plan may be made again"
 
@@ -122,10 +136,10 @@ def test_records_before_the_committed_position_are_emitted_again_and_write_nothi
     done = planned(*records, persons=known, fresh_from={0: 5})
     assert len(done.rows) == 2
     assert stored(done, 0)["person_properties"] == {"plan": "paid", "n": 4}
-    assert values(done.persons[0].properties) == {"plan": "paid", "n": 5}
+    assert values(done.writes.persons[0].properties) == {"plan": "paid", "n": 5}
     assert done.outcomes == {("replayed", ""): 1, ("ok", ""): 1}
     gone = planned(*records, fresh_from={0: 6})
-    assert (gone.persons, gone.links, len(gone.rows)) == ([], {}, 2)
+    assert (gone.writes.persons, gone.writes.links, len(gone.rows)) == ([], [], 2)
 
 
 def test_partitions_have_positions_of_their_own() -> None:
@@ -133,7 +147,7 @@ def test_partitions_have_positions_of_their_own() -> None:
         captured_record(3, partition=0), captured_record(3, partition=1, distinct_id="u2"), fresh_from={0: 3, 1: 4}
     )
     assert done.outcomes == {("replayed", ""): 1, ("ok", ""): 1}
-    assert list(done.links) == [(1, "u1")]
+    assert list(linked(done)) == [(1, "u1")]
 
 
 def test_unknown_token_is_dropped_and_counted() -> None:
@@ -169,13 +183,13 @@ def test_nul_is_replaced_where_postgres_needs_it() -> None:
     done = planned(captured_record(distinct_id="a\0b", properties={"$set": {"na\0me": "x\0y"}, "kept": "p\0q"}))
     assert stored(done)["distinct_id"] == "a\ufffdb"
     assert stored(done)["properties"]["kept"] == "p\0q"
-    assert values(done.persons[0].properties)["na\ufffdme"] == "x\ufffdy"
+    assert values(done.writes.persons[0].properties)["na\ufffdme"] == "x\ufffdy"
 
 
 def test_value_postgres_cannot_hold_is_left_off_the_person_only() -> None:
     done = planned(captured_record(properties='{"$set":{"huge":1e99999,"fine":1}}'))
     assert b'"huge":1e99999' in done.rows[0].value
-    assert set(done.persons[0].properties) == {"fine", "$creator_event_uuid"}
+    assert set(done.writes.persons[0].properties) == {"fine", "$creator_event_uuid"}
     assert done.warnings == {"person_property_refused": 1}
 
 
@@ -189,7 +203,7 @@ def test_personless_event_makes_no_person() -> None:
     properties = {"$process_person_profile": False, "$set": {"a": 1}, "$browser": "Chrome", "$group_0": "x"}
     done = planned(captured_record(properties=properties))
     row = stored(done)
-    assert (done.persons, done.links) == ([], {})
+    assert (done.writes.persons, done.writes.links) == ([], [])
     assert (row["person_mode"], row["person_properties"]) == ("propertyless", {})
     assert row["person_created_at"] == f"{FAKE_CREATED_AT:%Y-%m-%d %H:%M:%S}"
     assert row["properties"] == {"$process_person_profile": False, "$browser": "Chrome", "$ip": "203.0.113.7"}
@@ -233,10 +247,10 @@ def test_top_level_set_wins_over_the_one_inside() -> None:
 def test_noise_alone_is_not_written_but_shown_on_the_row() -> None:
     known = {(1, "u1"): person(**{"$current_url": "/a", "$initial_current_url": "/a"})}
     done = planned(captured_record(properties={"$current_url": "/b"}), persons=known)
-    assert done.persons == []
+    assert done.writes.persons == []
     assert stored(done)["person_properties"]["$current_url"] == "/b"
     loud = planned(captured_record(event="$set", properties={"$current_url": "/b"}), persons=known)
-    assert len(loud.persons) == 1
+    assert len(loud.writes.persons) == 1
 
 
 def test_set_once_fills_null_and_set_wins() -> None:
@@ -244,35 +258,34 @@ def test_set_once_fills_null_and_set_wins() -> None:
         captured_record(properties={"$set": {"a": 2}, "$set_once": {"a": 1, "b": 1}}),
         persons={(1, "u1"): person(b=None)},
     )
-    assert values(done.persons[0].properties) == {"a": 2, "b": 1}
+    assert values(done.writes.persons[0].properties) == {"a": 2, "b": 1}
 
 
 def test_exceptions_never_update_persons() -> None:
     done = planned(captured_record(event="$exception", properties={"$set": {"a": 2}}), persons={(1, "u1"): person()})
-    assert done.persons == []
+    assert done.writes.persons == []
 
 
 def test_deleted_person_starts_afresh_under_its_uuid() -> None:
     deleted = person(old=1)
     deleted.is_deleted = True
     done = planned(captured_record(), persons={(1, "u1"): deleted})
-    [made] = done.persons
+    [made] = done.writes.persons
     assert (made.version, made.stored_version, made.is_deleted) == (5, 4, False)
     assert set(made.properties) == {"$creator_event_uuid"}
 
 
 def test_person_without_its_distinct_id_is_linked_again() -> None:
     known = person()
-    known.linked = False
-    assert planned(captured_record(), persons={(1, "u1"): known}).links == {(1, "u1"): known.uuid}
+    assert linked(planned(captured_record(), persons={(1, "u1"): known}, unlinked=True)) == {(1, "u1"): known.uuid}
 
 
 def test_too_large_properties_are_refused_and_the_event_goes_on() -> None:
     done = planned(captured_record(properties={"$set": {"big": "x" * 700_000}}), persons={(1, "u1"): person(a=1)})
-    assert (done.persons, len(done.rows)) == ([], 1)
+    assert (done.writes.persons, len(done.rows)) == ([], 1)
     assert done.warnings == {"person_properties_size_violation": 1}
     new = planned(captured_record(properties={"$set": {"big": "x" * 700_000}}))
-    assert set(new.persons[0].properties) == {"$creator_event_uuid"}
+    assert set(new.writes.persons[0].properties) == {"$creator_event_uuid"}
 
 
 def test_ip_addresses_of_a_shy_team_go() -> None:
@@ -324,8 +337,138 @@ def test_session_id_is_lowered_and_bloat_removed() -> None:
     }
 
 
-def test_person_keys_are_those_of_known_teams() -> None:
+def test_needed_distinct_ids_are_those_of_known_teams() -> None:
     events = parsed(
         [captured_record(), captured_record(token="no"), captured_record(distinct_id="d" * 401), raw_record(b"")]
     )
-    assert person_keys(events, TEAMS) == {(1, "u1")}
+    assert needs(events, TEAMS, {}).persons == {(1, "u1")}
+
+
+def updates(plan: Plan, topic: str) -> list[dict[str, Any]]:
+    return [json.loads(record.value) for record in plan.updates[topic]]
+
+
+def test_first_event_tells_of_its_person() -> None:
+    done = planned(captured_record(properties={"$set": {"a": 1}}))
+    [told] = updates(done, "clickhouse_person")
+    assert json.loads(told.pop("properties")).keys() == {"a", "$creator_event_uuid"}
+    assert told == {
+        "id": "66545e47-9600-5f24-95fd-044cb5baa8f0",
+        "created_at": "2026-11-05 10:11:12",
+        "team_id": 1,
+        "is_identified": 0,
+        "is_deleted": 0,
+        "version": 0,
+        "last_seen_at": "2026-11-05 10:00:00",
+    }
+    assert updates(done, "clickhouse_person_distinct_id") == [
+        {"person_id": told["id"], "team_id": 1, "distinct_id": "u1", "version": 0, "is_deleted": 0}
+    ]
+
+
+def test_identify_with_an_id_that_has_a_person() -> None:
+    """Only the anonymous id exists: the other one is added to its person."""
+    an = person("an")
+    done = planned(
+        captured_record(event="$identify", distinct_id="u", properties={"$anon_distinct_id": "an"}),
+        persons={(1, "an"): an},
+    )
+    assert stored(done)["person_id"] == str(an.uuid)
+    [changed] = done.writes.persons
+    assert (changed.uuid, changed.is_identified, changed.version) == (an.uuid, True, 5)
+    [link] = done.writes.links
+    assert (link.key, link.person, link.version) == ((1, "u"), an.uuid, 0)
+
+
+def test_merge_of_two_persons() -> None:
+    u, an = person("u", a=1, b=1), person("an", b=2, c=2)
+    an.version = an.stored_version = 9
+    record = captured_record(
+        event="$identify", distinct_id="u", properties={"$anon_distinct_id": "an", "$set": {"d": 4}}
+    )
+    done = planned(record, persons={(1, "u"): u, (1, "an"): an})
+    survivor, gone = sorted(done.writes.persons, key=lambda one: one.is_deleted)
+    assert (survivor.uuid, survivor.version, survivor.is_identified) == (u.uuid, 10, True)
+    assert values(survivor.properties) == {"a": 1, "b": 1, "c": 2, "d": 4}
+    assert (gone.uuid, gone.version, gone.properties) == (an.uuid, 109, {})
+    [moved] = done.writes.links
+    assert (moved.key, moved.person, moved.version) == ((1, "an"), u.uuid, 1)
+
+
+@pytest.mark.parametrize(
+    ("event", "merged"), [("$identify", False), ("$create_alias", False), ("$merge_dangerously", True)]
+)
+def test_identified_persons_are_merged_only_dangerously(event: str, merged: bool) -> None:
+    u, an = person("u"), person("an")
+    an.is_identified = True
+    said = {"$anon_distinct_id": "an", "alias": "an", "$set": {"a": 1}}
+    done = planned(captured_record(event=event, distinct_id="u", properties=said), persons={(1, "u"): u, (1, "an"): an})
+    assert any(one.is_deleted for one in done.writes.persons) is merged
+    assert values(next(one for one in done.writes.persons if one.uuid == u.uuid).properties) == {"a": 1}
+    assert done.warnings == ({} if merged else {"cannot_merge_already_identified": 1})
+    if not merged:
+        assert {"sourcePersonDistinctId": "an", "targetPersonDistinctId": "u"}.items() <= done.warned[0].details.items()
+
+
+def test_illegal_ids_are_not_merged_and_the_event_is_stored() -> None:
+    done = planned(captured_record(event="$identify", properties={"$anon_distinct_id": "null"}))
+    assert (len(done.rows), done.warnings) == (1, {"cannot_merge_with_illegal_distinct_id": 1})
+    assert [link.key for link in done.writes.links] == [(1, "u1")]
+    assert not done.writes.persons[0].is_identified
+
+
+def test_identify_alone_sets_and_does_not_identify() -> None:
+    done = planned(captured_record(event="$identify", properties={"$set": {"a": 1}}), persons={(1, "u1"): person()})
+    [changed] = done.writes.persons
+    assert (values(changed.properties), changed.is_identified) == ({"a": 1}, False)
+
+
+def test_unset_has_an_effect_inside_properties_only() -> None:
+    inside = planned(captured_record(properties={"$unset": ["a"]}), persons={(1, "u1"): person(a=1, b=1)})
+    assert values(inside.writes.persons[0].properties) == {"b": 1}
+    outside = planned(captured_record(**{"data_$unset": ["a"]}), persons={(1, "u1"): person(a=1)})
+    assert outside.writes.persons == []
+
+
+def test_team_without_person_profiles() -> None:
+    events = [
+        captured_record(0, token="phc_none", properties={"$set": {"a": 1}}),
+        captured_record(1, token="phc_none", event="$identify"),
+    ]
+    done = planned(*events)
+    assert done.writes.persons == []
+    assert (len(done.rows), stored(done)["person_mode"]) == (1, "propertyless")
+
+
+def test_group_types_are_numbered_as_they_come_and_a_sixth_gets_none() -> None:
+    named = {f"type {number}": f"key {number}" for number in range(6)}
+    done = planned(captured_record(properties={"$groups": named}))
+    columns = {name: value for name, value in stored(done)["properties"].items() if name.startswith("$group_")}
+    assert columns == {f"$group_{number}": f"key {number}" for number in range(5)}
+    assert done.writes.group_types == [(1, f"type {number}", number) for number in range(5)]
+    shy = planned(captured_record(properties={"$groups": named, "$process_person_profile": False}))
+    assert shy.writes.group_types == []
+
+
+def test_groups_are_set_together_within_a_batch() -> None:
+    def identify(offset: int, said: object) -> Record:
+        properties = {"$group_type": "company", "$group_key": "acme", "$group_set": said, "$set": {"no": 1}}
+        return captured_record(offset, event="$groupidentify", properties=properties)
+
+    done = planned(identify(0, {"n": 1}), identify(1, {"m": 2}), identify(2, "x"))
+    [group] = done.writes.groups
+    assert (group.type_index, group.key, values(group.properties), group.version) == (0, "acme", {"n": 1, "m": 2}, 1)
+    assert "no" not in done.writes.persons[0].properties
+    assert done.warnings == {"invalid_group_set": 1}
+    assert len(done.rows) == 3
+
+
+def test_long_group_key_is_dropped() -> None:
+    done = planned(captured_record(event="$groupidentify", properties={"$group_type": "t", "$group_key": "k" * 401}))
+    assert (done.rows, done.warnings) == ([], {"group_key_too_long": 1})
+
+
+def test_client_warning_is_no_event() -> None:
+    said = {"$$client_ingestion_warning_message": "too much"}
+    done = planned(captured_record(event="$$client_ingestion_warning", properties=said))
+    assert (done.rows, done.warned[0].details["message"]) == ([], "too much")

@@ -1,0 +1,194 @@
+"""What a project's events and properties are called, and of what type they look. No I/O.
+
+A worker meets the same names over and over: a `Catalogue` remembers what is written already, by whole shapes (an event
+with its property names), so that an ordinary event costs one look-up. It only saves work: what it has forgotten is
+written again, which changes nothing.
+"""
+
+import re
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import Literal
+
+import msgspec
+
+from services.cdp.ingestion.groups import IDENTIFY
+from services.cdp.raw_json import Properties, object_of
+
+PropertyType = Literal["String", "Numeric", "Boolean", "DateTime"]
+# team, name, kind (EVENT, PERSON, GROUP), number of the group type or -1
+PropertyName = tuple[int, str, int, int]
+Shape = tuple[int, str, int, tuple[str, ...], tuple[str, ...]]
+
+EVENT, PERSON, GROUP = 1, 2, 3
+NO_GROUP = -1
+MAX_NAME_BYTES = 200
+MAX_PROPERTIES = 1_000
+MAX_SHAPES = 20_000
+SEEN_EVERY = timedelta(hours=1)
+_TIMESTAMPS_FROM = timedelta(days=182.5)
+_NOT_DEFINED = frozenset({"$set", "$set_once", "$unset", "$groups", *(f"$group_{number}" for number in range(5))})
+_NOT_OF_EVENTS = ("$feature/", "$feature_enrollment/")
+_STRINGS = ("utm_", "$initial_utm_", "$feature/", "$survey_response")
+_TIME_WORDS = ("time", "date", "_at", "-at", "createdat", "updatedat")
+_DATE = (
+    r"(?:\d{4}[-/](?:0[1-9]|1[0-2])[-/](?:0[1-9]|[12]\d|3[01])|(?:0[1-9]|[12]\d|3[01])[-/](?:0[1-9]|1[0-2])[-/]\d{4})"
+)
+_DATE_TIME = re.compile(rf"{_DATE}(?:[T ]\d{{1,2}}:\d{{2}}(?::\d{{2}}(?:\.\d+)?)?(?:Z|[+-]\d{{2}}:?\d{{2}})?)?")
+_RFC_2822 = re.compile(r"(?:[A-Za-z]{3}, )?\d{1,2} [A-Za-z]{3} \d{4} \d{2}:\d{2}.*")
+
+
+@dataclass(slots=True)
+class Findings:
+    """What a batch has shown that may not be written yet.
+
+    properties: with their type, None where none can be told. shapes: what to remember once this is written: the names
+    without a type in each.
+    """
+
+    events: dict[tuple[int, str], datetime] = field(default_factory=dict)
+    properties: dict[PropertyName, PropertyType | None] = field(default_factory=dict)
+    event_properties: set[tuple[int, str, str]] = field(default_factory=set)
+    shapes: dict[Shape, frozenset[str]] = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        return bool(self.events or self.properties or self.event_properties)
+
+
+class Catalogue:
+    """See the module. Holds at most `MAX_SHAPES` shapes and as many event names."""
+
+    def __init__(self) -> None:
+        self._shapes: OrderedDict[Shape, frozenset[str]] = OrderedDict()
+        self._seen: OrderedDict[tuple[int, str], datetime] = OrderedDict()
+
+    def untyped(self, shape: Shape) -> frozenset[str] | None:
+        """The names of a shape whose type is not known yet; None when the shape is new."""
+        return self._shapes.get(shape)
+
+    def seen_at(self, event: tuple[int, str]) -> datetime | None:
+        """When it was last written that this event had been seen."""
+        return self._seen.get(event)
+
+    def remember(self, findings: Findings) -> None:
+        """These findings are written."""
+        for shape, untyped in findings.shapes.items():
+            self._shapes[shape] = untyped
+            self._shapes.move_to_end(shape)
+        for event, at in findings.events.items():
+            self._seen[event] = at
+            self._seen.move_to_end(event)
+        for memory in (self._shapes, self._seen):
+            while len(memory) > MAX_SHAPES:
+                memory.popitem(last=False)
+
+
+class Finder:
+    """Collects the findings of one batch."""
+
+    def __init__(self, catalogue: Catalogue, now: datetime):
+        self._catalogue = catalogue
+        self._now = now
+        self.findings = Findings()
+
+    def take(
+        self,
+        team_id: int,
+        event: str,
+        properties: Properties,
+        *,
+        of_person: Iterable[Mapping[str, msgspec.Raw]],
+        group_index: int | None,
+    ) -> None:
+        """One event as it is stored. of_person: its $set and $set_once. group_index: of a `$groupidentify`."""
+        if event == "$$plugin_metrics" or not _nameable(event) or len(properties) > MAX_PROPERTIES:
+            return
+        self._see(team_id, event)
+        if event == IDENTIFY:
+            group = object_of(properties.get("$group_set")) or {}
+            if group_index is not None:
+                self._shape(team_id, event, group_index, {}, group, GROUP)
+            return
+        person = {name: value for part in of_person for name, value in part.items()}
+        self._shape(team_id, event, NO_GROUP, properties, person, PERSON)
+
+    def _see(self, team_id: int, event: str) -> None:
+        last = self._catalogue.seen_at((team_id, event))
+        if last is None or self._now - last >= SEEN_EVERY:
+            self.findings.events[team_id, event] = self._now
+
+    def _shape(
+        self, team_id: int, event: str, index: int, own: Properties, others: Mapping[str, msgspec.Raw], kind: int
+    ) -> None:
+        shape = (team_id, event, index, tuple(own), tuple(others))
+        untyped = self.findings.shapes.get(shape)
+        if untyped is None:
+            untyped = self._catalogue.untyped(shape)
+        if untyped is None:
+            for name in own:
+                if _defined(name) and not name.startswith(_NOT_OF_EVENTS):
+                    self.findings.event_properties.add((team_id, event, name))
+        elif not untyped:
+            return
+        left = set()
+        for values, what in ((own, EVENT), (others, kind)):
+            for name in values if untyped is None else untyped & values.keys():
+                if _defined(name) and not self._property((team_id, name, what, index), values[name]):
+                    left.add(name)
+        if untyped is None or left != untyped:
+            self.findings.shapes[shape] = frozenset(left)
+
+    def _property(self, name: PropertyName, value: msgspec.Raw) -> bool:
+        """Whether its type is known now."""
+        found = property_type(name[1], value, self._now)
+        if self.findings.properties.get(name) is None:
+            self.findings.properties[name] = found
+        return self.findings.properties[name] is not None
+
+
+def property_type(name: str, raw: msgspec.Raw, now: datetime) -> PropertyType | None:
+    """As what a property looks; None for objects, arrays and null."""
+    text, low = bytes(raw).strip(), name.lower()
+    if text[:1] in (b"{", b"[") or text == b"null":
+        return None
+    if low.startswith(_STRINGS) or low == "$feature_flag_response":
+        return "String"
+    if text in (b"true", b"false"):
+        return "Boolean"
+    if text[:1] != b'"':
+        return "DateTime" if _looks_like_time(low, text, now) else "Numeric"
+    value = msgspec.json.decode(text, type=str)
+    if value in ("true", "false", "TRUE", "FALSE"):
+        return "Boolean"
+    return "DateTime" if _is_date(value) else "String"
+
+
+def _looks_like_time(name: str, number: bytes, now: datetime) -> bool:
+    if not any(word in name for word in _TIME_WORDS) or not number.isdigit() or len(number) > 20:
+        return False
+    return int(number) >= (now - _TIMESTAMPS_FROM).timestamp()
+
+
+def _is_date(text: str) -> bool:
+    if len(text) > 50:
+        return False
+    if _DATE_TIME.fullmatch(text):
+        return True
+    if not _RFC_2822.fullmatch(text):
+        return False
+    try:
+        parsedate_to_datetime(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _defined(name: str) -> bool:
+    return name not in _NOT_DEFINED and _nameable(name)
+
+
+def _nameable(name: str) -> bool:
+    return bool(name) and "\0" not in name and len(name.encode()) <= MAX_NAME_BYTES

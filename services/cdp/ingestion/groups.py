@@ -1,0 +1,142 @@
+"""The groups of one batch: which types a project has, and what `$groupidentify` says about a group. No I/O.
+
+A working state like that of people.py: loaded at once, never changed where it was loaded, written at once.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from services.cdp.ingestion.merging import javascript_truthy_text
+from services.cdp.ingestion.parse import MAX_DISTINCT_ID
+from services.cdp.ingestion.persons import same_properties, storable
+from services.cdp.raw_json import Properties, merged, object_of
+
+MAX_TYPES = 5
+MAX_TYPE_NAME = 400
+IDENTIFY = "$groupidentify"
+
+# team, type, key
+GroupKey = tuple[int, str, str]
+
+
+@dataclass(slots=True)
+class Group:
+    """A group as PostgreSQL has it, or will. stored_version: None when there is no row yet."""
+
+    team_id: int
+    type_index: int
+    key: str
+    created_at: datetime
+    properties: Properties
+    version: int = 1
+    stored_version: int | None = None
+    changed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedGroups:
+    """What PostgreSQL knows: the types of the teams of a batch, and the groups that it identifies."""
+
+    types: Mapping[int, Mapping[str, int]] = field(default_factory=dict)
+    groups: Mapping[GroupKey, Group] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What one `$groupidentify` says. properties: None when `$group_set` is there, but no object."""
+
+    type: str
+    key: str
+    properties: Properties | None
+
+
+def group_said(properties: Properties) -> Said | None:
+    """None when it names no group."""
+    kind = javascript_truthy_text(properties.get("$group_type"))
+    key = javascript_truthy_text(properties.get("$group_key"))
+    if not kind or not key:
+        return None
+    raw = properties.get("$group_set")
+    return Said(kind.replace("\0", "\ufffd"), key.replace("\0", "\ufffd"), {} if raw is None else object_of(raw))
+
+
+def key_too_long(properties: Properties) -> bool:
+    """Whether `$group_key` is beyond what can be stored."""
+    return len(javascript_truthy_text(properties.get("$group_key")) or "") > MAX_DISTINCT_ID
+
+
+def types_named(properties: Properties) -> Iterator[str]:
+    """The group types that an event speaks of."""
+    yield from (name.replace("\0", "\ufffd") for name in object_of(properties.get("$groups")) or ())
+
+
+class Groups:
+    """See the module."""
+
+    def __init__(self, loaded: LoadedGroups):
+        self._loaded = loaded
+        self._new_types: defaultdict[int, dict[str, int]] = defaultdict(dict)
+        self._groups: dict[GroupKey, Group] = {}
+        self._retold: dict[GroupKey, Group] = {}
+
+    def index(self, team_id: int, name: str, *, may_add: bool) -> int | None:
+        """The number of a type. A new one gets the lowest that is free; a sixth gets none."""
+        known = {**self._loaded.types.get(team_id, {}), **self._new_types[team_id]}
+        if name in known or not may_add or not name or len(name) > MAX_TYPE_NAME:
+            return known.get(name)
+        free = next((number for number in range(MAX_TYPES) if number not in known.values()), None)
+        if free is not None:
+            self._new_types[team_id][name] = free
+        return free
+
+    def add_columns(self, team_id: int, properties: Properties, *, may_add: bool) -> None:
+        """`$group_N` for each known type in `$groups`."""
+        for name, value in (object_of(properties.get("$groups")) or {}).items():
+            number = self.index(team_id, name.replace("\0", "\ufffd"), may_add=may_add)
+            if number is not None:
+                properties[f"$group_{number}"] = value
+
+    def identify(self, team_id: int, said: Said, happened: datetime) -> bool:
+        """Take in what is said of a group. False when some value cannot be stored."""
+        index = self.index(team_id, said.type, may_add=True)
+        if index is None:
+            return True
+        values, lost = storable(said.properties or {})
+        key = (team_id, said.type, said.key)
+        group = self._group(key)
+        if group is None:
+            self._groups[key] = Group(team_id, index, said.key, happened, values, changed=True)
+            return not lost
+        properties = merged(group.properties, values)
+        if not same_properties(group.properties, properties):
+            group.properties = properties
+            if not group.changed:
+                group.version += 1
+                group.changed = True
+        return not lost
+
+    def retell(self, team_id: int, said: Said) -> None:
+        """The group is to be told of as it is."""
+        key = (team_id, said.type, said.key)
+        if (group := self._group(key)) is not None:
+            self._retold[key] = group
+
+    def changed(self) -> list[Group]:
+        """To be written."""
+        return [group for group in self._groups.values() if group.changed]
+
+    def told(self) -> Iterable[Group]:
+        """To be told of downstream, each once."""
+        changed = {key: group for key, group in self._groups.items() if group.changed}
+        return {**self._retold, **changed}.values()
+
+    def new_types(self) -> list[tuple[int, str, int]]:
+        """Team, name, number; to be written."""
+        return [(team, name, number) for team, types in self._new_types.items() for name, number in types.items()]
+
+    def _group(self, key: GroupKey) -> Group | None:
+        if key not in self._groups and (known := self._loaded.groups.get(key)) is not None:
+            self._groups[key] = replace(known)
+        return self._groups.get(key)

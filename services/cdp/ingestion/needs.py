@@ -1,0 +1,96 @@
+"""What a batch must know before it can be decided: which distinct ids, which groups. Plain functions."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from libs.kit.teams import Team
+from services.cdp.ingestion.groups import IDENTIFY, GroupKey, group_said, types_named
+from services.cdp.ingestion.merging import MERGES, merge_asked
+from services.cdp.ingestion.parse import MAX_DISTINCT_ID, Incoming, Rejected
+from services.cdp.ingestion.people import Loaded
+from services.cdp.ingestion.persons import PersonId, PersonKey, person_uuid
+
+
+@dataclass(slots=True)
+class Needs:
+    """What `plan` will ask for.
+
+    merges: pairs of distinct ids that events want to be one person's; retold: those of records that are emitted again.
+    personless: distinct ids of which it matters whether they were seen without a person.
+    """
+
+    persons: set[PersonKey] = field(default_factory=set)
+    merges: list[tuple[PersonKey, PersonKey]] = field(default_factory=list)
+    retold: set[PersonKey] = field(default_factory=set)
+    personless: set[PersonKey] = field(default_factory=set)
+    teams_with_groups: set[int] = field(default_factory=set)
+    groups: set[GroupKey] = field(default_factory=set)
+
+
+def needs(events: Iterable[Incoming | Rejected], teams: Mapping[str, Team], fresh_from: Mapping[int, int]) -> Needs:
+    """Of events of known teams. A little more than is used does no harm."""
+    asked = Needs()
+    for event in events:
+        if not isinstance(event, Incoming) or (team := teams.get(event.token)) is None:
+            continue
+        if len(event.distinct_id) > MAX_DISTINCT_ID:
+            continue
+        key = (team.id, event.distinct_id)
+        asked.persons.add(key)
+        if "$process_person_profile" in event.properties or team.person_processing_opt_out:
+            asked.personless.add(key)
+        if event.event in MERGES:
+            fresh = event.record.offset >= fresh_from.get(event.record.partition, 0)
+            _merge(asked, event, key, fresh=fresh)
+        _groups(asked, event, team.id)
+    return asked
+
+
+def mingling(merges: Sequence[tuple[PersonKey, PersonKey]], loaded: Loaded) -> set[PersonId]:
+    """The persons of whom all distinct ids must be known: those that these merges, one after the other, may bring
+    together with another person. Most merges give a person one more distinct id, and need none."""
+    root: dict[PersonKey, PersonKey] = {}
+
+    def found(key: PersonKey) -> PersonKey:
+        while root.setdefault(key, key) != key:
+            root[key] = root[root[key]]
+            key = root[key]
+        return key
+
+    for one, other in merges:
+        root[found(one)] = found(other)
+    persons: dict[PersonKey, set[PersonId]] = {}
+    for key in list(root):
+        persons.setdefault(found(key), set()).update(persons_of(key, loaded))
+    return {person for together in persons.values() if len(together) > 1 for person in together}
+
+
+def persons_of(key: PersonKey, loaded: Loaded) -> set[PersonId]:
+    """The living person of a distinct id: the one it is linked to, else the one whose uuid follows from it."""
+    link = loaded.links.get(key)
+    linked = (key[0], link.person) if link and not link.is_deleted else None
+    identity = linked if linked is not None and linked in loaded.persons else (key[0], person_uuid(*key))
+    person = loaded.persons.get(identity)
+    return {identity} if person is not None and not person.is_deleted else set()
+
+
+def _merge(asked: Needs, event: Incoming, key: PersonKey, *, fresh: bool) -> None:
+    merge = merge_asked(event.event, event.distinct_id, event.properties)
+    if merge is None or merge.illegal is not None:
+        return
+    other = (key[0], merge.other)
+    asked.persons.add(other)
+    asked.personless |= {key, other}
+    if fresh:
+        asked.merges.append((key, other))
+    else:
+        asked.retold |= {key, other}
+
+
+def _groups(asked: Needs, event: Incoming, team_id: int) -> None:
+    if any(types_named(event.properties)):
+        asked.teams_with_groups.add(team_id)
+    if event.event == IDENTIFY and (said := group_said(event.properties)) is not None:
+        asked.teams_with_groups.add(team_id)
+        if len(said.key) <= MAX_DISTINCT_ID:
+            asked.groups.add((team_id, said.type, said.key))

@@ -1,0 +1,78 @@
+"""What ingestion tells a project about its events: PostHog's warning types, and how often each is told."""
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import msgspec
+
+from libs.kit.contracts.persons import IngestionWarning
+from libs.kit.eventlog import NewRecord
+from services.cdp.ingestion.rows import clickhouse_time
+
+SOURCE = "plugin-server"
+EVERY_SECONDS = 3600.0
+MAX_REMEMBERED = 20_000
+
+# type -> category, severity
+TYPES: Mapping[str, tuple[str, str]] = {
+    "person_properties_size_violation": ("size", "error"),
+    "group_key_too_long": ("size", "error"),
+    "cannot_merge_already_identified": ("merge", "warning"),
+    "cannot_merge_with_illegal_distinct_id": ("merge", "warning"),
+    "skipping_event_invalid_distinct_id": ("event", "error"),
+    "invalid_event_when_process_person_profile_is_false": ("event", "error"),
+    "ignored_invalid_timestamp": ("event", "warning"),
+    "invalid_group_set": ("event", "warning"),
+    "invalid_process_person_profile": ("event", "warning"),
+    "client_ingestion_warning": ("event", "info"),
+    # ours: a value that PostgreSQL cannot hold was left off a person or a group
+    "person_property_refused": ("size", "warning"),
+}
+ALWAYS = frozenset({"cannot_merge_already_identified", "cannot_merge_with_illegal_distinct_id"})
+
+
+@dataclass(frozen=True, slots=True)
+class Warned:
+    """One warning. key: what it is about, such as a distinct id: one is told per team, type and key in an hour."""
+
+    team_id: int
+    type: str
+    step: str
+    key: str
+    details: Mapping[str, str | None] = field(default_factory=dict)
+
+
+def record(warned: Warned, now: datetime) -> NewRecord:
+    """For the topic clickhouse_ingestion_warnings."""
+    category, severity = TYPES.get(warned.type, ("event", "warning"))
+    details = {**warned.details, "category": category, "severity": severity, "pipelineStep": warned.step}
+    message = IngestionWarning(
+        team_id=warned.team_id,
+        type=warned.type,
+        source=SOURCE,
+        details=msgspec.json.encode(details).decode(),
+        timestamp=clickhouse_time(now),
+    )
+    return NewRecord(str(warned.team_id).encode(), msgspec.json.encode(message))
+
+
+class WarningLimiter:
+    """Lets one warning per team, type and key through in an hour; some always. It remembers a bounded number."""
+
+    def __init__(self) -> None:
+        self._told: OrderedDict[tuple[int, str, str], float] = OrderedDict()
+
+    def passes(self, warned: Warned, at: float) -> bool:
+        """at: a monotonic clock's seconds."""
+        if warned.type in ALWAYS:
+            return True
+        name = (warned.team_id, warned.type, warned.key)
+        if at - self._told.get(name, float("-inf")) < EVERY_SECONDS:
+            return False
+        self._told[name] = at
+        self._told.move_to_end(name)
+        while len(self._told) > MAX_REMEMBERED:
+            self._told.popitem(last=False)
+        return True

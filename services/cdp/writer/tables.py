@@ -1,0 +1,86 @@
+"""A record that tells of a person, a distinct id or a group, or a warning -> lines of its tables. No I/O, no clock."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from uuid import UUID
+
+import msgspec
+
+from libs.kit.contracts.persons import DistinctIdUpdate, GroupUpdate, IngestionWarning, PersonUpdate
+from libs.kit.contracts.topics import DISTINCT_IDS, GROUPS, PERSONS, WARNINGS
+from libs.kit.eventlog import Record
+from libs.kit.schema.event_row import quoted, readable
+
+# Columns of a line, before its JSON object, and the object: what the JSON column is called, and its text.
+Parts = tuple[dict[str, object], tuple[str, bytes] | None]
+
+_person = msgspec.json.Decoder(PersonUpdate)
+_distinct_id = msgspec.json.Decoder(DistinctIdUpdate)
+_group = msgspec.json.Decoder(GroupUpdate)
+_warning = msgspec.json.Decoder(IngestionWarning)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One row to insert, with the record it came from."""
+
+    record: Record
+    table: str
+    text: bytes
+
+
+def lines(record: Record) -> list[Line]:
+    """The rows that a record gives, of one table or two. Raises ValueError or msgspec's errors for an unusable one."""
+    tables, decode = _TOPICS[record.topic]
+    columns, nested = decode(record.value)
+    text = _line(record, columns, nested)
+    return [Line(record, table, text) for table in tables(columns)]
+
+
+def _people(value: bytes) -> Parts:
+    person = _person.decode(value)
+    columns = msgspec.structs.asdict(person)
+    columns["id"] = str(UUID(person.id))
+    return columns, ("properties", columns.pop("properties").encode())
+
+
+def _distinct_ids(value: bytes) -> Parts:
+    update = _distinct_id.decode(value)
+    return {**msgspec.structs.asdict(update), "person_id": str(UUID(update.person_id))}, None
+
+
+def _groups(value: bytes) -> Parts:
+    columns = msgspec.structs.asdict(_group.decode(value))
+    return columns, ("group_properties", columns.pop("group_properties").encode())
+
+
+def _warnings(value: bytes) -> Parts:
+    return msgspec.structs.asdict(_warning.decode(value)), None
+
+
+def _distinct_id_tables(columns: Mapping[str, object]) -> tuple[str, ...]:
+    both = ("person_distinct_id2", "person_distinct_id_overrides")
+    return both if columns["version"] else both[:1]
+
+
+_TOPICS: Mapping[str, tuple[Callable[[Mapping[str, object]], tuple[str, ...]], Callable[[bytes], Parts]]] = {
+    PERSONS.name: (lambda _: ("person",), _people),
+    DISTINCT_IDS.name: (_distinct_id_tables, _distinct_ids),
+    GROUPS.name: (lambda _: ("groups",), _groups),
+    WARNINGS.name: (lambda _: ("ingestion_warnings",), _warnings),
+}
+TOPICS = tuple(_TOPICS)
+
+
+def _line(record: Record, columns: dict[str, object], nested: tuple[str, bytes] | None) -> bytes:
+    columns |= {
+        "_timestamp": record.timestamp_ms // 1000,
+        "_offset": record.offset,
+        "_partition": record.partition,
+    }
+    text = msgspec.json.encode(columns)
+    if nested is None:
+        return text + b"\n"
+    name, raw = nested[0].encode(), nested[1]
+    whole, _ = readable(raw)
+    return b'%s,"%s":%s,"%s_raw":"%s"}\n' % (text[:-1], name, whole, name, quoted(raw))
