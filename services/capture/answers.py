@@ -21,6 +21,7 @@ PREFLIGHT = Answer(200)
 NOT_FOUND = Answer(404)
 METHOD_NOT_ALLOWED = Answer(405)
 TRANSIENT = Answer(503, b"transient error, please retry", TEXT)  # not taken, or not known to be: send the same again
+RATE_LIMITED = Answer(429, b"rate limited", TEXT)
 STALLED = Answer(408, b"client stopped sending data", TEXT)
 OUR_BUG = Answer(500, b"internal server error", TEXT)
 

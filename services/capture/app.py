@@ -7,13 +7,14 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from libs.kit.contracts.topics import EVENTS
+from libs.kit.contracts.topics import CAPTURED, DEAD_LETTERS
 from libs.kit.errors import Unavailable
 from libs.kit.http import install_error_handlers
 from libs.kit.retry import until_settled
 from libs.kit.runtime import Runtime
 from services.capture.asgi import CaptureEndpoint
 from services.capture.handle import route_of
+from services.capture.policies.policies import Policies
 from services.capture.settings import CaptureSettings
 
 
@@ -53,19 +54,22 @@ def create_app(runtime: Runtime, settings: CaptureSettings) -> FastAPI:
 
 @asynccontextmanager
 async def open_app(runtime: Runtime, settings: CaptureSettings) -> AsyncIterator[ASGIApp]:
-    """The app. Its topic is made in the background: while the log is away, capture runs and answers 503."""
-    endpoint = CaptureEndpoint(runtime.log, runtime.clock, settings)
+    """The app. Its topics are made in the background: while the log is away, capture runs and answers 503."""
+    policies = Policies(runtime.state, runtime.clock, settings)
+    endpoint = CaptureEndpoint(runtime.log, runtime.clock, settings, policies)
     stop = asyncio.Event()
-    ensuring = asyncio.create_task(_ensure_topic(runtime, stop))
+    ensuring = asyncio.create_task(_ensure_topics(runtime, stop))
+    refreshing = asyncio.create_task(policies.run(stop))
     try:
         yield HotPathsFirst(endpoint, create_app(runtime, settings))
     finally:
         stop.set()
         await ensuring
+        await refreshing
         endpoint.close()
 
 
-async def _ensure_topic(runtime: Runtime, stop: asyncio.Event) -> None:
+async def _ensure_topics(runtime: Runtime, stop: asyncio.Event) -> None:
     async for attempt in until_settled(runtime.clock, stop):
         with attempt:
-            await runtime.log.ensure([EVENTS])
+            await runtime.log.ensure([*CAPTURED, DEAD_LETTERS])

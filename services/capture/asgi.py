@@ -12,7 +12,6 @@ from typing import Any
 
 from libs.kit import metrics
 from libs.kit.clock import Clock
-from libs.kit.contracts.topics import EVENTS
 from libs.kit.crashpoints import crash_point
 from libs.kit.errors import DeadlineExceeded, PayloadTooLarge, Unavailable
 from libs.kit.eventlog import EventLog
@@ -21,6 +20,8 @@ from services.capture import answers
 from services.capture.answers import Answer, Refused, too_large
 from services.capture.client import Headers, cors_headers
 from services.capture.handle import Decision, Limits, Request, decide, route_of
+from services.capture.policies.answering import amended
+from services.capture.policies.policies import Policies, TooFast
 from services.capture.settings import CaptureSettings
 
 Message = MutableMapping[str, Any]
@@ -99,8 +100,9 @@ class Body:
 class CaptureEndpoint:
     """The ASGI app of capture's paths."""
 
-    def __init__(self, event_log: EventLog, clock: Clock, settings: CaptureSettings):
+    def __init__(self, event_log: EventLog, clock: Clock, settings: CaptureSettings, policies: Policies):
         self._log = event_log
+        self._policies = policies
         self._clock = clock
         self._settings = settings
         self._limits = Limits.of(settings)
@@ -191,19 +193,26 @@ class CaptureEndpoint:
             _count("dropped", "performance_event", decision.dropped)
         if not decision.records:
             return decision.answer
+        try:
+            routing = self._policies.route(decision.records)
+        except TooFast:
+            self._policies.refused(decision.records, "rate_limited")
+            return answers.RATE_LIMITED
         crash_point("capture.before_produce")
         try:
             with metrics.CAPTURE_PRODUCE_SECONDS.time():
-                await self._log.produce(EVENTS.name, decision.records)
+                for topic, records in routing.topics.items():
+                    await self._log.produce(topic, records)
         except PayloadTooLarge as exc:
             raise too_large(exc.detail, "event_too_large") from exc
         except (Unavailable, DeadlineExceeded) as exc:
             log.warning("produce_failed", code=exc.code, kind=type(exc).__name__, events=len(decision.records))
-            _count("refused", type(exc).__name__, len(decision.records))
+            self._policies.refused(decision.records, type(exc).__name__)
             return answers.TRANSIENT
         crash_point("capture.after_produce")
-        _count("accepted", "", len(decision.records))
-        return decision.answer
+        self._policies.settled(decision.records, routing)
+        tell_quota = self._settings.quota_limited_answers
+        return amended(decision.answer, decision.records, routing, tell_quota=tell_quota)
 
     async def _say(self, answer: Answer, headers: Headers, send: Send) -> None:
         said = cors_headers(headers)
@@ -211,7 +220,7 @@ class CaptureEndpoint:
             said.append((b"content-length", b"%d" % len(answer.body)))
         if answer.content_type:
             said.append((b"content-type", answer.content_type))
-        if answer.status == 503:
+        if answer.status in (429, 503):
             said.append((b"retry-after", b"%d" % self._settings.retry_after_seconds))
         if answer.status == 405:
             said.append((b"allow", b"GET,POST,OPTIONS"))

@@ -2,14 +2,10 @@
 
 from datetime import datetime
 
+from libs.kit.contracts.dead_letters import why
 from libs.kit.eventlog import NewRecord, Record
 
 
 def dead_letter(record: Record, reason: str, step: str, now: datetime) -> NewRecord:
     """The original record with headers dlq_reason, dlq_step, dlq_timestamp."""
-    why = (
-        ("dlq_reason", reason.encode()),
-        ("dlq_step", step.encode()),
-        ("dlq_timestamp", now.isoformat().encode()),
-    )
-    return NewRecord(record.key, record.value, (*record.headers, *why))
+    return NewRecord(record.key, record.value, (*record.headers, *why(reason, step, now)))

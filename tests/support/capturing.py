@@ -9,10 +9,12 @@ from typing import Any
 
 import httpx
 import orjson
+from redis.asyncio import Redis
 
 from libs.kit.clock import ManualClock
 from libs.kit.eventlog import NewRecord
 from services.capture.asgi import CaptureEndpoint
+from services.capture.policies.policies import Policies
 from services.capture.settings import CaptureSettings
 
 NOW = datetime(2026, 11, 21, 12, 0, 0, tzinfo=UTC)
@@ -24,14 +26,14 @@ class KeptLog:
     """Takes records and keeps them, or raises `failure`. Only what capture calls of an EventLog."""
 
     records: list[NewRecord] = field(default_factory=list)
-    topics: list[str] = field(default_factory=list)
+    topics: list[str] = field(default_factory=list)  # of each record
     failure: Exception | None = None
 
     async def produce(self, topic: str, records: Sequence[NewRecord]) -> None:
         """Durable here means: in the list."""
         if self.failure:
             raise self.failure
-        self.topics.append(topic)
+        self.topics += [topic] * len(records)
         self.records.extend(records)
 
     def events(self) -> list[dict[str, Any]]:
@@ -44,6 +46,7 @@ class Capturing:
     """The endpoint, a client of it, and its log and clock."""
 
     endpoint: CaptureEndpoint
+    policies: Policies
     http: httpx.AsyncClient
     log: KeptLog
     clock: ManualClock
@@ -56,13 +59,15 @@ class Capturing:
 
 
 @asynccontextmanager
-async def capturing(**settings: int | float) -> AsyncIterator[Capturing]:
-    """Capture with these settings, at NOW, called from CLIENT."""
+async def capturing(state: Redis | None = None, **settings: Any) -> AsyncIterator[Capturing]:
+    """Capture with these settings, at NOW, called from CLIENT. Without a `state` server its policies hold none."""
     log, clock = KeptLog(), ManualClock(NOW)
-    endpoint = CaptureEndpoint(log, clock, CaptureSettings(**settings))  # type: ignore[arg-type]  # not a whole log
+    chosen = CaptureSettings(**settings)
+    policies = Policies(state or Redis(port=1), clock, chosen)
+    endpoint = CaptureEndpoint(log, clock, chosen, policies)  # type: ignore[arg-type]  # not a whole log
     transport = httpx.ASGITransport(endpoint, client=CLIENT)  # type: ignore[arg-type]  # httpx types scopes as dicts
     try:
         async with httpx.AsyncClient(transport=transport, base_url="http://capture") as http:
-            yield Capturing(endpoint, http, log, clock)
+            yield Capturing(endpoint, policies, http, log, clock)
     finally:
         endpoint.close()

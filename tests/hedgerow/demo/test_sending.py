@@ -13,6 +13,7 @@ import httpx
 import orjson
 import pytest
 import uvicorn
+from redis.asyncio import Redis
 from rich.console import Console
 
 from hedgerow import demo
@@ -21,6 +22,7 @@ from libs.kit.clock import SystemClock
 from libs.kit.errors import LogFull
 from libs.kit.eventlog import NewRecord
 from services.capture.asgi import CaptureEndpoint
+from services.capture.policies.policies import Policies
 from services.capture.settings import CaptureSettings
 from tests.support.capturing import KeptLog, capturing
 
@@ -42,7 +44,8 @@ class FullAtTimes(KeptLog):
 @contextmanager
 def served(log: KeptLog) -> Iterator[str]:
     """Capture over HTTP, on a thread; its address."""
-    endpoint = CaptureEndpoint(log, SystemClock(), CaptureSettings(retry_after_seconds=1))  # type: ignore[arg-type]
+    clock, settings = SystemClock(), CaptureSettings(retry_after_seconds=1)
+    endpoint = CaptureEndpoint(log, clock, settings, Policies(Redis(port=1), clock, settings))  # type: ignore[arg-type]
     listening = socket.create_server(("127.0.0.1", 0))
     server = uvicorn.Server(uvicorn.Config(endpoint, lifespan="off", log_config=None))  # type: ignore[arg-type]
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
