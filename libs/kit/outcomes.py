@@ -1,7 +1,8 @@
 """What became of events, per project: counts by the hour, and the newest events that were dropped.
 
-In the `state` server, for whoever asks "where is my event". Nothing is written per event: counts are added up in memory
-and told once a second, and only drops are named. All of it is bounded, and may be lost: it explains, it decides nothing.
+In the `state` server, for whoever asks "where is my event". Nothing is written per event: counts are added up in
+memory and told once a second, and only drops are named. All of it is bounded, and may be lost: it explains, it decides
+nothing.
 
 An owner is a project API key, or `team:<id>` where a stage knows the project.
 
@@ -10,17 +11,22 @@ An owner is a project API key, or `team:<id>` where a stage knows the project.
     dropped                   zset  owner by epoch seconds: the 500 owners that dropped last keep theirs
 """
 
+import asyncio
 from collections import Counter, defaultdict, deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import islice
+from typing import cast
 
 from redis.asyncio import Redis
 
 from libs.kit.access.sessions import translated
 from libs.kit.clock import Clock
 from libs.kit.errors import Unavailable
+from libs.kit.logging import get_logger
+
+log = get_logger(__name__)
 
 COUNT_HOURS = 48
 DROP_SECONDS = 24 * 3600
@@ -100,6 +106,20 @@ class Outcomes:
                 self.count(*name, events)
             raise
 
+    async def run(self, stop: asyncio.Event, seconds: float = 1.0) -> None:
+        """`tell` every so many seconds until `stop`, and once more. An outage is survived."""
+        while True:
+            ending = stop.is_set()
+            try:
+                await self.tell()
+            except Unavailable as exc:
+                log.warning("outcomes_not_told", error=exc.detail)
+            if ending:
+                return
+            waiting = asyncio.ensure_future(stop.wait())
+            await asyncio.wait({waiting}, timeout=seconds)
+            waiting.cancel()
+
     async def _tell_counts(self, counts: Mapping[tuple[bytes | str, str, str], int]) -> None:
         values: list[str | int] = [FIELDS_PER_HOUR, COUNT_HOURS * 3600]
         for (owner, result, reason), events in counts.items():
@@ -115,7 +135,7 @@ class Outcomes:
         async with translated(), self._state.pipeline(transaction=False) as pipeline:
             for owner, members in by_owner.items():
                 key = _drop_key(owner)
-                pipeline.zadd(key, members)  # type: ignore[arg-type]  # redis-py's stubs want a wider mapping
+                pipeline.zadd(key, members)
                 pipeline.zremrangebyrank(key, 0, -DROPS_PER_OWNER - 1)
                 pipeline.expire(key, DROP_SECONDS)
             pipeline.zadd("dropped", {owner: max(members.values()) for owner, members in by_owner.items()})
@@ -149,7 +169,7 @@ async def counts_of(
     for back in range(min(hours, COUNT_HOURS)):
         hour = (now - timedelta(hours=back)).astimezone(UTC).replace(minute=0, second=0, microsecond=0)
         async with translated():
-            fields = await state.hgetall(_hour_key(hour))
+            fields = await cast(Awaitable[dict[bytes, bytes]], state.hgetall(_hour_key(hour)))
         sums: Counter[tuple[str, str, str]] = Counter()
         for field, events in fields.items():
             owner, step, result, reason = field.decode().rsplit("|", 3)

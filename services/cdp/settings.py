@@ -17,7 +17,7 @@ class IngestionSettings(BaseSettings):
     lanes: str = Field(
         "live,overflow,historical",
         pattern=r"^(live|overflow|historical)(,(live|overflow|historical))*$",
-        description="Which topics this process reads; each has a loop of its own. Every lane needs a process somewhere.",
+        description="Topics this process reads, each in a loop of its own. Every lane needs a process somewhere.",
     )
     batch_records: int = Field(2_000, gt=0, description="Records decided at once, at most.")
     batch_bytes: int = Field(

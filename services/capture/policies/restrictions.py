@@ -1,6 +1,6 @@
 """Rules about one project's events: PostHog's restrictions (JSON in Redis), and the token lists of the settings."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -119,7 +119,7 @@ def listed(text: str, kind: Kind, reason: str) -> dict[bytes, list[Restriction]]
     return found
 
 
-def together(*parts: Mapping[bytes, list[Restriction]]) -> Restrictions:
+def together(*parts: Mapping[bytes, Sequence[Restriction]]) -> Restrictions:
     """All rules per token, in this order."""
     tokens = {token for part in parts for token in part}
     return {token: tuple(rule for part in parts for rule in part.get(token, ())) for token in tokens}

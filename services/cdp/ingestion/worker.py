@@ -25,6 +25,7 @@ from libs.kit.errors import Conflict, Fenced, OutcomeUnknown, Unavailable
 from libs.kit.eventlog import Assignment, Batch, Consumer, NewRecord
 from libs.kit.eventlog.base import Topic
 from libs.kit.logging import get_logger
+from libs.kit.outcomes import Outcomes, team_owner
 from libs.kit.retry import until_settled
 from libs.kit.runtime import Runtime
 from libs.kit.teams import Teams
@@ -54,6 +55,7 @@ async def run(runtime: Runtime, settings: IngestionSettings, stop: asyncio.Event
     topics = [LANES[lane] for lane in dict.fromkeys(settings.lanes.split(","))]
     await _ensured(runtime, stop)
     async with asyncio.TaskGroup() as group:
+        group.create_task(known.outcomes.run(stop))
         for topic in topics:
             group.create_task(_read(runtime, settings, topic, known, stop))
 
@@ -113,6 +115,7 @@ class Remembered:
     """
 
     teams: Teams
+    outcomes: Outcomes
     limiter: WarningLimiter = field(default_factory=WarningLimiter)
     catalogue: Catalogue = field(default_factory=Catalogue)
     begun: set[int] = field(default_factory=set)
@@ -127,7 +130,7 @@ class Remembered:
             unknown_seconds=settings.unknown_team_cache_seconds,
             capacity=settings.team_cache_size,
         )
-        return cls(teams)
+        return cls(teams, Outcomes(runtime.state, runtime.clock, "ingestion"))
 
 
 class Ingestion:
@@ -148,6 +151,7 @@ class Ingestion:
         self._limiter = known.limiter
         self._catalogue = known.catalogue
         self._begun = known.begun
+        self._outcomes = known.outcomes
 
     async def settle(self, batches: Sequence[Batch], owned: Ownership) -> bool:
         """Commit, produce, move. False when `stop` ended the attempts: the batch comes back at the next start.
@@ -208,6 +212,7 @@ class Ingestion:
             for partition, move in moves.items():
                 self._positions[partition] = (self._positions[partition][0], move.new)
         _count(decided)
+        _note(decided, self._outcomes)
         dead = [dead_letter(one.record, one.reason, one.step, now) for one in decided.dead]
         at = self._clock.monotonic()
         told = [warning_record(warned, now) for warned in decided.warned if self._limiter.passes(warned, at)]
@@ -283,3 +288,13 @@ def _count(decided: Plan) -> None:
         metrics.CONSUMER_EVENTS.labels(WORKER, result, reason).inc(number)
     for kind, number in decided.warnings.items():
         metrics.INGESTION_WARNINGS.labels(kind).inc(number)
+
+
+def _note(decided: Plan, outcomes: Outcomes) -> None:
+    """For whoever asks where an event is. A token of no project has nobody who could ask."""
+    for team_id, uuid, reason in decided.dropped:
+        outcomes.count(team_owner(team_id), "dropped", reason, 1)
+        outcomes.dropped(team_owner(team_id), uuid, reason)
+    for rejected in decided.dead:
+        if token := dict(rejected.record.headers).get("token"):
+            outcomes.count(token, "dlq", rejected.reason, 1)
