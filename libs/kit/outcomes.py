@@ -76,15 +76,17 @@ class Outcomes:
         self._clock = clock
         self._step = step
         self._add = state.register_script(_ADD)
-        self._counts: Counter[tuple[bytes | str, str, str]] = Counter()
+        self._counts: dict[tuple[bytes | str, str, str], int] = {}
         self._drops: deque[tuple[bytes | str, bytes | str, str, float]] = deque(maxlen=_WAITING_DROPS)
 
     def count(self, owner: bytes | str, result: str, reason: str, events: int) -> None:
         """Add to the owner's count of this hour."""
         name = (owner, result, reason)
-        if name not in self._counts and len(self._counts) >= _WAITING_COUNTS:
+        before = self._counts.get(name)
+        if before is None and len(self._counts) >= _WAITING_COUNTS:
             name = (_OTHERS, result, reason)
-        self._counts[name] += events
+            before = self._counts.get(name)
+        self._counts[name] = (before or 0) + events
 
     def dropped(self, owner: bytes | str, uuid: bytes | str, reason: str) -> None:
         """Remember an event that goes no further. It is not counted by this."""
@@ -92,13 +94,13 @@ class Outcomes:
 
     async def tell(self) -> None:
         """Bring what was noted to the server. Raises Unavailable; counts are then told next time, drops forgotten."""
-        counts, self._counts = self._counts, Counter()
+        counts, self._counts = self._counts, {}
         drops = list(self._drops)
         self._drops.clear()
         try:
             if counts:
                 await self._tell_counts(counts)
-                counts = Counter()
+                counts = {}
             if drops:
                 await self._tell_drops(drops)
         except Unavailable:

@@ -20,12 +20,23 @@ from libs.kit.outcomes import Outcomes
 from services.capture.policies import loading, quotas
 from services.capture.policies.rates import Rate
 from services.capture.policies.restrictions import Restriction, Restrictions, listed, restrictions_in, together
-from services.capture.policies.routing import LIMITS, Limit, Routing, Standing, header, is_historical, plainly, route
+from services.capture.policies.routing import (
+    LIMITS,
+    Limit,
+    Routing,
+    Standing,
+    header,
+    is_historical,
+    plainly,
+    route,
+    token_of,
+)
 from services.capture.settings import CaptureSettings
 
 log = get_logger(__name__)
 PERSON_WINDOW_SECONDS = 60.0
 TOKEN_WINDOW_SECONDS = 60.0
+_ACCEPTED = metrics.CAPTURE_EVENTS.labels("accepted", "")
 
 
 class TooFast(Exception):
@@ -70,26 +81,25 @@ class Policies:
 
     def route(self, records: Sequence[NewRecord]) -> Routing:
         """Where the records of one request, at least one, go. Raises TooFast when none may."""
-        if not self._active:
+        token, rules = token_of(records[0]), self._rules
+        concerned, days = token in self._concerned, self._settings.historical_after_days
+        if not (concerned or days or self._rates):
             return plainly(records)
         now = self._clock.now()
-        token, rules = header(records[0], "token"), self._rules
-        self._check_token_rate(token, len(records), now.timestamp())
-        days = self._settings.historical_after_days
+        at = now.timestamp()
+        over_rate, over_burst = self._above_rates(token, records, at) if self._rates else ({}, {})
+        if not (concerned or days or over_rate or over_burst):
+            return plainly(records)
         standing = Standing(
             restrictions=rules.restrictions.get(token, ()),
             limited=rules.limited.get(token, frozenset()),
-            over_rate=_over(self._person_rate, records, now.timestamp()),
-            over_burst=_over(self._overflow, records, now.timestamp()),
-            historical_before_ms=int((now.timestamp() - days * 86_400) * 1000) if days else None,
+            over_rate=over_rate,
+            over_burst=over_burst,
+            historical_before_ms=int((at - days * 86_400) * 1000) if days else None,
             overflow_keeps_key=self._settings.overflow_keeps_key,
             dry=self._dry,
         )
-        historical = is_historical(records)
-        if not historical and standing == self._nothing:
-            routing = plainly(records)
-        else:
-            routing = route(records, standing, historical=historical, now=now)
+        routing = route(records, standing, historical=is_historical(records), now=now)
         for limit, events in routing.dry.items():
             metrics.CAPTURE_DRY_RUN.labels(limit).inc(events)
         if counted := rules.counted.get(token):
@@ -98,7 +108,11 @@ class Policies:
 
     def settled(self, records: Sequence[NewRecord], routing: Routing) -> None:
         """The log has them: count what became of each, and remember those that went no further."""
-        token = header(records[0], "token")
+        token = token_of(records[0])
+        if not routing.fates:
+            _ACCEPTED.inc(len(records))
+            self._outcomes.count(token, "accepted", "", len(records))
+            return
         for (result, reason), events in routing.outcomes.items():
             metrics.CAPTURE_EVENTS.labels(result, reason).inc(events)
             self._outcomes.count(token, result, reason, events)
@@ -109,7 +123,7 @@ class Policies:
     def refused(self, records: Sequence[NewRecord], reason: str) -> None:
         """None of them was taken."""
         metrics.CAPTURE_EVENTS.labels("refused", reason).inc(len(records))
-        self._outcomes.count(header(records[0], "token"), "refused", reason, len(records))
+        self._outcomes.count(token_of(records[0]), "refused", reason, len(records))
 
     async def run(self, stop: asyncio.Event) -> None:
         """Exchange counters every second, load rules every few, until `stop`."""
@@ -151,10 +165,15 @@ class Policies:
 
     def _become(self, rules: Rules) -> None:
         self._rules = rules
-        self._nothing = Standing(overflow_keeps_key=self._settings.overflow_keeps_key, dry=self._dry)
-        self._active = bool(
-            rules.restrictions or rules.limited or rules.allowed or self._rates or self._settings.historical_after_days
-        )
+        self._concerned = frozenset((*rules.restrictions, *rules.limited, *rules.counted))
+
+    def _above_rates(
+        self, token: bytes, records: Sequence[NewRecord], now: float
+    ) -> tuple[Mapping[bytes, int], Mapping[bytes, int]]:
+        """Per key, how many events are above the limit of persons, and above the overflow's. Raises TooFast."""
+        self._check_token_rate(token, len(records), now)
+        counts = Counter([record.key or b"" for record in records])
+        return _over(self._person_rate, counts, now), _over(self._overflow, counts, now)
 
     def _check_token_rate(self, token: bytes, events: int, now: float) -> None:
         rate = self._token_rate
@@ -174,11 +193,10 @@ class Policies:
                     self._used[token, resource] += 1
 
 
-def _over(rate: Rate, records: Sequence[NewRecord], now: float) -> Mapping[bytes, int]:
+def _over(rate: Rate, counts: Mapping[bytes, int], now: float) -> Mapping[bytes, int]:
     """Per key, how many of the request's events are above the limit; only keys that have some."""
     if not rate.limit:
         return {}
-    counts = Counter(record.key or b"" for record in records)
     return {key: over for key, events in counts.items() if (over := events - rate.admit(key, events, now))}
 
 

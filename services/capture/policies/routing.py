@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import datetime
+from types import MappingProxyType
 from typing import Literal
 
 from libs.kit.contracts.dead_letters import why
@@ -54,6 +55,10 @@ class Standing:
     dry: AbstractSet[Limit] = frozenset()
 
 
+_NO_FATES: Mapping[int, Fate] = MappingProxyType({})
+_NO_EVENTS: Mapping[Limit, int] = MappingProxyType({})
+
+
 @dataclass(slots=True)
 class Routing:
     """Where the records of a request go.
@@ -62,11 +67,17 @@ class Routing:
     reason. limited: the resources to name when a quota left nothing. dry: what limits would have done.
     """
 
-    topics: dict[str, Sequence[NewRecord]] = field(default_factory=dict)
-    fates: dict[int, Fate] = field(default_factory=dict)
-    outcomes: Counter[tuple[str, str]] = field(default_factory=Counter)
+    topics: Mapping[str, Sequence[NewRecord]]
+    fates: Mapping[int, Fate]
+    outcomes: Mapping[tuple[str, str], int]
+    dry: Mapping[Limit, int]
     limited: tuple[str, ...] = ()
-    dry: Counter[Limit] = field(default_factory=Counter)
+
+
+def token_of(record: NewRecord) -> bytes:
+    """The project API key of a record, and so of its whole request. Capture writes it second; see records.py."""
+    name, value = record.headers[1]
+    return value if name == "token" else header(record, "token")
 
 
 def header(record: NewRecord, name: str) -> bytes:
@@ -83,7 +94,7 @@ def is_historical(records: Sequence[NewRecord]) -> bool:
 def plainly(records: Sequence[NewRecord]) -> Routing:
     """The routing while nothing is configured."""
     if not is_historical(records):
-        return Routing({EVENTS.name: records}, outcomes=Counter({("accepted", ""): len(records)}))
+        return Routing({EVENTS.name: records}, _NO_FATES, {("accepted", ""): len(records)}, _NO_EVENTS)
     return route(records, Standing(), historical=True)
 
 
@@ -91,23 +102,23 @@ def route(
     records: Sequence[NewRecord], standing: Standing, *, historical: bool, now: datetime | None = None
 ) -> Routing:
     """Each event's fate, in the order of spec A9: quota, token list, restrictions, rates, overflow."""
-    routing = Routing()
     topics: dict[str, list[NewRecord]] = {}
+    fates: dict[int, Fate] = {}
+    outcomes: Counter[tuple[str, str]] = Counter()
+    dry: Counter[Limit] = Counter()
     left_of = Counter(record.key or b"" for record in records) if standing.over_rate or standing.over_burst else {}
     for index, record in enumerate(records):
         key = record.key or b""
-        fate = _fate(record, standing, routing.dry, left_of.get(key, 0), historical=historical)
+        fate = _fate(record, standing, dry, left_of.get(key, 0), historical=historical)
         if left_of:
             left_of[key] -= 1
-        routing.outcomes[fate.result, fate.reason] += 1
+        outcomes[fate.result, fate.reason] += 1
         if fate is not _ACCEPTED:
-            routing.fates[index] = fate
+            fates[index] = fate
         if fate.topic is not None:
             topics.setdefault(fate.topic, []).append(_as_routed(record, fate, standing, now))
-    routing.topics = dict(topics)
-    if not topics:
-        routing.limited = _named(fate.reason for fate in routing.fates.values())
-    return routing
+    limited = () if topics else _named(fate.reason for fate in fates.values())
+    return Routing(topics, fates, outcomes, dry, limited)
 
 
 def _fate(record: NewRecord, standing: Standing, dry: Counter[Limit], left: int, *, historical: bool) -> Fate:
