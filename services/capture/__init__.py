@@ -1,8 +1,8 @@
 """Capture: takes events from SDKs over HTTP and acknowledges them once the event log has them durably.
 
 Writes the topics `events_plugin_ingestion`, `..._overflow` and `..._historical` (shape:
-`kit.contracts.events.CapturedEvent`), and dead letters where a restriction says so; owns no table, waits for no store but
-the log, and never asks whether a token exists: ingestion does. In order of control flow:
+`kit.contracts.events.CapturedEvent`), and dead letters where a restriction says so; owns no table, waits for no store
+but the log, and never asks whether a token exists: ingestion does. In order of control flow:
 
     asgi.py        the ASGI caller: reads the body under a cap, asks `handle`, produces, answers
     handle.py      the decision: request in, records and answer out; no I/O
