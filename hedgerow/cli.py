@@ -20,6 +20,8 @@ app = typer.Typer(
 DataDir = Annotated[Path, typer.Option("--data-dir", help="Where everything is kept.", envvar="HEDGEROW_DATA_DIR")]
 Host = Annotated[str, typer.Option(help="Address to listen on; anything but loopback opens it to the network.")]
 Port = Annotated[int, typer.Option(help="Port to listen on; 0 picks a free one.", min=0, max=65535)]
+TargetUrl = Annotated[str | None, typer.Option(help="Where to send them; default: what runs on --data-dir.")]
+TargetKey = Annotated[str | None, typer.Option(help="Project API key that goes with --url.")]
 DATA = Path("data")
 
 
@@ -101,25 +103,46 @@ def demo(
     events: Annotated[int, typer.Option(help="How many events to send.", min=1)] = 100_000,
     seed: Annotated[int, typer.Option(help="Another seed is another company.")] = 7,
     data_dir: DataDir = DATA,
-    url: Annotated[str | None, typer.Option(help="Where to send them; default: what runs on --data-dir.")] = None,
-    api_key: Annotated[str | None, typer.Option(help="Project API key that goes with --url.")] = None,
+    url: TargetUrl = None,
+    api_key: TargetKey = None,
 ) -> None:
     """Send the last 90 days of a made-up company through the capture endpoint."""
     from hedgerow.demo import NotTaken, run
-    from hedgerow.embedded.instance import read_instance
 
-    if (url is None) != (api_key is None):
-        _fail("--url and --api-key go together.")
-    if url is None or api_key is None:
-        try:
-            running = read_instance(data_dir)
-        except FileNotFoundError:
-            _fail(f"Hedgerow is not running on {data_dir}. Start it with `hedgerow up`, or give --url and --api-key.")
-        url, api_key = str(running["url"]), str(running["project_api_key"])
+    url, api_key = _target(data_dir, url, api_key)
     try:
         run(url, api_key, events=events, seed=seed)
     except NotTaken as exc:
         _fail(str(exc))
+
+
+@app.command()
+def ingest(
+    paths: Annotated[list[Path] | None, typer.Argument(help="Files of JSON lines, plain or gzipped.")] = None,
+    from_posthog_export: Annotated[
+        Path | None, typer.Option(help="A directory of PostHog batch exports (JSONLines, plain or gzip).")
+    ] = None,
+    form: Annotated[
+        Literal["posthog", "mixpanel", "amplitude"] | None,
+        typer.Option("--format", help="Which tool wrote the files; default: what each line looks like."),
+    ] = None,
+    data_dir: DataDir = DATA,
+    url: TargetUrl = None,
+    api_key: TargetKey = None,
+) -> None:
+    """Import a history from files. Started again, it goes on where it stopped."""
+    from hedgerow.importing import NotTaken, run
+    from hedgerow.importing.files import files_of
+
+    url, api_key = _target(data_dir, url, api_key)
+    try:
+        chosen = [*(paths or ()), *(files_of(from_posthog_export) if from_posthog_export else ())]
+        if not chosen:
+            _fail("Name files, or a directory with --from-posthog-export.")
+        done = run(url, api_key, chosen, form)
+    except (NotTaken, OSError, EOFError, ValueError) as exc:
+        _fail(str(exc))
+    raise typer.Exit(1 if done.refused else 0)
 
 
 @app.command()
@@ -148,6 +171,21 @@ def healthcheck(url: Annotated[str, typer.Argument(help="A server, or any path o
 def version() -> None:
     """Print the version."""
     print(__version__)
+
+
+def _target(data_dir: Path, url: str | None, api_key: str | None) -> tuple[str, str]:
+    """Where events are to be sent, and for which project."""
+    from hedgerow.embedded.instance import read_instance
+
+    if (url is None) != (api_key is None):
+        _fail("--url and --api-key go together.")
+    if url is None or api_key is None:
+        try:
+            running = read_instance(data_dir)
+        except FileNotFoundError:
+            _fail(f"Hedgerow is not running on {data_dir}. Start it with `hedgerow up`, or give --url and --api-key.")
+        url, api_key = str(running["url"]), str(running["project_api_key"])
+    return url, api_key
 
 
 def _fail(message: str) -> NoReturn:
