@@ -2,12 +2,17 @@
 
 import asyncio
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Literal, NoReturn
+from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 
 import typer
 
 from hedgerow import __version__
+
+if TYPE_CHECKING:
+    from libs.kit.settings import KitSettings
+    from services.cdp.dead_letters import Wanted
 
 app = typer.Typer(
     name="hedgerow",
@@ -145,6 +150,43 @@ def ingest(
     raise typer.Exit(1 if done.refused else 0)
 
 
+dead_letters = typer.Typer(help="Records that nobody could use: why, and another try.", no_args_is_help=True)
+app.add_typer(dead_letters, name="dead-letters")
+Reason = Annotated[str | None, typer.Option(help="Only those with this reason.")]
+Since = Annotated[datetime | None, typer.Option(help="Only those that died from then on (UTC).")]
+Until = Annotated[datetime | None, typer.Option(help="Only those that died before (UTC).")]
+Newest = Annotated[int, typer.Option(help="How many at most, the newest.", min=1, max=1_000_000)]
+
+
+@dead_letters.command("list")
+def list_dead_letters(
+    reason: Reason = None,
+    since: Since = None,
+    until: Until = None,
+    limit: Newest = 100,
+    data_dir: DataDir = DATA,
+    json: Annotated[bool, typer.Option("--json", help="One JSON object a line, with the whole record.")] = False,
+) -> None:
+    """Show the newest, with their reasons."""
+    from hedgerow.dead_letters import show
+
+    show(_settings(data_dir), _wanted(reason, since, until), limit, as_json=json)
+
+
+@dead_letters.command("replay")
+def replay_dead_letters(
+    reason: Reason = None,
+    since: Since = None,
+    until: Until = None,
+    limit: Newest = 10_000,
+    data_dir: DataDir = DATA,
+) -> None:
+    """Send them again to where they came from. Doing it twice stores nothing twice."""
+    from hedgerow.dead_letters import send_again
+
+    send_again(_settings(data_dir), _wanted(reason, since, until), limit)
+
+
 @app.command()
 def doctor(
     data_dir: DataDir = DATA,
@@ -186,6 +228,23 @@ def _target(data_dir: Path, url: str | None, api_key: str | None) -> tuple[str, 
             _fail(f"Hedgerow is not running on {data_dir}. Start it with `hedgerow up`, or give --url and --api-key.")
         url, api_key = str(running["url"]), str(running["project_api_key"])
     return url, api_key
+
+
+def _settings(data_dir: Path) -> "KitSettings":
+    """Of the HEDGEROW_* variables, else of the instance that is kept in the directory."""
+    from hedgerow.doctor import settings_for
+
+    settings = settings_for(data_dir)
+    if settings is None:
+        _fail(f"There are no HEDGEROW_* variables, and no Hedgerow in {data_dir}.")
+    return settings
+
+
+def _wanted(reason: str | None, since: datetime | None, until: datetime | None) -> "Wanted":
+    from services.cdp.dead_letters import Wanted
+
+    aware = [at.replace(tzinfo=UTC) if at and at.tzinfo is None else at for at in (since, until)]
+    return Wanted(reason, *aware)
 
 
 def _fail(message: str) -> NoReturn:
