@@ -71,7 +71,9 @@ def serve(
 
 
 @app.command()
-def worker(name: Annotated[str, typer.Argument(help="ingestion, writer, or all of them in one process.")]) -> None:
+def worker(
+    name: Annotated[str, typer.Argument(help="ingestion, writer, jobs, or all of them in one process.")],
+) -> None:
     """Run one worker, or all, against the engines that HEDGEROW_* variables name."""
     from hedgerow.composition import WORKERS, UnknownName, chosen
     from hedgerow.serve import run_workers
