@@ -33,10 +33,12 @@ from services.web.live.fanout import Fanout
 from services.web.live.window import Window
 from services.web.middleware import SecurityHeaders
 from services.web.pages import error_page, to_sign_in
+from services.web.persons import routes as person_routes
 from services.web.projects import pages as project_pages
 from services.web.projects import routes as project_routes
 from services.web.projects.repository import ProjectRepository
 from services.web.projects.service import ProjectService
+from services.web.retention import routes as retention_routes
 from services.web.sdk import routes as sdk_routes
 from services.web.settings import WebSettings
 from services.web.sql import pages as sql_pages
@@ -52,6 +54,8 @@ API_PREFIXES = ("/api", "/array", "/static", "/flags", "/decide", "/_", "/logout
 SUBJECTS = (
     account_routes,
     project_routes,
+    person_routes,
+    retention_routes,
     live_routes,
     ingestion_routes,
     health,

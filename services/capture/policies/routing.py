@@ -176,7 +176,7 @@ def _as_routed(record: NewRecord, fate: Fate, standing: Standing, now: datetime 
     if fate.personless:
         headers = (*headers, _PERSONLESS)
     if fate.result == "dlq" and now is not None:
-        headers = (*headers, *why(fate.reason, "capture", now))
+        headers = (*headers, *why(fate.reason, "capture", EVENTS.name, now))
     return record if headers is record.headers and key is record.key else NewRecord(key, record.value, headers)
 
 

@@ -7,8 +7,7 @@ from libs.kit.clock import Clock
 from libs.kit.eventlog import EventLog, Record
 
 _AT_ONCE = 500
-# Long enough for a consumer that has just started to have its first records.
-_END_SECONDS = 0.3
+_FETCH_SECONDS = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,19 +22,16 @@ class Scan:
 async def scan(
     log: EventLog, topic: str, matches: Callable[[Record], bool], *, last: int, clock: Clock, seconds: float
 ) -> Scan:
-    """Look at the `last` records of each partition and what comes meanwhile, for `seconds` at most.
+    """Look at the `last` records of each partition, for `seconds` at most.
 
     Raises Unavailable while the log is away, or has no such topic.
     """
     deadline = clock.monotonic() + seconds
     found: Record | None = None
     seen = 0
-    most = last * await log.partitions(topic) + _AT_ONCE
     async with log.tail(topic, last=last) as tail:
-        while seen < most and clock.monotonic() < deadline:
-            records = await tail.fetch(max_records=_AT_ONCE, timeout=_END_SECONDS)
-            if not records:
-                return Scan(found, seen, True)
+        while not tail.caught_up and clock.monotonic() < deadline:
+            records = await tail.fetch(max_records=_AT_ONCE, timeout=_FETCH_SECONDS)
             seen += len(records)
             found = next((record for record in reversed(records) if matches(record)), found)
-    return Scan(found, seen, False)
+        return Scan(found, seen, tail.caught_up)
