@@ -12,6 +12,7 @@ from typing import Any
 
 from libs.kit import metrics
 from libs.kit.clock import Clock
+from libs.kit.contracts.topics import EVENTS
 from libs.kit.crashpoints import crash_point
 from libs.kit.errors import DeadlineExceeded, PayloadTooLarge, Unavailable
 from libs.kit.eventlog import EventLog
@@ -201,7 +202,8 @@ class CaptureEndpoint:
         crash_point("capture.before_produce")
         try:
             with metrics.CAPTURE_PRODUCE_SECONDS.time():
-                for topic, records in routing.topics.items():
+                topics = {EVENTS.name: decision.records} if routing is None else routing.topics
+                for topic, records in topics.items():
                     await self._log.produce(topic, records)
         except PayloadTooLarge as exc:
             raise too_large(exc.detail, "event_too_large") from exc

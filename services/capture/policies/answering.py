@@ -12,13 +12,13 @@ from services.capture.policies.routing import Fate, Routing, header
 _V1 = b'{"results":'
 
 
-def amended(answer: Answer, records: Sequence[NewRecord], routing: Routing, *, tell_quota: bool) -> Answer:
+def amended(answer: Answer, records: Sequence[NewRecord], routing: Routing | None, *, tell_quota: bool) -> Answer:
     """The answer to a request whose records were routed so.
 
     v0: the used-up quotas when they left nothing, with 200 also for a beacon. v1: the verdicts of events that were
     dropped, or lost their person.
     """
-    if not routing.fates:
+    if routing is None or not routing.fates:
         return answer
     if answer.body.startswith(_V1):
         return _with_verdicts(answer, records, routing.fates)

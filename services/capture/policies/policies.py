@@ -26,8 +26,8 @@ from services.capture.policies.routing import (
     Routing,
     Standing,
     header,
+    imported,
     is_historical,
-    plainly,
     route,
     token_of,
 )
@@ -79,17 +79,18 @@ class Policies:
         self._loaded_at = float("-inf")
         self._become(Rules(self._listed))
 
-    def route(self, records: Sequence[NewRecord]) -> Routing:
-        """Where the records of one request, at least one, go. Raises TooFast when none may."""
+    def route(self, records: Sequence[NewRecord]) -> Routing | None:
+        """Where the records of one request, at least one, go; None: all to the live topic, as they are. Raises TooFast
+        when none may."""
         token, rules = token_of(records[0]), self._rules
         concerned, days = token in self._concerned, self._settings.historical_after_days
         if not (concerned or days or self._rates):
-            return plainly(records)
+            return imported(records)
         now = self._clock.now()
         at = now.timestamp()
         over_rate, over_burst = self._above_rates(token, records, at) if self._rates else ({}, {})
         if not (concerned or days or over_rate or over_burst):
-            return plainly(records)
+            return imported(records)
         standing = Standing(
             restrictions=rules.restrictions.get(token, ()),
             limited=rules.limited.get(token, frozenset()),
@@ -106,10 +107,10 @@ class Policies:
             self._count_use(token, counted, records, routing)
         return routing
 
-    def settled(self, records: Sequence[NewRecord], routing: Routing) -> None:
+    def settled(self, records: Sequence[NewRecord], routing: Routing | None) -> None:
         """The log has them: count what became of each, and remember those that went no further."""
         token = token_of(records[0])
-        if not routing.fates:
+        if routing is None:
             _ACCEPTED.inc(len(records))
             self._outcomes.count(token, "accepted", "", len(records))
             return

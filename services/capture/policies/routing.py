@@ -5,7 +5,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import datetime
-from types import MappingProxyType
 from typing import Literal
 
 from libs.kit.contracts.dead_letters import why
@@ -55,10 +54,6 @@ class Standing:
     dry: AbstractSet[Limit] = frozenset()
 
 
-_NO_FATES: Mapping[int, Fate] = MappingProxyType({})
-_NO_EVENTS: Mapping[Limit, int] = MappingProxyType({})
-
-
 @dataclass(slots=True)
 class Routing:
     """Where the records of a request go.
@@ -91,11 +86,9 @@ def is_historical(records: Sequence[NewRecord]) -> bool:
     return len(headers) > 3 and headers[3][0] == "historical_migration"
 
 
-def plainly(records: Sequence[NewRecord]) -> Routing:
-    """The routing while nothing is configured."""
-    if not is_historical(records):
-        return Routing({EVENTS.name: records}, _NO_FATES, {("accepted", ""): len(records)}, _NO_EVENTS)
-    return route(records, Standing(), historical=True)
+def imported(records: Sequence[NewRecord]) -> Routing | None:
+    """The routing while nothing is configured: None, for as they are, unless the request is an import."""
+    return route(records, Standing(), historical=True) if is_historical(records) else None
 
 
 def route(
