@@ -173,7 +173,10 @@ class Policies:
     ) -> tuple[Mapping[bytes, int], Mapping[bytes, int]]:
         """Per key, how many events are above the limit of persons, and above the overflow's. Raises TooFast."""
         self._check_token_rate(token, len(records), now)
-        counts = Counter([record.key or b"" for record in records])
+        counts: dict[bytes, int] = {}
+        for record in records:
+            key = record.key or b""
+            counts[key] = counts.get(key, 0) + 1
         return _over(self._person_rate, counts, now), _over(self._overflow, counts, now)
 
     def _check_token_rate(self, token: bytes, events: int, now: float) -> None:

@@ -11,7 +11,7 @@ from libs.kit.contracts.dead_letters import why
 from libs.kit.contracts.topics import DEAD_LETTERS, EVENTS, HISTORICAL, OVERFLOW
 from libs.kit.eventlog import NewRecord
 from services.capture.policies import quotas
-from services.capture.policies.restrictions import Restriction
+from services.capture.policies.restrictions import Kind, Restriction
 
 Result = Literal["accepted", "overflowed", "dropped", "dlq"]
 Limit = Literal["quota", "token_rate", "person_rate", "overflow"]
@@ -123,11 +123,14 @@ def _fate(record: NewRecord, standing: Standing, dry: Counter[Limit], left: int,
             if "quota" not in standing.dry:
                 return Fate("dropped", f"quota_{resource}", None)
             dry["quota"] += 1
-    rules = [rule for rule in standing.restrictions if rule.applies(headers)]
-    chosen = {rule.kind: rule for rule in reversed(rules)}
+    chosen: dict[Kind, Restriction] = {}
+    for one in standing.restrictions:
+        if one.applies(headers):
+            chosen.setdefault(one.kind, one)
     if rule := chosen.get("drop"):
         return Fate("dropped", rule.reason, None)
-    personless = "personless" in chosen or _over(standing.over_rate, record, left, "person_rate", standing, dry)
+    above = left and _over(standing.over_rate, record, left, "person_rate", standing, dry)
+    personless = bool("personless" in chosen or above)
     if rule := chosen.get("dlq"):
         return Fate("dlq", rule.reason, DEAD_LETTERS.name, personless)
     if rule := chosen.get("topic"):
@@ -136,7 +139,7 @@ def _fate(record: NewRecord, standing: Standing, dry: Counter[Limit], left: int,
         return Fate("accepted", "historical", HISTORICAL.name, personless) if personless else _HISTORICAL
     if rule := chosen.get("overflow"):
         return Fate("overflowed", rule.reason, OVERFLOW.name, personless)
-    if _over(standing.over_burst, record, left, "overflow", standing, dry):
+    if left and _over(standing.over_burst, record, left, "overflow", standing, dry):
         return Fate("overflowed", "overflow_rate", OVERFLOW.name, personless)
     if not personless:
         return _ACCEPTED
@@ -146,7 +149,7 @@ def _fate(record: NewRecord, standing: Standing, dry: Counter[Limit], left: int,
 def _over(
     over: Mapping[bytes, int], record: NewRecord, left: int, limit: Limit, standing: Standing, dry: Counter[Limit]
 ) -> bool:
-    if left > over.get(record.key or b"", 0) or not left:
+    if left > over.get(record.key or b"", 0):
         return False
     if limit in standing.dry:
         dry[limit] += 1
