@@ -71,3 +71,13 @@ async def capturing(state: Redis | None = None, **settings: Any) -> AsyncIterato
             yield Capturing(endpoint, policies, http, log, clock)
     finally:
         endpoint.close()
+
+
+def record(
+    event: str = "a", distinct_id: str = "u", at: int = 1_790_000_000_000, historical: bool = False
+) -> NewRecord:
+    """A record with the headers that capture gives it, in its order."""
+    imported = (("historical_migration", b"true"),) if historical else ()
+    headers = (("v", b"1"), ("token", b"phc_t"), ("now", b"-"), *imported, ("distinct_id", distinct_id.encode()))
+    more = (("timestamp", b"%d" % at), ("event", event.encode()), ("uuid", b"id"))
+    return NewRecord(f"phc_t:{distinct_id}".encode(), b"{}", (*headers, *more))

@@ -10,17 +10,7 @@ from libs.kit.eventlog import NewRecord
 from services.capture.policies.quotas import end_of_month, resource_of
 from services.capture.policies.restrictions import Kind, Restriction
 from services.capture.policies.routing import Standing, imported, route
-from tests.support.capturing import NOW
-
-
-def record(
-    event: str = "a", distinct_id: str = "u", at: int = 1_790_000_000_000, historical: bool = False
-) -> NewRecord:
-    """A record with the headers that capture gives it, in its order."""
-    imported = (("historical_migration", b"true"),) if historical else ()
-    headers = (("v", b"1"), ("token", b"phc_t"), ("now", b"-"), *imported, ("distinct_id", distinct_id.encode()))
-    more = (("timestamp", b"%d" % at), ("event", event.encode()), ("uuid", b"id"))
-    return NewRecord(f"phc_t:{distinct_id}".encode(), b"{}", (*headers, *more))
+from tests.support.capturing import NOW, record
 
 
 def rule(kind: Kind, **more: Any) -> Restriction:
