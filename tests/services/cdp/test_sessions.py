@@ -13,7 +13,8 @@ PAGES = "SELECT uniqMerge(pageview_uniq), arraySort(groupUniqArrayArray(urls)) F
 async def test_what_a_view_lost_is_fed_again(runtime: Runtime) -> None:
     await prepare(runtime)
     visits = [
-        captured_new(event="$pageview", properties={"$session_id": SESSION, "$current_url": f"/{page}"}) for page in "ab"
+        captured_new(event="$pageview", properties={"$session_id": SESSION, "$current_url": f"/{page}"})
+        for page in "ab"
     ]
     await runtime.log.produce(topics.EVENTS.name, visits)
     async with Forks(runtime.settings.model_copy(update={"log_lease_seconds": 1.1})) as forks:
