@@ -9,6 +9,14 @@ _MARK = b"\xab\xcd\xefMaxMind.com"
 _SEPARATOR = 16
 
 
+class U16(int):
+    """A number of two bytes: readers insist on the types of what describes a database."""
+
+
+class U64(int):
+    """Likewise, of eight."""
+
+
 def mmdb(networks: Mapping[str, Any], *, kind: str = "GeoLite2-City") -> bytes:
     """A database of IPv4 networks and what is known of each."""
     data, places = b"", {}
@@ -22,13 +30,13 @@ def mmdb(networks: Mapping[str, Any], *, kind: str = "GeoLite2-City") -> bytes:
     tree = b"".join(_record(side, count, places).to_bytes(4, "big") for node in nodes for side in node)
     metadata = {
         "node_count": count,
-        "record_size": 32,
-        "ip_version": 4,
+        "record_size": U16(32),
+        "ip_version": U16(4),
         "database_type": kind,
         "languages": ["en"],
-        "binary_format_major_version": 2,
-        "binary_format_minor_version": 0,
-        "build_epoch": 1_790_000_000,
+        "binary_format_major_version": U16(2),
+        "binary_format_minor_version": U16(0),
+        "build_epoch": U64(1_790_000_000),
         "description": {"en": "test"},
     }
     return tree + bytes(_SEPARATOR) + data + _MARK + _encoded(metadata)
@@ -64,7 +72,7 @@ def _encoded(value: Any) -> bytes:
             return _control(3, 8) + struct.pack(">d", value)
         case int():
             raw = value.to_bytes((value.bit_length() + 7) // 8, "big")
-            return _control(6 if value < 2**32 else 9, len(raw)) + raw
+            return _control({U16: 5, U64: 9}.get(type(value), 6), len(raw)) + raw
         case dict():
             return _control(7, len(value)) + b"".join(_encoded(key) + _encoded(each) for key, each in value.items())
         case list():

@@ -171,7 +171,7 @@ def _zone(name: str | None) -> tzinfo | None:
         return None
     try:
         return UTC if name == "UTC" else ZoneInfo(name)
-    except (ValueError, OSError):  # no such zone, or no name of one
+    except (KeyError, ValueError, OSError):  # no such zone, or no name of one
         return None
 
 

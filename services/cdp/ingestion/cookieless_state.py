@@ -5,6 +5,7 @@ records of one address are in one partition. Three round trips a batch, and none
 """
 
 import base64
+import math
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,7 +23,6 @@ from services.cdp.ingestion.parse import Incoming
 
 _SESSION_SECONDS = 24 * 3600
 _SIGNED_IN_SECONDS = 5 * 24 * 3600
-MAX_SALTS = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +77,8 @@ class CookielessState:
         if missing:
             async with self._state.pipeline(transaction=False) as asked:
                 for day in missing:
-                    made, until = base64.b64encode(secrets.token_bytes(16)), cookieless.salt_until(day)
-                    asked.set(_salt_key(day), made, nx=True, exat=int(until.timestamp()))
+                    seconds = math.ceil((cookieless.salt_until(day) - now).total_seconds())
+                    asked.set(_salt_key(day), base64.b64encode(secrets.token_bytes(16)), nx=True, ex=max(1, seconds))
                     asked.get(_salt_key(day))
                 found = (await asked.execute())[1::2]
             if any(one is None for one in found):
