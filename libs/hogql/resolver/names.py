@@ -1,0 +1,157 @@
+"""Names: fields of tables, aliases, lambda arguments, placeholders, columns of WITH."""
+
+from dataclasses import replace
+
+from libs.hogql import ast, rules
+from libs.hogql import resolved as r
+from libs.hogql.errors import NotSupported, QueryError
+from libs.hogql.parser import parse_expr
+from libs.hogql.resolver.state import Resolving
+from libs.hogql.resolver.values import chain_of, constant
+from libs.hogql.schema import ExpressionField
+from libs.hogql.scope import JsonRef, Reference, Scope, Source, ambiguous, checked_index, field_of, unresolved
+from libs.hogql.tree import Rewriter
+
+MAX_COLUMNS_DEPTH = 30
+
+
+class Names(Resolving):
+    """See the module."""
+
+    def _expression(self, reference: Reference) -> r.RExpr:
+        return reference.expression() if isinstance(reference, JsonRef) else reference
+
+    def _field(self, source: Source, chain: tuple[str | int, ...], node: ast.Node) -> Reference:
+        found = field_of(source, chain, node)
+        if not isinstance(found, ExpressionField):
+            return found
+        outer, names = self.scope, self.names
+        self.scope, self.names = Scope(sources=[source]), None  # its text is ours and speaks of this table only
+        try:
+            return self._value(parse_expr(found.hogql))
+        finally:
+            self.scope, self.names = outer, names
+
+    def _reference(self, node: ast.Field) -> Reference:
+        chain, scope = node.chain, self.scope
+        head = str(chain[0])
+        if chain[-1] == "*":
+            raise QueryError("Cannot use '*' here.", start=node.start, end=node.end)
+        argument = scope.argument(head)
+        if argument is not None:
+            return self._tuple_steps(argument, chain[1:], node)
+        if len(chain) >= 2:
+            for length in range(len(chain) - 1, 0, -1):
+                source = scope.source(".".join(map(str, chain[:length])).replace(".", "__"))
+                if source is not None:
+                    return self._field(source, chain[length:], node)
+        if head in scope.aliases:
+            return self._alias(scope.aliases[head], chain[1:], node)
+        owners = scope.owners(head)
+        if len(owners) > 1:
+            raise ambiguous(head, owners, node)
+        if owners:
+            return self._field(owners[0], chain, node)
+        return self._elsewhere(head, node)
+
+    def _alias(self, item: r.Item, rest: tuple[str | int, ...], node: ast.Field) -> Reference:
+        expr = item.expr
+        if rest and isinstance(expr, r.Property) and expr.native:
+            return replace(expr, path=(*expr.path, *rest))
+        if rest and isinstance(expr, r.Column) and expr.type.kind == "json":
+            column = expr.name.removesuffix("_raw")
+            return JsonRef(expr.source, column, expr.name, column != expr.name, rest)
+        if isinstance(expr, r.AliasRef) or (self.scope.inline_aliases and isinstance(expr, r.Column | r.Property)):
+            return self._tuple_steps(expr, rest, node)
+        return self._tuple_steps(r.AliasRef(item.sql_name, expr.type), rest, node)
+
+    def _tuple_steps(self, value: r.RExpr, rest: tuple[str | int, ...], node: ast.Node) -> r.RExpr:
+        for step in rest:
+            if isinstance(step, str):
+                raise QueryError(
+                    f"Unable to resolve field: {step}", start=node.start, end=node.end, hint="This has no fields."
+                )
+            value = rules.call("tupleElement", value, r.Value(checked_index(step, node, "array.1")))
+        return value
+
+    def _elsewhere(self, head: str, node: ast.Field) -> Reference:
+        if head in self.macros:
+            if len(node.chain) > 1:
+                raise NotSupported(f"Cannot access fields on CTE {head} yet", start=node.start, end=node.end)
+            self.macro_depth += 1
+            if self.macro_depth > MAX_COLUMNS_DEPTH:
+                raise QueryError(f"{head} is defined by itself.", start=node.start, end=node.end)
+            macros = self.macros
+            self.macros = {name: expr for name, expr in macros.items() if name != head}
+            try:
+                return self._value(macros[head])
+            finally:
+                self.macros = macros
+                self.macro_depth -= 1
+        if head in self.cte_names:
+            raise QueryError(
+                f"Cannot use table CTE {head} as a value. Use it in a FROM clause instead.",
+                start=node.start,
+                end=node.end,
+            )
+        if self.scope.source(head) is not None:
+            raise QueryError(f"Can't select a table when a column is expected: {head}", start=node.start, end=node.end)
+        raise unresolved(head, self.scope, node)
+
+    def visit_field(self, node: ast.Field) -> r.RExpr:
+        value = self._expression(self._reference(node))
+        if self.names is not None and node.end > node.start:
+            self.names.append((node.start, node.end, str(node.chain[-1]), value.type.kind))
+        return value
+
+    def visit_alias(self, node: ast.Alias) -> r.RExpr:
+        if self.scope.arguments:
+            raise NotSupported("A name cannot be given inside a lambda.", start=node.start, end=node.end)
+        value = self._value(node.expr)
+        if node.alias in self.scope.aliases:
+            raise QueryError(f"Cannot redefine an alias with the name: {node.alias}", start=node.start, end=node.end)
+        if isinstance(value, r.Named):
+            self.scope.aliases[node.alias] = r.Item(r.AliasRef(value.name, value.type), value.name, node.alias)
+            return value
+        name = self._sql_name(node.alias, self.scope.used, alias=True)
+        self.scope.aliases[node.alias] = r.Item(r.AliasRef(name, value.type), name, node.alias)
+        return r.Named(value, name, value.type)
+
+    def visit_placeholder(self, node: ast.Placeholder) -> r.RExpr:
+        values = self.context.values or {}
+        if not isinstance(node.expr, ast.Field):
+            return self._placeholder_expression(node.expr)
+        name = ".".join(map(str, node.expr.chain))
+        if name in values:
+            return constant(values[name], node)
+        if name == "filters":
+            return r.Value(True, r.BOOLEAN)
+        if name.startswith("variables."):
+            raise QueryError(f"Variable {name.partition('.')[2]} is missing from query", start=node.start, end=node.end)
+        raise QueryError(f"Unresolved placeholder: {{{name}}}", start=node.start, end=node.end)
+
+    def _placeholder_expression(self, expr: ast.Expr) -> r.RExpr:
+        """`{a + 1}`: its names are those of values, and of nothing in the query."""
+        outer, self.scope = self.scope, Scope()
+        try:
+            return self._value(_NamesArePlaceholders().visit(expr))
+        finally:
+            self.scope = outer
+
+    def _label(self, node: ast.Expr) -> str:
+        if isinstance(node, ast.Field):
+            return str(node.chain[-1])
+        if isinstance(node, ast.ArrayAccess) and isinstance(node.property, ast.Constant):
+            chain = chain_of(node)
+            if chain is not None and isinstance(chain[-1], str):
+                return chain[-1]
+        if isinstance(node, ast.TupleAccess) and isinstance(node.index, str):
+            return node.index
+        return self.texts.visit(node).replace("%", "")[:500]
+
+
+class _NamesArePlaceholders(Rewriter):
+    """In `{a + 1}`, `a` is what `{a}` is."""
+
+    def visit_field(self, node: ast.Field) -> ast.Expr:
+        return ast.Placeholder(node, start=node.start, end=node.end)
