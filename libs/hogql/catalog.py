@@ -4,14 +4,17 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from libs.hogql.schema import (
-    TABLES,
+    DATABASE,
+    AliasField,
+    AnyTable,
     ColumnField,
+    Database,
     ExpressionField,
     Field,
     GroupField,
+    JoinField,
     JsonField,
     PropertyField,
-    Table,
 )
 
 _NAMED = {
@@ -44,25 +47,39 @@ def field_kind(field: Field) -> str:
             return "expression"
         case GroupField():
             return "virtual_table"
+        case JoinField():
+            return "lazy_table"
+        case AliasField():
+            return "field_traverser"
 
 
-def database_schema() -> dict[str, Any]:
+def database_schema(database: Database = DATABASE) -> dict[str, Any]:
     """The answer to DatabaseSchemaQuery."""
-    return {"tables": {name: _table(name, table) for name, table in TABLES.items()}, "joins": []}
+    return {"tables": {name: _table(name, table) for name, table in database.listed.items()}, "joins": []}
 
 
-def _table(name: str, table: Table) -> dict[str, Any]:
+def _table(name: str, table: AnyTable) -> dict[str, Any]:
     fields = {field: _field(field, of) for field, of in table.fields.items() if field != table.team_column}
-    return {"type": "posthog", "id": name, "name": name, "fields": fields}
+    kind = "system" if name.startswith("system.") else "posthog"
+    return {"type": kind, "id": name, "name": name, "fields": fields}
 
 
 def _field(name: str, field: Field) -> dict[str, Any]:
     found = {"name": name, "hogql_value": hogql_value(name), "type": field_kind(field), "schema_valid": True}
-    return {**found, "fields": list(field.fields)} if isinstance(field, GroupField) else found
+    if isinstance(field, GroupField):
+        return {**found, "fields": list(field.fields)}
+    if isinstance(field, JoinField):
+        return {**found, "table": field.table, "fields": list(DATABASE.joined(field.table).fields)}
+    return {**found, "chain": list(field.chain)} if isinstance(field, AliasField) else found
 
 
 def fields_of(fields: Mapping[str, Field]) -> Iterator[tuple[str, str]]:
     """Name and suggested detail of each."""
     for name, field in fields.items():
         kind = field_kind(field)
-        yield name, {"json": "Object", "virtual_table": "Table", "expression": "Expression"}.get(kind, type_name(kind))
+        yield (
+            name,
+            {"json": "Object", "virtual_table": "Table", "lazy_table": "Table", "expression": "Expression"}.get(
+                kind, type_name(kind)
+            ),
+        )

@@ -5,6 +5,8 @@ resolver    names -> columns, functions, sources         resolver.py, scope.py, 
 limits      how many rows                                limits.py
 timezones   texts -> instants; times -> project's zone   timezones.py
 nulls       comparisons that mind missing values         nulls.py  (on properties as such, whose types it knows)
+plain       properties of which only text is of use      properties.py
+lazy        tables made when read; joins led to          lazy.py
 properties  properties -> paths of a JSON column         properties.py
 guard       this team's rows only; then checked          guard.py
 printer     resolved tree -> SQL, values apart           printer.py
@@ -19,13 +21,15 @@ from libs.hogql import resolved as r
 from libs.hogql.errors import HogQLError, TooComplex
 from libs.hogql.guard import guarded, verify
 from libs.hogql.hogql_printer import HogQLPrinter
+from libs.hogql.lazy import Lazy
 from libs.hogql.limits import DEFAULT_LIMIT, MAX_LIMIT, Page, limited
 from libs.hogql.nulls import Nulls
 from libs.hogql.parser import parse_select
 from libs.hogql.parser.cursor import deep_recursion
 from libs.hogql.printer import ClickHousePrinter
-from libs.hogql.properties import Properties
+from libs.hogql.properties import PlainReads, Properties
 from libs.hogql.resolver import Context, Resolver
+from libs.hogql.schema import OVERRIDE, database_for
 from libs.hogql.timezones import Timezones
 
 MAX_SQL_LENGTH = 4_000_000
@@ -53,6 +57,9 @@ class Project:
     values: Mapping[str, Any] = field(default_factory=dict)
     default_limit: int = DEFAULT_LIMIT
     max_limit: int = MAX_LIMIT
+    persons_mode: str = OVERRIDE
+    group_types: tuple[tuple[int, str], ...] = ()
+    property_types: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
 def compile_query(text: str, project: Project, names: list[tuple[int, int, str, str]] | None = None) -> Compiled:
@@ -68,12 +75,27 @@ def compile_query(text: str, project: Project, names: list[tuple[int, int, str, 
         raise error.located(text) from None
 
 
+def _finish(query: r.RQuery) -> r.RQuery:
+    """The passes that a lazy table's own subquery has not been through."""
+    for one_pass in (Nulls(), PlainReads()):
+        query = one_pass.visit(query)
+    return query
+
+
 def compile_tree(tree: ast.Query, project: Project, names: list[tuple[int, int, str, str]] | None = None) -> Compiled:
     """The passes after the parser."""
-    context = Context(project.timezone, project.week_start_day, project.values)
-    statement = Resolver(context, names).statement(tree)
+    context = Context(
+        project.timezone,
+        project.week_start_day,
+        project.values,
+        database_for(project.persons_mode, project.group_types),
+        project.property_types,
+    )
+    resolver = Resolver(context, names)
+    statement = resolver.statement(tree)
     statement, page = limited(statement, project.default_limit, project.max_limit)
-    for one_pass in (Timezones(project.timezone), Nulls(), Properties()):
+    lazy = Lazy(context, frozenset(resolver.user_aliases), _finish)
+    for one_pass in (Timezones(project.timezone), Nulls(), PlainReads(), lazy, Properties()):
         statement = one_pass.visit(statement)
     statement = guarded(statement, project.team_id)
     verify(statement, project.team_id)

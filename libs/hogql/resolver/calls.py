@@ -8,9 +8,9 @@ from typing import NoReturn
 from libs.hogql import ast, functions, rules
 from libs.hogql import resolved as r
 from libs.hogql.errors import NotSupported, QueryError
+from libs.hogql.posthog_functions import EXPANSIONS
 from libs.hogql.resolver.names import Names
 from libs.hogql.resolver.values import as_number, read_as
-from libs.hogql.schema import TABLES
 
 _NUMERIC_AGGREGATES = ("sum", "avg", "median", "quantile", "stddev", "var", "deltaSum")
 
@@ -33,11 +33,11 @@ class Calls(Names):
                 end=node.end,
             )
         definition = functions.find(node.name)
-        if node.name == "matchesAction":
-            known = any(source.name == "events" or source.table is TABLES["events"] for source in self.scope.sources)
-            message = "Actions are not there yet." if known else "matchesAction can only be used with the events table"
-            raise NotSupported(message, start=node.start, end=node.end)
         if definition is None:
+            refused = functions.refusal(node.name)
+            if refused is not None:
+                message = f"Function '{node.name}' is not available."
+                raise NotSupported(message, start=node.start, end=node.end, hint=refused)
             close = functions.closest(node.name)
             message = f"Unsupported function call '{node.name}(...)'"
             if close:
@@ -45,7 +45,28 @@ class Calls(Names):
             raise QueryError(message, start=node.start, end=node.end, hint=f"Use {close}." if close else None)
         if definition.group == "window":
             raise QueryError(f"{node.name} needs OVER (...)", start=node.start, end=node.end)
+        if definition.group == "expanded":
+            return self._expanded_call(node, definition)
         return self._function(node, definition)
+
+    def _expanded_call(self, node: ast.Call, definition: functions.FunctionDef) -> r.RExpr:
+        """A function of PostHog's own, as the HogQL that it stands for."""
+        self._refuse_call(node, definition)
+        if node.name == "matchesAction":
+            return self._condition(self._action(node))
+        _check_arity(node, definition, len(node.args))
+        return self._value(EXPANSIONS[definition.name](node.args))
+
+    def _action(self, node: ast.Call) -> ast.Expr:
+        if not any(source.table is not None and source.table.name == "events" for source in self.scope.sources):
+            message = "matchesAction can only be used with the events table"
+            raise NotSupported(message, start=node.start, end=node.end)
+        _check_arity(node, functions.known("matchesAction"), len(node.args))
+        wanted = node.args[0].value if isinstance(node.args[0], ast.Constant) else None
+        found = self.context.actions.get(str(wanted))
+        if found is None:
+            raise QueryError(f"Could not find action {str(wanted)[:100]}", start=node.start, end=node.end)
+        return found
 
     def _function(self, node: ast.Call, definition: functions.FunctionDef) -> r.RExpr:
         self._refuse_call(node, definition)
@@ -74,6 +95,8 @@ class Calls(Names):
         if definition.name in ("and", "or"):
             return r.Logic("and" if definition.name == "and" else "or", args)
         if definition.name in rules.RULES:
+            if where is not None or node.distinct:
+                raise QueryError(f"'{node.name}' takes neither DISTINCT nor FILTER.", start=node.start, end=node.end)
             try:
                 return rules.RULES[definition.name](args, self.context.timezone)
             except ValueError as exc:

@@ -101,7 +101,7 @@ class Expressions(Calls):
     def visit_array_access(self, node: ast.ArrayAccess) -> r.RExpr:
         reference = self._json_reference(node)
         if reference is not None:
-            return reference.expression()
+            return self._expression(reference)
         index = node.property
         if isinstance(index, ast.Constant) and isinstance(index.value, int):
             checked_index(int(index.value), node, "array[1]")
@@ -113,7 +113,7 @@ class Expressions(Calls):
     def visit_tuple_access(self, node: ast.TupleAccess) -> r.RExpr:
         reference = self._json_reference(node)
         if reference is not None:
-            return reference.expression()
+            return self._expression(reference)
         if isinstance(node.index, int):
             checked_index(node.index, node, "array.1")
         value = self._value(node.expr)

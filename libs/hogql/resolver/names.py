@@ -1,36 +1,80 @@
 """Names: fields of tables, aliases, lambda arguments, placeholders, columns of WITH."""
 
 from dataclasses import replace
+from functools import lru_cache
 
 from libs.hogql import ast, rules
 from libs.hogql import resolved as r
 from libs.hogql.errors import NotSupported, QueryError
 from libs.hogql.parser import parse_expr
 from libs.hogql.resolver.state import Resolving
-from libs.hogql.resolver.values import chain_of, constant
-from libs.hogql.schema import ExpressionField
-from libs.hogql.scope import JsonRef, Reference, Scope, Source, ambiguous, checked_index, field_of, unresolved
+from libs.hogql.resolver.values import chain_of, constant, typed
+from libs.hogql.schema.fields import AnyTable, ExpressionField, LazyTable
+from libs.hogql.scope import JsonRef, Leading, Reference, Scope, Source, ambiguous, checked_index, field_of, unresolved
 from libs.hogql.tree import Rewriter
 
 MAX_COLUMNS_DEPTH = 30
+
+
+@lru_cache(maxsize=1024)
+def parsed(text: str) -> ast.Expr:
+    """An expression of ours, read once."""
+    return parse_expr(text)
 
 
 class Names(Resolving):
     """See the module."""
 
     def _expression(self, reference: Reference) -> r.RExpr:
-        return reference.expression() if isinstance(reference, JsonRef) else reference
+        if not isinstance(reference, JsonRef):
+            return reference
+        value = reference.expression()
+        known = self.context.property_types.get(reference.described, {})
+        if len(reference.path) != 1 or not isinstance(value, r.Property):
+            return value
+        return typed(value, known.get(str(reference.path[0])), self.context.timezone)
 
     def _field(self, source: Source, chain: tuple[str | int, ...], node: ast.Node) -> Reference:
         found = field_of(source, chain, node)
-        if not isinstance(found, ExpressionField):
+        if isinstance(found, ExpressionField):
+            return self._within(source, found.hogql)
+        if not isinstance(found, Leading):
             return found
+        if not found.rest:
+            name = chain[-1]
+            raise QueryError(f"Can't select a table when a column is expected: {name}", start=node.start, end=node.end)
+        return self._field(self._led_to(source, found, node), found.rest, node)
+
+    def _within(self, source: Source, hogql: str) -> r.RExpr:
+        """The value of a text of ours, which speaks of this source only."""
         outer, names = self.scope, self.names
-        self.scope, self.names = Scope(sources=[source]), None  # its text is ours and speaks of this table only
+        self.scope, self.names = Scope(sources=[source]), None
         try:
-            return self._value(parse_expr(found.hogql))
+            return self._value(parsed(hogql))
         finally:
             self.scope, self.names = outer, names
+
+    def _led_to(self, source: Source, leading: Leading, node: ast.Node) -> Source:
+        """The table that a field leads to, joined once."""
+        if leading.name in source.joins:
+            return source.joins[leading.name][0]
+        field = leading.field
+        table = self.context.database.joined(field.table)
+        other = Source("", self._fresh(f"{source.alias}__{leading.name}"), table)
+        conditions: list[r.RExpr] = []
+        for left, right in field.pairs:
+            value = self._expression(self._field(other, (right,), node))
+            conditions.append(r.Compare("=", self._within(source, left), value, bare=True))
+        if field.condition:
+            conditions.append(self._within(other, field.condition))
+        on = conditions[0] if len(conditions) == 1 else r.Logic("and", tuple(conditions))
+        source.joins[leading.name] = other, r.Joined(self._read(table, other.alias), field.kind, on)
+        return other
+
+    def _read(self, table: AnyTable, alias: str, sample: r.RExpr | None = None) -> r.Source:
+        if isinstance(table, LazyTable):
+            return r.LazySource(table, alias, sample)
+        return r.TableSource(table, alias, sample)
 
     def _reference(self, node: ast.Field) -> Reference:
         chain, scope = node.chain, self.scope

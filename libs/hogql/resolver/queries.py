@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from libs.hogql import ast
@@ -10,7 +11,6 @@ from libs.hogql.errors import NotSupported, QueryError
 from libs.hogql.resolver.sources import Sources
 from libs.hogql.resolver.state import Cte
 from libs.hogql.resolver.values import exported, folded, renamed
-from libs.hogql.schema import TABLES
 from libs.hogql.scope import PLAIN_NAME, Scope, Source
 
 
@@ -111,7 +111,7 @@ class Resolver(Sources):
         prewhere = self._condition(node.prewhere) if node.prewhere is not None else None
         where = self._condition(node.where) if node.where is not None else None
         self.scope.inline_aliases = False
-        return r.Select(
+        found = r.Select(
             items,
             sources,
             node.distinct,
@@ -131,6 +131,17 @@ class Resolver(Sources):
             node.limit_with_ties,
             node.limit_percent,
             self._interpolate(node.interpolate, items),
+        )
+        return self._joining(found)
+
+    def _joining(self, node: r.Select) -> r.Select:
+        """The SELECT with the joins that its fields led to."""
+        after = {source.alias: source.after() for source in self.scope.sources if source.joins}
+        if not after:
+            return node
+        return replace(
+            node,
+            sources=tuple(replace(joined, after=after.get(joined.source.alias, ())) for joined in node.sources),
         )
 
     def _interpolate(
@@ -170,7 +181,7 @@ class Resolver(Sources):
             if cte.using_key:
                 raise NotSupported("USING KEY is not supported.", start=cte.start, end=cte.end)
             query = self.query(cte.expr)
-            name = self._fresh(f"{cte.name}_cte" if cte.name in TABLES else cte.name)
+            name = self._fresh(f"{cte.name}_cte" if cte.name in self.taken else cte.name)
             self.ctes.append((name, query))
             self.cte_names[cte.name] = Cte(name, renamed(exported(query), cte.columns, cte))
             self.macros.pop(cte.name, None)

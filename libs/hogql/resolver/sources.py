@@ -8,7 +8,7 @@ from libs.hogql import resolved as r
 from libs.hogql.errors import NotSupported, QueryError
 from libs.hogql.resolver.expressions import Expressions
 from libs.hogql.resolver.values import NON_NULL_STRING, exported, renamed
-from libs.hogql.schema import LATER, TABLES, Table
+from libs.hogql.schema.fields import AnyTable
 from libs.hogql.scope import Derived, Source
 
 
@@ -39,7 +39,9 @@ class Sources(Expressions):
                 on = self._using(using, join)
             elif join.kind not in ("CROSS", "INNER"):
                 raise QueryError("This join needs ON or USING.", start=join.start, end=join.end)
-            joined.append(r.Joined(source, join.kind, on))
+            # what the condition itself leads to has to be there before it, and a join to nothing must stay one
+            apart = bool(self.scope.sources[-1].joins) or join.kind not in ("INNER", "CROSS")
+            joined.append(r.Joined(source, join.kind, on, apart=apart))
         return tuple(joined)
 
     def _is_chain(self, table: ast.TableRef) -> bool:
@@ -104,11 +106,10 @@ class Sources(Expressions):
         if name == "numbers":
             return self._numbers(node)
         cte = self.cte_names.get(name)
-        table = TABLES.get(name.removeprefix("posthog."))
+        table = self.context.database.table(name)
         if cte is None and table is None:
-            later = "It is part of the language, but not there yet." if name in LATER else None
-            known = "Known tables: " + ", ".join([*TABLES, *self.cte_names]) + "."
-            raise QueryError(f"Unknown table `{name}`.", start=field.start, end=field.end, hint=later or known)
+            known = "Known tables: " + ", ".join([*self.context.database.listed, *self.cte_names]) + "."
+            raise QueryError(f"Unknown table `{name}`.", start=field.start, end=field.end, hint=known)
         if node.args is not None:
             raise QueryError(f"Table '{name}' does not accept arguments", start=node.start, end=node.end)
         called = node.alias or name.replace(".", "__")
@@ -121,9 +122,9 @@ class Sources(Expressions):
             raise NotSupported("Column aliases are only for subqueries.", start=node.start, end=node.end)
         alias = self._source_alias(called)
         self._add(Source(called, alias, table), node)
-        return r.TableSource(table, alias, self._sample(node.sample, table, alias))
+        return self._read(table, alias, self._sample(node.sample, table, alias))
 
-    def _sample(self, node: ast.SampleExpr | None, table: Table, alias: str) -> r.RExpr | None:
+    def _sample(self, node: ast.SampleExpr | None, table: AnyTable, alias: str) -> r.RExpr | None:
         """The rows whose hash lies in the asked share of all hashes: the same people every time."""
         if node is None:
             return None

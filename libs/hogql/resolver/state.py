@@ -1,7 +1,7 @@
 """What all of the resolver holds: the scope, the names of WITH, and the names it makes up itself."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from libs.hogql import ast
@@ -9,9 +9,19 @@ from libs.hogql import resolved as r
 from libs.hogql.errors import NotSupported
 from libs.hogql.hogql_printer import HogQLPrinter
 from libs.hogql.resolver.values import read_as
-from libs.hogql.schema import TABLES, stored_columns
+from libs.hogql.schema import DATABASE, Database
 from libs.hogql.scope import PLAIN_NAME, Derived, Scope
 from libs.hogql.visitor import Visitor
+
+
+@dataclass(frozen=True, slots=True)
+class Cohort:
+    """What a query needs to know of a cohort: `version` is that of its last calculation, if there was one."""
+
+    id: int
+    name: str
+    is_static: bool = False
+    version: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +31,11 @@ class Context:
     timezone: str = "UTC"
     week_start_day: int = 0
     values: Mapping[str, Any] | None = None
+    database: Database = DATABASE
+    property_types: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    actions: Mapping[str, ast.Expr] = field(default_factory=dict)
+    cohorts: tuple[Cohort, ...] = ()
+    denied: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +56,7 @@ class Resolving(Visitor[Any]):
         self.ctes: list[tuple[str, r.RQuery]] = []
         self.cte_names: dict[str, Cte] = {}
         self.macros: dict[str, ast.Expr] = {}
-        self.taken: set[str] = set(TABLES) | {name for table in TABLES.values() for name in stored_columns(table)}
+        self.taken: set[str] = set(context.database.names)
         self.user_aliases: set[str] = set()
         self.counter = 0
         self.macro_depth = 0
@@ -61,14 +76,19 @@ class Resolving(Visitor[Any]):
         return name
 
     def _source_alias(self, name: str) -> str:
-        if name in TABLES and name not in self.user_aliases and name + "!" not in self.taken:
+        if name in self.context.database.tables and name not in self.user_aliases and name + "!" not in self.taken:
             self.taken.add(name + "!")  # once per statement may a table go by its own name
             return name
         return self._fresh(name)
 
     def _sql_name(self, label: str, used: set[str], *, alias: bool) -> str:
         sources = {source.alias for source in self.scope.sources}
-        free = PLAIN_NAME.fullmatch(label) and label not in used and label not in sources and label not in TABLES
+        free = (
+            PLAIN_NAME.fullmatch(label)
+            and label not in used
+            and label not in sources
+            and label not in self.context.database.tables
+        )
         if free and (alias or label.lower() not in self.user_aliases):
             used.add(label)
             return label

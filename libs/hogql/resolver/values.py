@@ -85,5 +85,17 @@ def read_as(value: r.Property, other: r.RExpr) -> r.RExpr:
     return value
 
 
+def typed(value: r.Property, definition: str | None, zone: str) -> r.RExpr:
+    """A property as its definition says."""
+    match definition:
+        case "Numeric":
+            return as_number(value)
+        case "Boolean":
+            return read_as(value, r.Value(True, r.BOOLEAN))
+        case "DateTime":
+            return rules.call("parseDateTime64BestEffortOrNull", value, r.Word("6"), rules.text(zone))
+    return value
+
+
 def as_number(value: r.RExpr) -> r.RExpr:
     return rules.accurate_cast(value, "Float64", "float") if isinstance(value, r.Property) else value

@@ -25,8 +25,8 @@ class Operation(Protocol):
 class CreateTable:
     """A MergeTree table. `columns` and `indexes` are ClickHouse's own words; `sharding_key` splits it over shards.
 
-    version: the column whose highest value wins among rows of one sorting key, once parts are merged. ttl: when a row
-    may go.
+    version: the column whose highest value wins among rows of one sorting key, once parts are merged. aggregating: its
+    columns are states, and the rows of one sorting key are merged into one. ttl: when a row may go.
     """
 
     name: str
@@ -38,6 +38,7 @@ class CreateTable:
     sharding_key: str | None = None
     version: str | None = None
     ttl: str | None = None
+    aggregating: bool = False
 
     def render(self, layout: Layout) -> list[str]:
         if not layout.cluster:
@@ -52,7 +53,8 @@ class CreateTable:
 
     def _engine(self, *replica: str) -> str:
         """replica: path and name, where there are several."""
-        kind = ("Replicated" if replica else "") + ("Replacing" if self.version else "") + "MergeTree"
+        merges = "Replacing" if self.version else "Aggregating" if self.aggregating else ""
+        kind = ("Replicated" if replica else "") + merges + "MergeTree"
         arguments = [*(f"'{each}'" for each in replica), *([self.version] if self.version else [])]
         return f"{kind}({', '.join(arguments)})" if arguments else kind
 
