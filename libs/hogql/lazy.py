@@ -11,6 +11,7 @@ from typing import Any
 
 from libs.hogql import ast
 from libs.hogql import resolved as r
+from libs.hogql.bounds import Bound, bounds_of
 from libs.hogql.properties import AllPlain
 from libs.hogql.reads import Reads
 from libs.hogql.resolver import Context, Resolver
@@ -37,7 +38,7 @@ class Lazy(r.Rewriter):
         node = replace(node, sources=tuple(flat))
         for joined in node.sources:
             if isinstance(joined.source, r.LazySource):
-                node = self._made(node, joined.source)
+                node = self._made(node, joined.source, joined.bounded_by)
         return node
 
     def _apart(self, node: r.Select, joined: r.Joined) -> r.Select:
@@ -52,21 +53,20 @@ class Lazy(r.Rewriter):
         query = r.QuerySource(self.visit_select(r.Select(items, inside)), alias)
         return _with_source(node, alias, query)
 
-    def _made(self, node: r.Select, source: r.LazySource) -> r.Select:
+    def _made(self, node: r.Select, source: r.LazySource, near: r.RExpr | None) -> r.Select:
+        bounds = bounds_of(node.where, source, near) if source.table.bounds else []
         reads = Reads([source.alias], source.alias)
         node = reads.children(node)
         if source.sample is not None:
             sampled = reads.visit(source.sample)
             node = replace(node, where=_and(sampled, node.where))
-        query = self._query(source.table, list(reads.items.items()))
+        query = self._query(source.table, list(reads.items.values()), bounds)
         return _with_source(node, source.alias, r.QuerySource(query, source.alias))
 
-    def _query(self, table: LazyTable, reads: list[tuple[r.RExpr, r.Item]]) -> r.Select:
-        wanted = [item for _, item in reads] or [
-            r.Item(r.Column(table.name, (*table.keys, "team_id")[0]), "_r0", "_r0")
-        ]
+    def _query(self, table: LazyTable, reads: list[r.Item], bounds: list[Bound]) -> r.Select:
+        wanted = reads or [r.Item(r.Column(table.name, (*table.keys, "team_id")[0]), "_r0", "_r0")]
         tree = ast.SelectQuery(
-            tuple(_item(table, item.expr) for item in wanted),
+            (*(_item(table, item.expr) for item in wanted), *(parsed(table.bounds[one.field]) for one in bounds)),
             select_from=ast.JoinChain(ast.TableRef(ast.Field((table.stored,)))),
             where=parsed(table.where) if table.where else None,
             group_by=tuple(ast.Field((key,)) for key in table.keys),
@@ -79,9 +79,12 @@ class Lazy(r.Rewriter):
         # named only now: a name in the tree would hide the column of the same name from WHERE and HAVING
         items = [
             replace(made, expr=_plain(made.expr, item.expr), sql_name=item.sql_name, label=item.label)
-            for made, item in zip(query.items, wanted, strict=True)
+            for made, item in zip(query.items, wanted, strict=False)
         ]
-        finished = self.finish(replace(query, items=tuple(items)))
+        where = query.where
+        for bound, made in zip(bounds, query.items[len(wanted) :], strict=True):
+            where = _and(bound.condition(made.expr, table.margin_days), where)
+        finished = self.finish(replace(query, items=tuple(items), where=where))
         assert isinstance(finished, r.Select)  # noqa: S101
         return finished
 

@@ -286,13 +286,15 @@ Source = TableSource | LazySource | QuerySource | CteSource | NumbersSource
 @dataclass(frozen=True, slots=True)
 class Joined(RNode):
     """A source and how it is joined to those before it; the first has no kind. `after` are the joins that its fields
-    lead to; `apart`: they come before this join, in a subquery with the source."""
+    lead to; `apart`: they come before this join, in a subquery with the source.
+    `bounded_by`: a time near those of the source."""
 
     source: Source
     kind: str = ""
     on: RExpr | None = None
     after: tuple["Joined", ...] = ()
     apart: bool = False
+    bounded_by: RExpr | None = None
 
 
 @dataclass(frozen=True, slots=True)

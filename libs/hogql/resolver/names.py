@@ -68,7 +68,9 @@ class Names(Resolving):
         if field.condition:
             conditions.append(self._within(other, field.condition))
         on = conditions[0] if len(conditions) == 1 else r.Logic("and", tuple(conditions))
-        source.joins[leading.name] = other, r.Joined(self._read(table, other.alias), field.kind, on)
+        bound = self._within(source, field.bounded_by) if field.bounded_by else None
+        joined = r.Joined(self._read(table, other.alias), field.kind, on, bounded_by=bound)
+        source.joins[leading.name] = other, joined
         return other
 
     def _read(self, table: AnyTable, alias: str, sample: r.RExpr | None = None) -> r.Source:

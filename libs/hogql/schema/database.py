@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from functools import lru_cache
 from types import MappingProxyType
 
-from libs.hogql.schema import people, replay, system, telemetry
+from libs.hogql.schema import people, replay, sessions, system, telemetry
 from libs.hogql.schema.events import OVERRIDE, events_table
 from libs.hogql.schema.fields import AnyTable, ColumnField, Field, GroupField, JsonField, LazyTable, PropertyField
 
 _FIXED: dict[str, AnyTable] = {
     "persons": people.PERSONS,
     "groups": people.groups_table(),
+    "sessions": sessions.SESSIONS,
     "session_replay_events": replay.SESSION_REPLAY_EVENTS,
     "query_log": telemetry.QUERY_LOG,
     "person_distinct_ids": people.PERSON_DISTINCT_IDS,
@@ -30,6 +31,11 @@ _FIXED: dict[str, AnyTable] = {
     "raw_groups": people.RAW_GROUPS,
     "raw_cohort_people": people.RAW_COHORT_PEOPLE,
     "raw_session_replay_events": replay.RAW_SESSION_REPLAY_EVENTS,
+    "heatmaps": telemetry.HEATMAPS,
+    "app_metrics": telemetry.APP_METRICS,
+    "raw_sessions": sessions.RAW_SESSIONS,
+    "raw_heatmaps": telemetry.RAW_HEATMAPS,
+    "raw_app_metrics": telemetry.RAW_APP_METRICS,
     "raw_query_log": telemetry.RAW_QUERY_LOG,
     "raw_document_embeddings": telemetry.RAW_DOCUMENT_EMBEDDINGS,
     "raw_error_tracking_issue_fingerprint_overrides": telemetry.RAW_ISSUE_OVERRIDES,

@@ -44,6 +44,10 @@ _AT_EVENT: dict[str, Field] = {
 _OVERRIDDEN = "if(not(empty(override.distinct_id)), override.person_id, event_person_id)"
 
 
+# by number: a session's id as text is made of it, and would have to be made of every session there is
+_SESSION_OF = (("_toUInt128(toUUID(`$session_id`))", "session_id_v7"),)
+
+
 def _person_fields(mode: str) -> dict[str, Field]:
     """`person_id` and `person` in one of the modes."""
     stored = ColumnField("person_id", "uuid")
@@ -89,7 +93,7 @@ def events_table(mode: str = OVERRIDE, group_types: tuple[tuple[int, str], ...] 
         **_VIRTUAL,
         "pdi": JoinField("person_distinct_ids", (("distinct_id", "distinct_id"),), "INNER"),
         **_person_fields(mode),
-        "session": JoinField("sessions", (("`$session_id`", "session_id"),)),
+        "session": JoinField("sessions", _SESSION_OF, bounded_by="timestamp"),
     }
     for number in range(5):
         fields.update(_group_fields(number))

@@ -59,12 +59,14 @@ class GroupField:
 @dataclass(frozen=True, slots=True)
 class JoinField:
     """The fields of another table, joined when one of them is used: where each `pairs` holds (HogQL over this table,
-    field of the other), and `condition`, HogQL over the other, holds."""
+    field of the other), and `condition`, HogQL over the other, holds.
+    `bounded_by`: a time of this table that is near those of the other."""
 
     table: str
     pairs: tuple[tuple[str, str], ...]
     kind: str = "LEFT"
     condition: str = ""
+    bounded_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +98,8 @@ class LazyTable:
     """A table made of the rows of `stored` when it is read: grouped by `keys`, of every other field the value of the
     highest `version`; or, without a version, of the fields that `made` gives in HogQL over those rows.
 
-    Its columns are fields of `stored`. `where` and `having` are HogQL over `stored` too. `bounds`: a condition on the
-    field on the left lets only rows through that hold for the expression on the right (see lazy.py).
+    Its columns are fields of `stored`. `where` and `having` are HogQL over `stored` too. `bounds`: rows of which the
+    expression on the right is more than `margin_days` beyond a bound of the field on the left need not be read.
     """
 
     name: str
@@ -109,7 +111,8 @@ class LazyTable:
     made: Mapping[str, str] = field(default_factory=dict)
     where: str = ""
     having: str = ""
-    bounds: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    bounds: Mapping[str, str] = field(default_factory=dict)
+    margin_days: int = 0
     team_column: str = "team_id"
     sample_column: str = ""
 

@@ -16,7 +16,7 @@ _LINKS: dict[str, Field] = {
     "pdi": JoinField("person_distinct_ids", (("distinct_id", "distinct_id"),)),
     "person": AliasField(("pdi", "person")),
     "person_id": AliasField(("pdi", "person_id")),
-    "session": JoinField("sessions", (("session_id", "session_id"),)),
+    "session": JoinField("sessions", (("_toUInt128(toUUID(session_id))", "session_id_v7"),)),
     "console_logs": JoinField("console_logs_log_entries", (("session_id", "log_source_id"),)),
 }
 

@@ -65,6 +65,37 @@ QUERY_LOG = LazyTable(
     where="kind = 'HogQLQuery'",
 )
 
+# Copies of a row are the same in all these, and gone only once parts are merged.
+RAW_HEATMAPS = plain_table(
+    "heatmaps",
+    "session_id:string distinct_id:string timestamp:datetime x:integer y:integer scale_factor:integer "
+    "viewport_width:integer viewport_height:integer pointer_target_fixed:boolean current_url:string type:string "
+    "uuid:uuid item:integer",
+    "distinct_id",
+)
+_HEATMAP = {name: field for name, field in RAW_HEATMAPS.fields.items() if name not in ("uuid", "item")}
+HEATMAPS = LazyTable(
+    name="heatmaps",
+    stored="raw_heatmaps",
+    fields=MappingProxyType(_HEATMAP),
+    star=tuple(name for name in _HEATMAP if name != "team_id"),
+    keys=("uuid", "item"),
+    sample_column="distinct_id",
+)
+RAW_APP_METRICS = plain_table(
+    "app_metrics2",
+    "timestamp:datetime app_source:string app_source_id:string instance_id:string metric_kind:string "
+    "metric_name:string count:integer _timestamp:datetime _partition:integer _offset:integer",
+)
+_METRIC = {name: field for name, field in RAW_APP_METRICS.fields.items() if not name.startswith("_")}
+APP_METRICS = LazyTable(
+    name="app_metrics",
+    stored="raw_app_metrics",
+    fields=MappingProxyType(_METRIC),
+    star=tuple(name for name in _METRIC if name != "team_id"),
+    keys=("_timestamp", "_partition", "_offset"),
+)
+
 RAW_DOCUMENT_EMBEDDINGS = plain_table(
     "document_embeddings",
     "product:string document_type:string model_name:string rendering:string document_id:string timestamp:datetime "

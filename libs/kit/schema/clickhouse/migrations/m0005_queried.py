@@ -23,7 +23,7 @@ operations = [
         columns=[
             "session_id String",
             "team_id Int64",
-            "distinct_id String",
+            "distinct_id SimpleAggregateFunction(any, String)",
             "min_first_timestamp SimpleAggregateFunction(min, DateTime64(6, 'UTC'))",
             "max_last_timestamp SimpleAggregateFunction(max, DateTime64(6, 'UTC'))",
             f"first_url {_FIRST.format('Nullable(String)')}",
@@ -34,10 +34,11 @@ operations = [
             "retention_period_days SimpleAggregateFunction(max, Nullable(Int64))",
             "_timestamp SimpleAggregateFunction(max, DateTime('UTC'))",
         ],
+        # the times are of a batch: rows of one session merge when they are of one month
         partition_by="toYYYYMM(min_first_timestamp)",
-        order_by="(team_id, toDate(min_first_timestamp), session_id)",
+        order_by="(team_id, session_id)",
         settings=_DURABLE,
-        sharding_key="cityHash64(distinct_id)",
+        sharding_key="cityHash64(session_id)",
         aggregating=True,
     ),
     CreateTable(
