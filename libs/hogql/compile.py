@@ -19,6 +19,7 @@ from typing import Any
 from libs.hogql import ast
 from libs.hogql import resolved as r
 from libs.hogql.errors import HogQLError, TooComplex
+from libs.hogql.filters import Filters
 from libs.hogql.guard import guarded, verify
 from libs.hogql.hogql_printer import HogQLPrinter
 from libs.hogql.lazy import Lazy
@@ -28,7 +29,7 @@ from libs.hogql.parser import parse_select
 from libs.hogql.parser.cursor import deep_recursion
 from libs.hogql.printer import ClickHousePrinter
 from libs.hogql.properties import PlainReads, Properties
-from libs.hogql.resolver import Context, Resolver
+from libs.hogql.resolver import Cohort, Context, Notice, Resolver
 from libs.hogql.schema import OVERRIDE, database_for
 from libs.hogql.timezones import Timezones
 
@@ -60,17 +61,22 @@ class Project:
     persons_mode: str = OVERRIDE
     group_types: tuple[tuple[int, str], ...] = ()
     property_types: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    actions: Mapping[str, ast.Expr] = field(default_factory=dict)
+    cohorts: tuple[Cohort, ...] = ()
+    filters: Filters = field(default_factory=Filters)
+    denied: frozenset[str] = frozenset()
+    hidden: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
 
-def compile_query(text: str, project: Project, names: list[tuple[int, int, str, str]] | None = None) -> Compiled:
+def compile_query(text: str, project: Project, notices: list[Notice] | None = None) -> Compiled:
     """One query of one team. Raises HogQLError, with line and column, for anything that is wrong with it.
 
-    `names` gets start, end, name and kind of each field as it is resolved, up to what is wrong.
+    `notices` gets what there is to say of its fields and cohorts, up to what is wrong.
     """
     tree = parse_select(text)
     try:
         with deep_recursion():
-            return compile_tree(tree, project, names)
+            return compile_tree(tree, project, notices)
     except HogQLError as error:
         raise error.located(text) from None
 
@@ -82,7 +88,7 @@ def _finish(query: r.RQuery) -> r.RQuery:
     return query
 
 
-def compile_tree(tree: ast.Query, project: Project, names: list[tuple[int, int, str, str]] | None = None) -> Compiled:
+def compile_tree(tree: ast.Query, project: Project, notices: list[Notice] | None = None) -> Compiled:
     """The passes after the parser."""
     context = Context(
         project.timezone,
@@ -90,8 +96,13 @@ def compile_tree(tree: ast.Query, project: Project, names: list[tuple[int, int, 
         project.values,
         database_for(project.persons_mode, project.group_types),
         project.property_types,
+        project.actions,
+        project.cohorts,
+        project.filters,
+        project.denied,
+        project.hidden,
     )
-    resolver = Resolver(context, names)
+    resolver = Resolver(context, notices)
     statement = resolver.statement(tree)
     statement, page = limited(statement, project.default_limit, project.max_limit)
     lazy = Lazy(context, frozenset(resolver.user_aliases), _finish)

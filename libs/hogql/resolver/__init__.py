@@ -5,6 +5,6 @@ calls.py, expressions.py, sources.py (FROM), queries.py (clauses; `Resolver` its
 """
 
 from libs.hogql.resolver.queries import Resolver
-from libs.hogql.resolver.state import Context, Cte
+from libs.hogql.resolver.state import Cohort, Context, Cte, Notice
 
-__all__ = ["Context", "Cte", "Resolver"]
+__all__ = ["Cohort", "Context", "Cte", "Notice", "Resolver"]

@@ -7,6 +7,7 @@ from libs.hogql import resolved as r
 from libs.hogql.clauses import ARITHMETIC_FUNCTIONS
 from libs.hogql.errors import NotSupported, QueryError
 from libs.hogql.resolver.calls import Calls
+from libs.hogql.resolver.cohorts import cohort_named, members_of
 from libs.hogql.resolver.values import as_number, constant, read_as
 from libs.hogql.scope import JsonRef, checked_index
 
@@ -28,12 +29,22 @@ class Expressions(Calls):
 
     def visit_compare_operation(self, node: ast.CompareOperation) -> r.RExpr:
         if node.op.endswith("cohort"):
-            if not isinstance(node.right, ast.Constant):
-                raise QueryError(
-                    "IN COHORT only works with constant arguments", start=node.right.start, end=node.right.end
-                )
-            raise NotSupported("Cohorts are not supported yet.", start=node.start, end=node.end)
+            members = r.Subquery(self.query(self._members(node.right)))
+            return r.Compare("not in" if node.op.startswith("not") else "in", self._value(node.left), members)
+        if self._is_unset_date(node.left) or self._is_unset_date(node.right):
+            return r.Value(True, r.BOOLEAN)
         return self._compare(node.op, self._value(node.left), self._value(node.right))
+
+    def _members(self, node: ast.Expr) -> ast.SelectQuery:
+        """The query for the members of the cohort that is written here."""
+        cohort = cohort_named(node, self.context.cohorts)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            message = f"Searching for cohort by name. Replace with numeric ID {cohort.id} to protect against renaming."
+            self._notice(node, message, str(cohort.id))
+        else:
+            quoted = self.texts.visit(ast.Constant(cohort.name))
+            self._notice(node, f"Cohort #{cohort.id} can also be specified as {quoted}", quoted)
+        return members_of(cohort)
 
     def visit_is_distinct_from(self, node: ast.IsDistinctFrom) -> r.RExpr:
         left, right = self._value(node.left), self._value(node.right)

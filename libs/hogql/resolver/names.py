@@ -1,13 +1,16 @@
 """Names: fields of tables, aliases, lambda arguments, placeholders, columns of WITH."""
 
+import difflib
 from dataclasses import replace
 from functools import lru_cache
 
 from libs.hogql import ast, rules
 from libs.hogql import resolved as r
-from libs.hogql.errors import NotSupported, QueryError
+from libs.hogql.catalog import type_name
+from libs.hogql.errors import NotSupported, QueryError, TableAccessDenied
+from libs.hogql.filters import NAMES, TIMES
 from libs.hogql.parser import parse_expr
-from libs.hogql.resolver.state import Resolving
+from libs.hogql.resolver.state import Notice, Resolving
 from libs.hogql.resolver.values import chain_of, constant, typed
 from libs.hogql.schema.fields import AnyTable, ExpressionField, LazyTable
 from libs.hogql.scope import JsonRef, Leading, Reference, Scope, Source, ambiguous, checked_index, field_of, unresolved
@@ -25,14 +28,32 @@ def parsed(text: str) -> ast.Expr:
 class Names(Resolving):
     """See the module."""
 
-    def _expression(self, reference: Reference) -> r.RExpr:
+    def _expression(self, reference: Reference, node: ast.Node | None = None) -> r.RExpr:
         if not isinstance(reference, JsonRef):
             return reference
+        self._check_hidden(reference, node)
         value = reference.expression()
         known = self.context.property_types.get(reference.described, {})
         if len(reference.path) != 1 or not isinstance(value, r.Property):
             return value
-        return typed(value, known.get(str(reference.path[0])), self.context.timezone)
+        definition = known.get(str(reference.path[0]))
+        if definition is not None and node is not None:
+            whose = reference.described.partition("_")[0].title()
+            shown = {"Numeric": "Float"}.get(definition, definition)
+            self._notice(node, f"{whose} property '{reference.path[0]}' is of type '{shown}'.")
+        return typed(value, definition, self.context.timezone)
+
+    def _check_hidden(self, reference: JsonRef, node: ast.Node | None) -> None:
+        """Refuse what the query's author may not see: a property, or a document that has one."""
+        of = self.context.hidden
+        names = of.get(reference.described) if reference.described else frozenset().union(*of.values())
+        if not names or (reference.path and reference.path[0] not in names):
+            return
+        if not reference.path:
+            message = f"You don't have access to all of `{reference.column}`. Name the properties that you need."
+        else:
+            message = f"You don't have access to the property `{reference.path[0]}`."
+        raise TableAccessDenied(message, start=node and node.start, end=node and node.end)
 
     def _field(self, source: Source, chain: tuple[str | int, ...], node: ast.Node) -> Reference:
         found = field_of(source, chain, node)
@@ -47,12 +68,12 @@ class Names(Resolving):
 
     def _within(self, source: Source, hogql: str) -> r.RExpr:
         """The value of a text of ours, which speaks of this source only."""
-        outer, names = self.scope, self.names
-        self.scope, self.names = Scope(sources=[source]), None
+        outer, notices = self.scope, self.notices
+        self.scope, self.notices = Scope(sources=[source]), None
         try:
             return self._value(parsed(hogql))
         finally:
-            self.scope, self.names = outer, names
+            self.scope, self.notices = outer, notices
 
     def _led_to(self, source: Source, leading: Leading, node: ast.Node) -> Source:
         """The table that a field leads to, joined once."""
@@ -69,11 +90,13 @@ class Names(Resolving):
             conditions.append(self._within(other, field.condition))
         on = conditions[0] if len(conditions) == 1 else r.Logic("and", tuple(conditions))
         bound = self._within(source, field.bounded_by) if field.bounded_by else None
-        joined = r.Joined(self._read(table, other.alias), field.kind, on, bounded_by=bound)
+        joined = r.Joined(self._read(table, other.alias, node), field.kind, on, bounded_by=bound)
         source.joins[leading.name] = other, joined
         return other
 
-    def _read(self, table: AnyTable, alias: str, sample: r.RExpr | None = None) -> r.Source:
+    def _read(self, table: AnyTable, alias: str, node: ast.Node, sample: r.RExpr | None = None) -> r.Source:
+        if self.context.database.stored_name(table) in self.context.denied:
+            raise TableAccessDenied(f"You don't have access to table `{table.name}`.", start=node.start, end=node.end)
         if isinstance(table, LazyTable):
             return r.LazySource(table, alias, sample)
         return r.TableSource(table, alias, sample)
@@ -145,10 +168,14 @@ class Names(Resolving):
         raise unresolved(head, self.scope, node)
 
     def visit_field(self, node: ast.Field) -> r.RExpr:
-        value = self._expression(self._reference(node))
-        if self.names is not None and node.end > node.start:
-            self.names.append((node.start, node.end, str(node.chain[-1]), value.type.kind))
+        value = self._expression(self._reference(node), node)
+        self._notice(node, f"Field '{node.chain[-1]}' is of type '{type_name(value.type.kind)}'")
         return value
+
+    def _notice(self, node: ast.Node, message: str, fix: str | None = None) -> None:
+        """A remark about what the user wrote; what we put there ourselves has no place in the text."""
+        if self.notices is not None and node.end > node.start:
+            self.notices.append(Notice(node.start, node.end, message, fix))
 
     def visit_alias(self, node: ast.Alias) -> r.RExpr:
         if self.scope.arguments:
@@ -170,11 +197,51 @@ class Names(Resolving):
         name = ".".join(map(str, node.expr.chain))
         if name in values:
             return constant(values[name], node)
-        if name == "filters":
-            return r.Value(True, r.BOOLEAN)
+        if name.partition(".")[0] == "filters":
+            return self._filters(name, node)
         if name.startswith("variables."):
-            raise QueryError(f"Variable {name.partition('.')[2]} is missing from query", start=node.start, end=node.end)
+            raise self._missing_variable(name.partition(".")[2], node)
         raise QueryError(f"Unresolved placeholder: {{{name}}}", start=node.start, end=node.end)
+
+    def _filters(self, name: str, node: ast.Placeholder) -> r.RExpr:
+        if name not in NAMES:
+            known = ", ".join(f"{{{one}}}" for one in NAMES)
+            message = f"Unsupported filters placeholder `{{{name}}}`. Supported filters placeholders are: {known}"
+            raise QueryError(message, start=node.start, end=node.end)
+        if name != "filters":
+            moment = self.context.filters.moment(name)
+            if moment is None:
+                raise QueryError(
+                    f"The `{{{name}}}` placeholder must be used directly in a comparison (e.g. `timestamp > "
+                    f"{{{name}}}`), not nested inside a function call, when the date range is not set.",
+                    start=node.start,
+                    end=node.end,
+                )
+            return rules.instant(moment.isoformat(), self.context.timezone)
+        for source in self.scope.sources:
+            table = source.table.name if source.table is not None else ""
+            if table in TIMES:
+                prefix = (source.name,) if len(self.scope.sources) > 1 and source.name else ()
+                return self._condition(self.context.filters.condition(table, prefix))
+        raise QueryError(
+            "Cannot use 'filters' placeholder in a SELECT clause that does not select from the events, sessions, logs, "
+            "traces or groups table.",
+            start=node.start,
+            end=node.end,
+        )
+
+    def _is_unset_date(self, node: ast.Expr) -> bool:
+        """Whether this is `{filters.dateRange.from}` of a request that does not say it."""
+        if not isinstance(node, ast.Placeholder) or not isinstance(node.expr, ast.Field):
+            return False
+        name = ".".join(map(str, node.expr.chain))
+        return name in NAMES[1:] and self.context.filters.moment(name) is None
+
+    def _missing_variable(self, name: str, node: ast.Node) -> QueryError:
+        sent = [key.partition(".")[2] for key in self.context.values or {} if key.startswith("variables.")]
+        close = difflib.get_close_matches(name[:60], sent, n=3, cutoff=0.6)
+        more = f" Did you mean: {', '.join(close)}?" if close else ""
+        return QueryError(f"Variable {name} is missing from query{more}", start=node.start, end=node.end)
 
     def _placeholder_expression(self, expr: ast.Expr) -> r.RExpr:
         """`{a + 1}`: its names are those of values, and of nothing in the query."""

@@ -122,7 +122,7 @@ class Sources(Expressions):
             raise NotSupported("Column aliases are only for subqueries.", start=node.start, end=node.end)
         alias = self._source_alias(called)
         self._add(Source(called, alias, table), node)
-        return self._read(table, alias, self._sample(node.sample, table, alias))
+        return self._read(table, alias, node, self._sample(node.sample, table, alias))
 
     def _sample(self, node: ast.SampleExpr | None, table: AnyTable, alias: str) -> r.RExpr | None:
         """The rows whose hash lies in the asked share of all hashes: the same people every time."""

@@ -7,11 +7,22 @@ from typing import Any
 from libs.hogql import ast
 from libs.hogql import resolved as r
 from libs.hogql.errors import NotSupported
+from libs.hogql.filters import Filters
 from libs.hogql.hogql_printer import HogQLPrinter
 from libs.hogql.resolver.values import read_as
 from libs.hogql.schema import DATABASE, Database
 from libs.hogql.scope import PLAIN_NAME, Derived, Scope
 from libs.hogql.visitor import Visitor
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something to say of a span of the query; `fix` is what might stand there instead."""
+
+    start: int
+    end: int
+    message: str
+    fix: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +37,9 @@ class Cohort:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What a query is resolved for. `values` fill `{name}` placeholders."""
+    """What a query is resolved for. `values` fill `{name}` placeholders. `property_types` are definitions by whose they
+    are (`event`, `person`, `group_0`) and name; `actions` are conditions by id and name; `denied` are stored tables
+    that may not be read, `hidden` properties that may not, by whose they are."""
 
     timezone: str = "UTC"
     week_start_day: int = 0
@@ -35,7 +48,9 @@ class Context:
     property_types: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     actions: Mapping[str, ast.Expr] = field(default_factory=dict)
     cohorts: tuple[Cohort, ...] = ()
+    filters: Filters = field(default_factory=Filters)
     denied: frozenset[str] = frozenset()
+    hidden: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +64,9 @@ class Cte:
 class Resolving(Visitor[Any]):
     """One statement's worth of names. Errors carry the position of the name they are about."""
 
-    def __init__(self, context: Context, names: list[tuple[int, int, str, str]] | None = None):
+    def __init__(self, context: Context, notices: list[Notice] | None = None):
         self.context = context
-        self.names = names
+        self.notices = notices
         self.scope = Scope()
         self.ctes: list[tuple[str, r.RQuery]] = []
         self.cte_names: dict[str, Cte] = {}

@@ -63,6 +63,10 @@ class Database:
         """The table that a field leads to."""
         return self.inner.get(name) or self.tables[name]
 
+    def stored_name(self, table: AnyTable) -> str:
+        """What ClickHouse calls the rows of a table."""
+        return self.tables[table.stored].name if isinstance(table, LazyTable) else table.name
+
     @property
     def listed(self) -> Mapping[str, AnyTable]:
         """Those that people are shown."""
