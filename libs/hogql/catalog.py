@@ -83,3 +83,48 @@ def fields_of(fields: Mapping[str, Field]) -> Iterator[tuple[str, str]]:
                 kind, type_name(kind)
             ),
         )
+
+
+def information_rows(table: str, database: Database) -> list[dict[str, Any]]:
+    """The rows of `system.information_schema.*` for somebody who sees this database."""
+    kind = table.rpartition(".")[2]
+    if kind == "tables":
+        return [
+            {"table_schema": "system" if name.startswith("system.") else "posthog", "table_name": name,
+             "table_type": _table_type(name)}
+            for name in database.listed
+        ]  # fmt: skip
+    if kind == "columns":
+        return [
+            {"table_name": name, "column_name": field, "ordinal_position": place, "data_type": _data_type(of),
+             "is_nullable": int(isinstance(of, ColumnField) and of.nullable)}
+            for name, found in database.listed.items()
+            for place, (field, of) in enumerate(found.fields.items(), 1)
+            if not isinstance(of, JoinField | AliasField) and field != found.team_column
+        ]  # fmt: skip
+    return [
+        {"table_name": name, "field_name": field, "foreign_table_name": of.table, "source_key": of.pairs[0][0],
+         "foreign_key": of.pairs[0][1]}
+        for name, found in database.listed.items()
+        for field, of in found.fields.items()
+        if isinstance(of, JoinField)
+    ]  # fmt: skip
+
+
+def _table_type(name: str) -> str:
+    if name.startswith("system.information_schema."):
+        return "information_schema"
+    return "system" if name.startswith("system.") else "posthog"
+
+
+def _data_type(field: Field) -> str:
+    match field:
+        case ColumnField(_, kind):
+            return type_name(kind)
+        case JsonField():
+            return "JSON"
+        case PropertyField():
+            return "String"
+        case ExpressionField(_, kind):
+            return "Expression" if kind == "expression" else type_name(kind)
+    return "Struct"

@@ -39,13 +39,16 @@ MAX_SQL_LENGTH = 4_000_000
 @dataclass(frozen=True, slots=True)
 class Compiled:
     """A statement ready to run. `values` fill its `{vN:Type}`; `columns` are what the user calls the result's columns;
-    `hogql` is the query, normalised."""
+    `hogql` is the query, normalised. `rows`: further values to fill, each with this team's rows of a table, as lines of
+    JSON. `tables` are ClickHouse's, as many as it reads."""
 
     sql: str
     values: Mapping[str, Any]
     columns: tuple[str, ...]
     page: Page
     hogql: str
+    rows: Mapping[str, str] = field(default_factory=dict)
+    tables: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +71,15 @@ class Project:
     hidden: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
 
-def compile_query(text: str, project: Project, notices: list[Notice] | None = None) -> Compiled:
+def compile_query(
+    text: str, project: Project, notices: list[Notice] | None = None, tree: ast.Query | None = None
+) -> Compiled:
     """One query of one team. Raises HogQLError, with line and column, for anything that is wrong with it.
 
-    `notices` gets what there is to say of its fields and cohorts, up to what is wrong.
+    `notices` gets what there is to say of its fields and cohorts, up to what is wrong. `tree` is
+    the text, where it was parsed already.
     """
-    tree = parse_select(text)
+    tree = parse_select(text) if tree is None else tree
     try:
         with deep_recursion():
             return compile_tree(tree, project, notices)
@@ -115,4 +121,6 @@ def compile_tree(tree: ast.Query, project: Project, notices: list[Notice] | None
     if len(sql) > MAX_SQL_LENGTH:
         raise TooComplex("The query grows too large when its names are filled in.", start=0)
     columns = tuple(item.label for item in r.columns_of(statement.query))
-    return Compiled(sql, printer.values, columns, page, HogQLPrinter().visit(tree))
+    return Compiled(
+        sql, printer.values, columns, page, HogQLPrinter().visit(tree), printer.rows, frozenset(printer.tables)
+    )

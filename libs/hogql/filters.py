@@ -15,11 +15,14 @@ TIMES = {"events": "timestamp", "logs": "timestamp", "groups": "created_at", "se
 NAMES = ("filters", "filters.dateRange.from", "filters.dateRange.to")
 
 
+_NEVER = datetime.fromtimestamp(0, UTC)
+
+
 @dataclass(frozen=True, slots=True)
 class Filters:
     """The request's filters, with dates as moments. `test_accounts` are the team's own, when they were asked for."""
 
-    now: datetime = datetime.fromtimestamp(0, UTC)
+    now: datetime = _NEVER
     zone: str = "UTC"
     properties: tuple[Any, ...] = ()
     test_accounts: tuple[Any, ...] = ()

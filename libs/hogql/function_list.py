@@ -54,7 +54,6 @@ SCALARS = """
 0-1: nowInBlock
 1-2: toUnixTimestamp toStartOfWeek toStartOfDay toLastDayOfWeek
 1-2: toTimeZone@
-2: timeStampAdd=timestampAdd timeStampSub=timestampSub
 2-3: timeSlots to_char@=formatDateTime
 6-7: make_timestamp@=makeDateTime
 1-3: toDayOfWeek toWeek toYearWeek
@@ -199,8 +198,6 @@ quantilesMerge 1+ 1
 quantilesMergeIf 1+ 2
 uniqUpTo 1 1+
 uniqUpToMerge 1 1
-percentile_cont 1 0
-percentile_disc 1 0
 windowFunnel 1+ 1-99
 """
 
@@ -217,7 +214,7 @@ RULES = """
 2: equals notEquals less greater lessOrEquals greaterOrEquals in notIn like ilike notLike notILike
 2+: concat*
 2-3: dateAdd dateSub date_add date_subtract
-2: timezone date_part
+2: timezone date_part timeStampAdd timeStampSub
 2+: arrayReduce
 3: date_bin split_part generateSeries
 1-2: to_timestamp
@@ -254,6 +251,8 @@ REFUSED = {
     "uniqThetaIf": "This ClickHouse is built without it. Use uniqHLL12If.",
     "untuple": "It makes several columns of one. Name the elements instead, as in x.1.",
     "embedText": "There is no model to ask.",
+    "percentile_cont": "It needs WITHIN GROUP, which ClickHouse does not have. Use quantile(0.5)(x).",
+    "percentile_disc": "It needs WITHIN GROUP, which ClickHouse does not have. Use quantileExact(0.5)(x).",
     **dict.fromkeys(
         _words(
             "aggregate_funnel aggregate_funnel_array aggregate_funnel_cohort aggregate_funnel_test "

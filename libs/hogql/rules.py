@@ -132,6 +132,13 @@ def _date_part(args: Args, zone: str) -> r.RExpr:
     return call(_PARTS[unit], args[1])
 
 
+def _moved(target: str) -> Callable[[Args, str], r.RExpr]:
+    def rule(args: Args, zone: str) -> r.RExpr:
+        return call(target, *args)
+
+    return rule
+
+
 def _timezone(args: Args, zone: str) -> r.RExpr:
     return call("toTimeZone", args[1], args[0])
 
@@ -157,7 +164,9 @@ def _array_reduce(args: Args, zone: str) -> r.RExpr:
 
 
 def _date_bin(args: Args, zone: str) -> r.RExpr:
-    return call("toStartOfInterval", args[1], args[0], args[2])
+    # both of one type, or ClickHouse will not have them
+    time, origin = (call("toDateTime64", arg, r.Word("6"), text(zone)) for arg in (args[1], args[2]))
+    return call("toStartOfInterval", time, args[0], origin)
 
 
 def _to_timestamp(args: Args, zone: str) -> r.RExpr:
@@ -287,6 +296,8 @@ RULES: dict[str, Callable[[Args, str], r.RExpr]] = {
     "timezone": _timezone,
     "date_part": _date_part,
     "arrayReduce": _array_reduce,
+    "timeStampAdd": _moved("plus"),
+    "timeStampSub": _moved("minus"),
     "date_bin": _date_bin,
     "to_timestamp": _to_timestamp,
     "make_interval": _make_interval,

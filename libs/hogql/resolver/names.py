@@ -53,7 +53,7 @@ class Names(Resolving):
             message = f"You don't have access to all of `{reference.column}`. Name the properties that you need."
         else:
             message = f"You don't have access to the property `{reference.path[0]}`."
-        raise TableAccessDenied(message, start=node and node.start, end=node and node.end)
+        raise TableAccessDenied(message, start=node.start if node else None, end=node.end if node else None)
 
     def _field(self, source: Source, chain: tuple[str | int, ...], node: ast.Node) -> Reference:
         found = field_of(source, chain, node)
