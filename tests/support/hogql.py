@@ -75,6 +75,9 @@ ROWS: Sequence[dict[str, Any]] = [
 ]  # fmt: skip
 
 
+_NAMES = ((TEAM, "ours"), (OTHER_TEAM, OTHER_MARK))
+
+
 class Engine:
     """Runs compiled queries."""
 
@@ -110,8 +113,12 @@ class Engine:
         self._session.query(sql)
 
     def compiled(self, compiled: Compiled) -> list[list[Any]]:
-        """The rows of a compiled query."""
-        return self.run(compiled.sql, dict(compiled.values))
+        """The rows of a compiled query. Tables whose rows come with a query get a row of each team: the query's own
+        guard must tell them apart."""
+        lines = [
+            json.dumps({"id": str(team), "name": name, "table_name": name, "team_id": team}) for team, name in _NAMES
+        ]
+        return self.run(compiled.sql, {**compiled.values, **dict.fromkeys(compiled.rows, "\n".join(lines))})
 
     def hogql(self, text: str, *, team: int = TEAM, timezone: str = "UTC", **more: Any) -> list[list[Any]]:
         """The rows of a HogQL query."""

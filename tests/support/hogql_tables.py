@@ -58,7 +58,8 @@ def tables_of(team: int, other: int, mark: str) -> dict[str, list[dict[str, Any]
         "logs": [{"team_id": team, "body": "hello", "timestamp": _AT, "attributes": json.dumps({"a": {"b": 1}})},
                  {"team_id": other, "body": mark, "timestamp": _AT, "attributes": json.dumps({"a": {"b": mark}})}],
         "query_log_archive": [
-            {"team_id": of, "event_date": "2099-05-01", "event_time": "2099-05-01 10:00:00", "query": text, "kind": "HogQLQuery"}
+            {"team_id": of, "event_date": "2099-05-01", "event_time": "2099-05-01 10:00:00", "query": text,
+             "kind": "HogQLQuery"}
             for of, text in ((team, "select 1"), (other, mark))
         ],
         "document_embeddings": [
@@ -116,7 +117,8 @@ def _member(team: int, cohort: int, person: int, version: int, sign: int = 1) ->
 
 def _heatmap(team: int, url: str) -> dict[str, Any]:
     return {
-        "session_id": SESSION, "team_id": team, "distinct_id": "user1", "timestamp": "2099-05-01 10:00:00", "x": 1, "y": 2,
+        "session_id": SESSION, "team_id": team, "distinct_id": "user1", "timestamp": "2099-05-01 10:00:00",
+        "x": 1, "y": 2,
         "scale_factor": 16, "viewport_width": 80, "viewport_height": 60, "pointer_target_fixed": True,
         "current_url": url, "type": "click", "uuid": _PERSON.format(team), "item": 0, **_BOOK,
     }  # fmt: skip
