@@ -67,13 +67,14 @@ def _unbrotli(raw: bytes, limit: int) -> Bytes:
     text = bytearray()
     try:
         for start in range(0, len(raw), _PIECE):
-            text += unfolder.process(raw[start : start + _PIECE], output_buffer_limit=_PIECE)
-            while not unfolder.can_accept_more_data():
+            more = unfolder.process(raw[start : start + _PIECE], output_buffer_limit=_PIECE)
+            while more:  # it says that it takes more input while output is still waiting
+                text += more
                 if len(text) > limit:
                     raise _over(limit)
-                text += unfolder.process(b"", output_buffer_limit=_PIECE)
-            if len(text) > limit:
-                raise _over(limit)
+                more = unfolder.process(b"", output_buffer_limit=_PIECE)
+            if unfolder.is_finished():
+                break
     except brotli.error as exc:
         raise _broken(exc) from exc
     if not unfolder.is_finished():

@@ -29,6 +29,7 @@ NOBODY = frozenset(
     )
 )
 WITHOUT_PERSON: Headers = (("force_disable_person_processing", b"true"),)
+NULL = Raw(b"null")
 _FLAGS = {"true": True, "1": True, "false": False, "0": False}
 _encode = msgspec.json.Encoder().encode
 _properties = msgspec.json.Decoder(dict[str, Raw])
@@ -67,10 +68,10 @@ class SentEvent(Protocol):
 class Options(Struct):
     """What an event asks for, as JSON values; unknown keys are ignored."""
 
-    cookieless_mode: Raw | None = None
-    disable_skew_correction: Raw | None = None
-    process_person_profile: Raw | None = None
-    product_tour_id: Raw | None = None
+    cookieless_mode: Raw = NULL
+    disable_skew_correction: Raw = NULL
+    process_person_profile: Raw = NULL
+    product_tour_id: Raw = NULL
 
 
 class RawEvent(Struct):
@@ -180,7 +181,7 @@ def _added_by_options(event: SentEvent) -> dict[str, bool | str]:
     if event.options is UNSET or bytes(event.options) == b"null":
         return {}
     options = _options.decode(event.options)
-    flags: Mapping[str, Raw | None] = {
+    flags: Mapping[str, Raw] = {
         "$cookieless_mode": options.cookieless_mode,
         "$ignore_sent_at": options.disable_skew_correction,
         "$process_person_profile": options.process_person_profile,
@@ -191,12 +192,12 @@ def _added_by_options(event: SentEvent) -> dict[str, bool | str]:
     return added
 
 
-def _is_null(raw: Raw | None) -> bool:
-    return raw is None or bytes(raw) == b"null"
+def _is_null(raw: Raw) -> bool:
+    return bytes(raw) == b"null"
 
 
-def _flag(raw: Raw | None) -> bool:
-    value: Any = msgspec.json.decode(raw or b"null")
+def _flag(raw: Raw) -> bool:
+    value: Any = msgspec.json.decode(raw)
     if isinstance(value, str):
         value = _FLAGS.get(value.strip())
     if isinstance(value, int | float):  # of which bool is one
@@ -204,8 +205,8 @@ def _flag(raw: Raw | None) -> bool:
     raise ValueError("no boolean")
 
 
-def _tour(raw: Raw | None) -> str:
-    value: Any = msgspec.json.decode(raw or b"null")
+def _tour(raw: Raw) -> str:
+    value: Any = msgspec.json.decode(raw)
     if isinstance(value, str):
         return value
     if isinstance(value, int) and not isinstance(value, bool):
