@@ -18,11 +18,6 @@ from services.capture.answers import Refused, too_large, unparsable
 from services.capture.identity import canonical_uuid
 
 MAX_DEPTH = 128  # serde_json's, so PostHog's; readers behind us recurse too (orjson prints 254 levels)
-NAMELESS = Refused(
-    400,
-    "failed to hydrate events from request: non-engage request missing event name attribute",
-    "no_event_name_attribute",
-)
 T = TypeVar("T")
 Int64 = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 
@@ -190,8 +185,14 @@ def _first_fit(text: bytes | bytearray, *, engage: bool, max_events: int) -> Sub
     if (nameless := _fits(_nameless, text, max_events)) is None:
         raise misfit
     if not engage:
-        raise NAMELESS
+        raise _nameless_event()
     return Submission([_identify(nameless)])
+
+
+def _nameless_event() -> Refused:
+    """Anew each time: an exception that is raised again keeps the frames, and bodies, of every time before."""
+    text = "failed to hydrate events from request: non-engage request missing event name attribute"
+    return Refused(400, text, "no_event_name_attribute")
 
 
 def _fits(decoder: msgspec.json.Decoder[T], text: bytes | bytearray, max_events: int) -> T | None:

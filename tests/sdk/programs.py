@@ -3,6 +3,8 @@
 import asyncio
 import os
 import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from tests.support.instance import ROOT
@@ -24,6 +26,24 @@ async def run(*command: str | Path, cwd: Path, environment: dict[str, str] | Non
         output, _ = await process.communicate()
     assert process.returncode == 0, output.decode()
     return output.decode()
+
+
+@asynccontextmanager
+async def started(*command: str | Path, cwd: Path) -> AsyncIterator[None]:
+    """A command that runs while the block does, and ends, with 0, once its input does."""
+    process = await asyncio.create_subprocess_exec(
+        *map(str, command),
+        cwd=cwd,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    try:
+        yield
+    finally:
+        async with asyncio.timeout(SECONDS):
+            output, _ = await process.communicate()
+    assert process.returncode == 0, output.decode()
 
 
 async def installed() -> Path:

@@ -90,7 +90,8 @@ async def check_visit(instance: Instance, origin: str, mark: str) -> None:
     others = await rows_within(
         instance,
         "select event, distinct_id, properties.$anon_distinct_id, properties.alias, properties.$group_key from events "
-        f"where properties.mark = '{mark}' and event in ('$identify', '$create_alias', '$groupidentify') order by event",
+        f"where properties.mark = '{mark}' and event in ('$identify', '$create_alias', '$groupidentify') "
+        "order by event",
         3,
     )
     assert [row[0] for row in others] == ["$create_alias", "$groupidentify", "$identify"]

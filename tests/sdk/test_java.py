@@ -8,7 +8,7 @@ import pytest
 import pytest_asyncio
 
 from tests.sdk.conftest import rows_within
-from tests.sdk.programs import CACHE, run
+from tests.sdk.programs import CACHE, run, started
 from tests.support.instance import ROOT, Instance
 from tests.support.require import require
 
@@ -38,13 +38,13 @@ async def program() -> Path:
 
 async def test_java(hedgerow: Instance, program: Path, mark: str) -> None:
     arguments = (hedgerow.url, hedgerow.info["project_api_key"], mark)
-    await run("java", "-Xmx128m", "-cp", f"{program}:{program}/*", "Send", *arguments, cwd=program)
-    rows = await rows_within(
-        hedgerow,
+    command = ("java", "-Xmx128m", "-cp", f"{program}:{program}/*", "Send", *arguments)
+    query = (
         "select properties.n, distinct_id, properties.note, properties.$groups.company, properties.$lib "
-        f"from events where event = 'java' and properties.mark = '{mark}' order by toInt(properties.n)",
-        7,
+        f"from events where event = 'java' and properties.mark = '{mark}' order by toInt(properties.n)"
     )
+    async with started(*command, cwd=program):
+        rows = await rows_within(hedgerow, query, 7, seconds=60)
     assert [int(row[0]) for row in rows] == list(range(7))
     assert {tuple(row[1:]) for row in rows} == {(f"{mark}-user", "naïve 日本", f"{mark}-acme", "posthog-server")}
     others = await rows_within(

@@ -58,8 +58,8 @@ async def test_js_lite(hedgerow: Instance, package: Path, mark: str) -> None:
         f"from events where properties.mark = '{mark}' order by properties.n",
         2,
     )
-    assert [row[2] for row in rows] == ["posthog-js-lite"] * 2
-    assert rows[1][1:] == [f"{mark}-user", "posthog-js-lite", "naïve 日本 😀", f"{mark}-acme"]
+    assert [row[2] for row in rows] == ["js", "js"]
+    assert rows[1][1:] == [f"{mark}-user", "js", "naïve 日本 😀", f"{mark}-acme"]
     others = await rows_within(
         hedgerow,
         "select event, properties.$anon_distinct_id, properties.alias, properties.$group_key from events "

@@ -5,7 +5,7 @@ import com.posthog.server.PostHogInterface;
 import java.util.Date;
 import java.util.Map;
 
-/** Drives posthog-server as an application does. Arguments: host, project API key, a mark that makes the events ours. */
+/** Drives posthog-server as an application does. Arguments: host, project API key, a mark of our events. */
 public class Send {
     public static void main(String[] arguments) throws Exception {
         String host = arguments[0], key = arguments[1], mark = arguments[2];
@@ -23,7 +23,7 @@ public class Send {
         }
         client.alias(user, mark + "-alias");
         client.flush();
-        Thread.sleep(1500); // flush only wakes the thread that sends
+        System.in.read(); // flush only wakes the thread that sends, and close() stops it: end when told to
         client.close();
         System.exit(0);
     }

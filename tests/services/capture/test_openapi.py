@@ -30,7 +30,7 @@ CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance,
 SCHEMA = schemathesis.openapi.from_dict(document())
 OPERATIONS = {f"{found.ok().method} {found.ok().path}": found.ok() for found in SCHEMA.get_all_operations()}
 # The others are these under other names; each costs a second before the first request.
-KINDS = ("post /e", "get /e", "post /engage", "post /i/v0/ai/batch", "post /i/v0/ai", "post /i/v1/analytics/events")
+KINDS = ("post /engage", "get /e", "post /i/v0/ai", "post /i/v1/analytics/events")
 CHOSEN = [(name, mode) for name in (OPERATIONS if SCALE >= 1 else KINDS) for mode in GenerationMode]
 
 
