@@ -35,6 +35,7 @@ SETTINGS = (
     ("writer", "services.cdp.settings", "WriterSettings"),
     ("query", "services.query.settings", "QuerySettings"),
     ("web", "services.web.settings", "WebSettings"),
+    ("jobs", "services.web.jobs.settings", "JobsSettings"),
     ("`hedgerow serve` and `hedgerow worker`", "hedgerow.settings", "ServeSettings"),
     ("`hedgerow up`", "hedgerow.settings", "UpSettings"),
 )

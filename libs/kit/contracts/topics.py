@@ -13,7 +13,7 @@ EVENTS = Topic("events_plugin_ingestion", groups=(INGESTION_GROUP,), retention_h
 # ingestion -> writer, live views, destinations. Key: uuid, so that one writer sees every copy of an event.
 STORED_EVENTS = Topic("clickhouse_events_json", groups=(WRITER_GROUP,), admission=0.95, retention_hours=24)
 
-# ingestion and writer -> operators. The original record with headers dlq_reason, dlq_step, dlq_timestamp.
+# ingestion and writer -> operators. The original record with headers dlq_reason, dlq_step, dlq_timestamp, dlq_topic.
 DEAD_LETTERS = Topic("events_plugin_ingestion_dlq", admission=0.97, retention_hours=24 * 7)
 
 # ingestion -> writer. Whole states under a version, and warnings (libs.kit.contracts.persons). Keys: person uuid,
