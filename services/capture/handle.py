@@ -25,19 +25,20 @@ from services.capture.times import parse_sent_at
 from services.capture.tokens import checked_token, one_token
 from services.capture.v1 import decide_v1
 
-__all__ = ["Decision", "Limits", "Request", "decide", "dialect_of", "route_of"]
+__all__ = ["ROUTES", "Decision", "Limits", "Request", "decide", "dialect_of", "route_of"]
 
 PERFORMANCE_EVENT = "$performance_event"
 _LEFT_OUT = PERFORMANCE_EVENT.encode()
 SCANS = CHOSEN["_scan"] == "cython"  # msgspec is faster than the scanner's twin
 AI_EVENTS = "/i/v1/ai/events"
 _POST_ONLY = frozenset((*CAPTURE_V1_PATHS, CAPTURE_AI_PATH, "/i/v0/ai/batch"))
-_ROUTES = {spelling: path for path in CAPTURE_PATHS for spelling in (path, f"{path}/")}
+#: Every spelling of a path that is ours -> the path.
+ROUTES = {spelling: path for path in CAPTURE_PATHS for spelling in (path, f"{path}/")}
 
 
 def route_of(path: str) -> str | None:
     """The capture path a request is for, without its trailing slash; None for any other."""
-    return _ROUTES.get(path)
+    return ROUTES.get(path)
 
 
 def dialect_of(path: str) -> Dialect:

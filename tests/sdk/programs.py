@@ -42,7 +42,7 @@ async def started(*command: str | Path, cwd: Path) -> AsyncIterator[None]:
         yield
     finally:
         async with asyncio.timeout(SECONDS):
-            output, _ = await process.communicate()
+            output, _ = await process.communicate(b"")
     assert process.returncode == 0, output.decode()
 
 

@@ -100,7 +100,8 @@ def test_a_seed_gives_the_same_requests_again() -> None:
 async def test_any_request_is_answered_and_nothing_leaks(quiet: None) -> None:
     taken, objects = 0, []
     said: dict[int, int] = {}
-    async with capturing() as capture:
+    # so little room for bodies that one which is not given back soon makes a 503
+    async with capturing(max_inflight_body_bytes=64 * 1024) as capture:
         for seed in range(max(2, REQUESTS // ROUND)):
             for request in hostile_requests(seed, ROUND):
                 answer = await answered(capture, request)
@@ -112,7 +113,6 @@ async def test_any_request_is_answered_and_nothing_leaks(quiet: None) -> None:
             if seed in (1, max(2, REQUESTS // ROUND) - 1):
                 gc.collect()
                 objects.append(len(gc.get_objects()))
-        capture.endpoint._memory.take(128 * 1024**2)  # every byte of every body was given back
         assert len(asyncio.all_tasks()) == 1
     assert taken > REQUESTS // 10, "too few were right: only the front door was tried"
     assert {200, 204, 400, 401, 404, 405, 413, 415} <= set(said), said
