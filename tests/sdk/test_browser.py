@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import async_playwright
 
-from tests.sdk.conftest import rows_within
+from tests.sdk.conftest import one_person, rows_within
 from tests.sdk.programs import installed
 from tests.support.instance import ROOT, Instance
 from tests.support.require import require
@@ -98,7 +98,7 @@ async def check_visit(instance: Instance, origin: str, mark: str) -> None:
     assert others[0][3] == f"{mark}-alias"
     assert others[1][4] == f"{mark}-acme"
     assert others[2][1] == f"{mark}-user"
-    assert others[2][2]
+    await one_person(instance, f"{mark}-user", others[2][2])
 
 
 async def test_a_visit(hedgerow: Instance, site: tuple[Path, str], mark: str) -> None:

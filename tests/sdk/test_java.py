@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from tests.sdk.conftest import rows_within
+from tests.sdk.conftest import one_person, rows_within
 from tests.sdk.programs import CACHE, run, started
 from tests.support.instance import ROOT, Instance
 from tests.support.require import require
@@ -59,3 +59,4 @@ async def test_java(hedgerow: Instance, program: Path, mark: str) -> None:
         ["$groupidentify", None, f"{mark}-acme"],
         ["$identify", None, None],
     ]
+    await one_person(hedgerow, f"{mark}-user")

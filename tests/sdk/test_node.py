@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from tests.sdk.conftest import rows_within
+from tests.sdk.conftest import one_person, rows_within
 from tests.sdk.programs import installed, run
 from tests.support.instance import Instance
 from tests.support.require import require
@@ -48,6 +48,7 @@ async def test_node(hedgerow: Instance, package: Path, mark: str, mode: str) -> 
         ["$identify", None, None, None, None],
         [f"grouped {mark}", None, None, f"{mark}-acme", None],
     ]
+    await one_person(hedgerow, f"{mark}-0", f"{mark}-alias")
 
 
 async def test_js_lite(hedgerow: Instance, package: Path, mark: str) -> None:
@@ -71,3 +72,4 @@ async def test_js_lite(hedgerow: Instance, package: Path, mark: str) -> None:
     assert others[0][2] == f"{mark}-alias"
     assert others[1][3] == f"{mark}-acme"
     assert others[2][1] == rows[0][1]
+    await one_person(hedgerow, f"{mark}-user", str(rows[0][1]))

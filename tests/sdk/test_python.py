@@ -10,7 +10,7 @@ import posthog
 import pytest
 import pytest_asyncio
 
-from tests.sdk.conftest import rows_within
+from tests.sdk.conftest import one_person, rows_within
 from tests.sdk.programs import CACHE, run
 from tests.support.instance import ROOT, Instance
 
@@ -150,3 +150,4 @@ async def test_python_3(hedgerow: Instance, version_3: Path, mark: str, ending: 
         4,
     )
     assert [row[0] for row in others] == ["$create_alias", "$groupidentify", "$identify", "$set_once"]
+    await one_person(hedgerow, f"{mark}-old", f"{mark}-new")
