@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI, Response
+from fastapi.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from libs.kit.contracts.topics import EVENTS
@@ -14,6 +15,7 @@ from libs.kit.retry import until_settled
 from libs.kit.runtime import Runtime
 from services.capture.asgi import CaptureEndpoint
 from services.capture.handle import route_of
+from services.capture.openapi import document
 from services.capture.settings import CaptureSettings
 
 
@@ -32,7 +34,7 @@ class HotPathsFirst:
 
 
 def create_app(runtime: Runtime, settings: CaptureSettings) -> FastAPI:
-    """What is not hot: liveness and readiness under the names PostHog's capture has them."""
+    """What is not hot: the document of the endpoints, and probes under the names PostHog's capture has for them."""
     app = FastAPI(title="hedgerow capture", openapi_url=None)
     install_error_handlers(app)
 
@@ -47,6 +49,10 @@ def create_app(runtime: Runtime, settings: CaptureSettings) -> FastAPI:
         except Unavailable as exc:
             return Response(f"event log: {exc.detail}", status_code=503, media_type="text/plain")
         return Response("ok", media_type="text/plain")
+
+    @app.get("/i/openapi.json")
+    async def openapi() -> JSONResponse:
+        return JSONResponse(document())
 
     return app
 
