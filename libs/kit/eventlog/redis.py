@@ -16,7 +16,8 @@ from libs.fastpath import partition_of
 from libs.kit.clock import Clock
 from libs.kit.errors import LogFull, OutcomeUnknown, Unavailable
 from libs.kit.eventlog import redis_scripts
-from libs.kit.eventlog.base import NewRecord, Record, Tail, Topic
+from libs.kit.eventlog.base import NewRecord, Record, Tail, Topic, record_bytes
+from libs.kit.eventlog.inflight import InflightBytes
 from libs.kit.eventlog.redis_consumer import RedisConsumer
 from libs.kit.eventlog.redis_streams import (
     BLOCK_SECONDS,
@@ -46,6 +47,7 @@ class RedisEventLog:
         self._clock = clock
         self._topics: dict[str, Incarnation] = {}
         self._round_robin = count()
+        self._inflight = InflightBytes(settings.log_inflight_bytes, settings.log_timeout_seconds)
         self._producers: asyncio.LifoQueue[Wire] = asyncio.LifoQueue()
         for _ in range(settings.log_producers):
             self._producers.put_nowait(self.wire())
@@ -88,7 +90,8 @@ class RedisEventLog:
 
     async def produce(self, topic: str, records: Sequence[NewRecord]) -> None:
         with measured("log", "produce", self._clock):
-            await self._produce(topic, records)
+            async with self._inflight.reserved(record_bytes(records)):
+                await self._produce(topic, records)
 
     async def _produce(self, topic: str, records: Sequence[NewRecord]) -> None:
         written = False
