@@ -210,6 +210,7 @@ class WriteAheadLog:
         cleared = self._in_thread(self._files.clear)  # queued before anything a produce may append from now on
         self._behind, self._draining = False, None
         self._release()
+        self._tell()
         log.info("wal_drained")
         await cleared
         self._tell()

@@ -294,6 +294,7 @@ class WalFiles:
             else:
                 self._recover_segment(number, paths[number])
         self._sync_directory()
+        self.clear()
 
     def _stored_position(self) -> Place:
         try:
