@@ -100,7 +100,7 @@ async def test_an_outage_is_bridged_in_order(fickle: Fickle, tmp_path: Path) -> 
         await wal.produce(TOPIC, records(b"last"))
         assert fickle.values() == [*(b"%d" % number for number in range(50)), b"last"]
         assert metrics.WAL_RECORDS._value.get() == metrics.WAL_BEHIND._value.get() == 0
-        assert not list((tmp_path / "wal").glob("*.wal"))
+    assert not list((tmp_path / "wal").glob("*.wal"))
 
 
 async def test_an_unknown_outcome_goes_behind_with_the_same_records(fickle: Fickle, tmp_path: Path) -> None:
