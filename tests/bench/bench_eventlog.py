@@ -3,8 +3,8 @@
     python -m tests.bench.bench_eventlog [--records 20000] [--logs redis,kafka]
 
 A record is 1.2 kB with the headers capture sets. Each line is one batch size and a number of producers at once. The
-servers run on the same machine and are not in the CPU figure. The last lines are the same records in the way not taken,
-the baselines: one `send` each, which is what aiokafka offers without its batch builder, and one XADD each in a pipeline.
+servers run on the same machine and are not in the CPU figure. The last line is the same records in the way not taken:
+one `send` each, which is what aiokafka offers without its batch builder, or one XADD each in a pipeline of redis-py.
 """
 
 import argparse

@@ -3,8 +3,8 @@
     python -m tests.bench.bench_wal [--records 20000] [--directory DIR]
 
 A record is 1.2 kB with the headers capture sets. `straight` goes to the event log (Redis Streams, each write synced),
-`past the disk` the same with an idle write-ahead log around it, `to the disk` is what is acknowledged while the event log
-is away, `drain` how fast it catches up then. `write + fsync` is the disk alone: the same bytes, one sync a produce.
+`past the disk` the same with an idle write-ahead log around it, `to the disk` is what is acknowledged while the event
+log is away, `drain` how fast it catches up then. `write + fsync` is the disk alone: the same bytes, one sync a produce.
 """
 
 import argparse
@@ -19,6 +19,7 @@ from libs.kit.clock import SystemClock
 from libs.kit.eventlog import EventLog, NewRecord, Topic
 from libs.kit.eventlog.open import open_eventlog
 from libs.kit.eventlog.wal import WalOptions, write_ahead
+from libs.kit.logging import configure_logging
 from tests.bench.bench_eventlog import line, records
 from tests.support.eventlogs import log_settings
 from tests.support.valkey import running_valkey
@@ -74,10 +75,10 @@ async def measure(url: str, directory: Path, total: int, kill: Callable[[], None
             count = await producing("  to the disk", wal, batch, producers, total)
             start()
             while wal.state().records == count:
-                await asyncio.sleep(0.001)
+                await asyncio.sleep(0.01)
             left, began, cpu = wal.state().records, time.perf_counter(), time.process_time()
             while wal.state().behind:
-                await asyncio.sleep(0.001)
+                await asyncio.sleep(0.01)
             if left:
                 line("  drain", left, time.perf_counter() - began, time.process_time() - cpu, [0.0])
             disk_alone(directory, batch, total)
@@ -89,6 +90,7 @@ def main() -> None:
     parser.add_argument("--records", type=int, default=20_000)
     parser.add_argument("--directory", help="where the write-ahead log is put; a temporary directory otherwise")
     arguments = parser.parse_args()
+    configure_logging("error", service="bench", version="")
     with tempfile.TemporaryDirectory(dir=arguments.directory) as directory, running_valkey() as valkey:
         asyncio.run(measure(valkey.url, Path(directory), arguments.records, valkey.kill, valkey.start))
 
