@@ -18,11 +18,12 @@ from libs.kit.errors import DeadlineExceeded, PayloadTooLarge, Unavailable
 from libs.kit.eventlog import EventLog
 from libs.kit.logging import get_logger
 from services.capture import answers
-from services.capture.answers import Answer, Refused, too_large
+from services.capture.answers import Answer, Refused, refused_to, too_fast, too_large
 from services.capture.client import Headers, cors_headers
-from services.capture.handle import Decision, Limits, Request, decide, route_of
+from services.capture.handle import Decision, Limits, Request, decide, dialect_of, route_of
 from services.capture.policies.answering import amended
 from services.capture.policies.policies import Policies, TooFast
+from services.capture.policies.routing import token_of
 from services.capture.settings import CaptureSettings
 
 Message = MutableMapping[str, Any]
@@ -126,24 +127,25 @@ class CaptureEndpoint:
             return
         except Exception as exc:
             log.exception("capture_failed", path=scope["path"], exc_info=exc)
-            answer = answers.OUR_BUG
+            answer = dialect_of(scope["path"]).our_bug
         await self._say(answer, headers, send)
         self._account(scope, headers, answer.status, time.perf_counter() - started)
 
     async def _answer(self, scope: Scope, headers: Headers, receive: Receive) -> Answer:
         body = Body(self._memory, self._settings.max_body_bytes)
+        dialect = dialect_of(scope["path"])
         try:
             await self._read(body, scope, headers, receive)
             return await self._take(scope, headers, body.take())
         except Refused as refused:
-            _count("refused", refused.reason, refused.events)
-            return refused.answer
+            self._policies.noted("refused", refused.reason, refused.events, refused.token)
+            return dialect.refusal(refused)
         except SenderStalled:
             _count("refused", "stalled", 1)
-            return answers.STALLED
+            return dialect.stalled
         except Overloaded:
             _count("refused", "overloaded", 1)
-            return answers.TRANSIENT
+            return dialect.transient
         finally:
             body.release()
 
@@ -188,17 +190,17 @@ class CaptureEndpoint:
 
     async def _settle(self, decision: Decision) -> Answer:
         if decision.refused:
-            _count("refused", decision.refused, decision.events)
+            self._policies.noted("refused", decision.refused, decision.events, decision.token)
             return decision.answer
-        if decision.dropped:
-            _count("dropped", "performance_event", decision.dropped)
+        for reason, events in decision.drops.items():
+            self._policies.noted("dropped", reason, events, _owner(decision))
         if not decision.records:
             return decision.answer
         try:
             routing = self._policies.route(decision.records)
-        except TooFast:
-            self._policies.refused(decision.records, "rate_limited")
-            return answers.RATE_LIMITED
+        except TooFast as exc:
+            with refused_to(_owner(decision)):
+                raise too_fast(len(decision.records)) from exc
         crash_point("capture.before_produce")
         try:
             with metrics.CAPTURE_PRODUCE_SECONDS.time():
@@ -209,20 +211,20 @@ class CaptureEndpoint:
             raise too_large(exc.detail, "event_too_large") from exc
         except (Unavailable, DeadlineExceeded) as exc:
             log.warning("produce_failed", code=exc.code, kind=type(exc).__name__, events=len(decision.records))
-            self._policies.refused(decision.records, type(exc).__name__)
-            return answers.TRANSIENT
+            self._policies.noted("refused", type(exc).__name__, len(decision.records), _owner(decision))
+            return decision.not_taken
         crash_point("capture.after_produce")
         self._policies.settled(decision.records, routing)
         tell_quota = self._settings.quota_limited_answers
         return amended(decision.answer, decision.records, routing, tell_quota=tell_quota)
 
     async def _say(self, answer: Answer, headers: Headers, send: Send) -> None:
-        said = cors_headers(headers)
+        said = [*cors_headers(headers), *answer.headers]
         if answer.status != 204:
             said.append((b"content-length", b"%d" % len(answer.body)))
         if answer.content_type:
             said.append((b"content-type", answer.content_type))
-        if answer.status in (429, 503):
+        if answer.status in (429, 503) and answers.RETRY_SOON not in answer.headers:
             said.append((b"retry-after", b"%d" % self._settings.retry_after_seconds))
         if answer.status == 405:
             said.append((b"allow", b"GET,POST,OPTIONS"))
@@ -244,6 +246,10 @@ class CaptureEndpoint:
                 duration_ms=round(seconds * 1e3, 1),
                 request_id=request_id,
             )
+
+
+def _owner(decision: Decision) -> str:
+    return token_of(decision.records[0]).decode() if decision.records else decision.token
 
 
 def _count(result: str, reason: str, events: int) -> None:

@@ -10,9 +10,11 @@ from typing import Any
 import httpx
 import orjson
 from redis.asyncio import Redis
+from starlette.types import ASGIApp
 
 from libs.kit.clock import ManualClock
 from libs.kit.eventlog import NewRecord
+from services.capture.app import HotPathsFirst, create_app
 from services.capture.asgi import CaptureEndpoint
 from services.capture.policies.policies import Policies
 from services.capture.settings import CaptureSettings
@@ -40,11 +42,20 @@ class KeptLog:
         """The values, parsed."""
         return [json.loads(record.value) for record in self.records]
 
+    async def check(self) -> None:
+        """It is always there."""
+
+
+def whole_app(endpoint: CaptureEndpoint, log: KeptLog) -> ASGIApp:
+    """Capture's app, as open_app puts it together, around an endpoint."""
+    return HotPathsFirst(endpoint, create_app(log))  # type: ignore[arg-type]  # all of it that is used
+
 
 @dataclass
 class Capturing:
-    """The endpoint, a client of it, and its log and clock."""
+    """The app, its endpoint, a client of it, and its log and clock."""
 
+    app: ASGIApp
     endpoint: CaptureEndpoint
     policies: Policies
     http: httpx.AsyncClient
@@ -61,14 +72,14 @@ class Capturing:
 @asynccontextmanager
 async def capturing(state: Redis | None = None, **settings: Any) -> AsyncIterator[Capturing]:
     """Capture with these settings, at NOW, called from CLIENT. Without a `state` server its policies hold none."""
-    log, clock = KeptLog(), ManualClock(NOW)
-    chosen = CaptureSettings(**settings)
+    log, clock, chosen = KeptLog(), ManualClock(NOW), CaptureSettings(**settings)
     policies = Policies(state or Redis(port=1), clock, chosen)
     endpoint = CaptureEndpoint(log, clock, chosen, policies)  # type: ignore[arg-type]  # not a whole log
-    transport = httpx.ASGITransport(endpoint, client=CLIENT)  # type: ignore[arg-type]  # httpx types scopes as dicts
+    app = whole_app(endpoint, log)
+    transport = httpx.ASGITransport(app, client=CLIENT)  # type: ignore[arg-type]  # httpx types scopes as dicts
     try:
         async with httpx.AsyncClient(transport=transport, base_url="http://capture") as http:
-            yield Capturing(endpoint, policies, http, log, clock)
+            yield Capturing(app, endpoint, policies, http, log, clock)
     finally:
         endpoint.close()
 

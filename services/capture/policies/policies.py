@@ -121,10 +121,11 @@ class Policies:
             if fate.topic is None:
                 self._outcomes.dropped(token, header(records[index], "uuid"), fate.reason)
 
-    def refused(self, records: Sequence[NewRecord], reason: str) -> None:
-        """None of them was taken."""
-        metrics.CAPTURE_EVENTS.labels("refused", reason).inc(len(records))
-        self._outcomes.count(token_of(records[0]), "refused", reason, len(records))
+    def noted(self, result: str, reason: str, events: int, token: bytes | str) -> None:
+        """Count events that did not come as far as `route`, or the log did not take; token: empty when unknown."""
+        metrics.CAPTURE_EVENTS.labels(result, reason).inc(events)
+        if token and events:
+            self._outcomes.count(token, result, reason, events)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Exchange counters every second, load rules every few, until `stop`."""

@@ -5,6 +5,7 @@ import json
 from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from redis.asyncio import Redis
@@ -268,3 +269,32 @@ async def test_remembered_drops_and_counts_are_bounded(state: Redis, monkeypatch
     assert await counts_of(state, ["*"], clock.now(), 1) == [
         (NOW.replace(minute=0, second=0, microsecond=0), "capture", "accepted", "", 6)
     ]
+
+
+async def test_refusals_are_counted_by_project_once_it_is_known(state: Redis) -> None:
+    async with capturing(state, token_events_per_minute=1) as capture:
+        assert (await capture.post("/e/", one())).status_code == 200
+        assert (await capture.post("/e/", one())).status_code == 429
+        assert (await capture.post("/batch/", {"api_key": "phc_t", "batch": [{"event": "a"}]})).status_code == 400
+        assert (await capture.post("/batch/", batch("$performance_event", "$performance_event"))).status_code == 200
+        assert (await capture.post("/e/", b"{")).status_code == 400
+        v1 = {"Authorization": "Bearer phc_v", "Content-Type": "application/json", "User-Agent": "t"}
+        sdk = {"PostHog-Sdk-Info": "t/1", "PostHog-Attempt": "1", "PostHog-Request-Id": str(uuid4())}
+        sent = {"PostHog-Request-Timestamp": NOW.isoformat()}
+        headers = {**v1, **sdk, **sent}
+        at = {"timestamp": NOW.isoformat(), "distinct_id": "u", "event": "a"}
+        bodies = [[], [{**at, "uuid": str(uuid4())}], [{**at, "uuid": str(uuid4())}], [{**at, "uuid": str(uuid4())}]]
+        for events, expected in zip(bodies, (400, 200, 429, 429), strict=True):
+            body = json.dumps({"created_at": NOW.isoformat(), "batch": events})
+            answer = await capture.http.post("/i/v1/analytics/events", content=body, headers=headers)
+            assert answer.status_code == expected, answer.text
+        assert (answer.json()["error"], answer.headers["retry-after"]) == ("rate_limited", "1")
+        await capture.policies.refresh()
+    counts = await counts_of(state, ["phc_t"], NOW, 1)
+    assert {one[2:] for one in counts} == {
+        ("accepted", "", 1),
+        ("refused", "no_distinct_id", 1),
+        ("refused", "rate_limited", 1),
+    }
+    counts = await counts_of(state, ["phc_v"], NOW, 1)
+    assert {one[2:] for one in counts} == {("accepted", "", 1), ("refused", "rate_limited", 2)}
