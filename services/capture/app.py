@@ -1,7 +1,7 @@
 """Wiring: capture's hot paths in front of a small FastAPI app that answers the rest."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI, Response
@@ -9,20 +9,27 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from libs.kit.contracts.topics import EVENTS
 from libs.kit.errors import Unavailable
+from libs.kit.hot_http import HotService
 from libs.kit.http import install_error_handlers
 from libs.kit.retry import until_settled
 from libs.kit.runtime import Runtime
 from services.capture.asgi import CaptureEndpoint
-from services.capture.handle import route_of
+from services.capture.handle import ROUTES, route_of
+from services.capture.intake import Intake
+from services.capture.protocol import HotCapture
 from services.capture.settings import CaptureSettings
 
 
 class HotPathsFirst:
-    """Sends capture's own paths to `endpoint`, past FastAPI, and everything else to `rest`."""
+    """Sends capture's own paths to `endpoint`, past FastAPI, and everything else to `rest`.
 
-    def __init__(self, endpoint: CaptureEndpoint, rest: ASGIApp):
-        self._endpoint = endpoint
+    hot_paths: what a server with our protocol class (libs.kit.hot_http) may answer without asking this app.
+    """
+
+    def __init__(self, intake: Intake, rest: ASGIApp):
+        self._endpoint = CaptureEndpoint(intake)
         self._rest = rest
+        self.hot_paths: Mapping[str, HotService] = dict.fromkeys(ROUTES, HotCapture(intake))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and route_of(scope["path"]) is not None:
@@ -54,15 +61,15 @@ def create_app(runtime: Runtime, settings: CaptureSettings) -> FastAPI:
 @asynccontextmanager
 async def open_app(runtime: Runtime, settings: CaptureSettings) -> AsyncIterator[ASGIApp]:
     """The app. Its topic is made in the background: while the log is away, capture runs and answers 503."""
-    endpoint = CaptureEndpoint(runtime.log, runtime.clock, settings)
+    intake = Intake(runtime.log, runtime.clock, settings)
     stop = asyncio.Event()
     ensuring = asyncio.create_task(_ensure_topic(runtime, stop))
     try:
-        yield HotPathsFirst(endpoint, create_app(runtime, settings))
+        yield HotPathsFirst(intake, create_app(runtime, settings))
     finally:
         stop.set()
         await ensuring
-        endpoint.close()
+        await intake.close()
 
 
 async def _ensure_topic(runtime: Runtime, stop: asyncio.Event) -> None:

@@ -1,7 +1,6 @@
 """The decision on one request: what goes to the log and what is said back. No I/O, no clock.
 
-Its callers (the ASGI app, and whatever answers faster one day) produce `Decision.records`, and say `Decision.answer`
-only once they are durable.
+Whoever calls it (intake.py) produces `Decision.records`, and says `Decision.answer` only once they are durable.
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,7 +25,8 @@ from services.capture.tokens import checked_token, one_token
 PERFORMANCE_EVENT = "$performance_event"
 _LEFT_OUT = PERFORMANCE_EVENT.encode()
 SCANS = CHOSEN["_scan"] == "cython"  # msgspec is faster than the scanner's twin
-_ROUTES = {spelling: path for path in CAPTURE_PATHS for spelling in (path, f"{path}/")}
+#: Every spelling of a path that is ours -> the path.
+ROUTES = {spelling: path for path in CAPTURE_PATHS for spelling in (path, f"{path}/")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ class Decision:
 
 def route_of(path: str) -> str | None:
     """The capture path a request is for, without its trailing slash; None for any other."""
-    return _ROUTES.get(path)
+    return ROUTES.get(path)
 
 
 def decide(request: Request, limits: Limits) -> Decision:

@@ -13,6 +13,7 @@ import orjson
 from libs.kit.clock import ManualClock
 from libs.kit.eventlog import NewRecord
 from services.capture.asgi import CaptureEndpoint
+from services.capture.intake import Intake
 from services.capture.settings import CaptureSettings
 
 NOW = datetime(2026, 11, 21, 12, 0, 0, tzinfo=UTC)
@@ -41,9 +42,10 @@ class KeptLog:
 
 @dataclass
 class Capturing:
-    """The endpoint, a client of it, and its log and clock."""
+    """The endpoint and what it calls, a client of it, and its log and clock."""
 
     endpoint: CaptureEndpoint
+    intake: Intake
     http: httpx.AsyncClient
     log: KeptLog
     clock: ManualClock
@@ -59,10 +61,11 @@ class Capturing:
 async def capturing(**settings: int | float) -> AsyncIterator[Capturing]:
     """Capture with these settings, at NOW, called from CLIENT."""
     log, clock = KeptLog(), ManualClock(NOW)
-    endpoint = CaptureEndpoint(log, clock, CaptureSettings(**settings))  # type: ignore[arg-type]  # not a whole log
+    intake = Intake(log, clock, CaptureSettings(**settings))  # type: ignore[arg-type]  # not a whole log
+    endpoint = CaptureEndpoint(intake)
     transport = httpx.ASGITransport(endpoint, client=CLIENT)  # type: ignore[arg-type]  # httpx types scopes as dicts
     try:
         async with httpx.AsyncClient(transport=transport, base_url="http://capture") as http:
-            yield Capturing(endpoint, http, log, clock)
+            yield Capturing(endpoint, intake, http, log, clock)
     finally:
-        endpoint.close()
+        await intake.close()

@@ -1,5 +1,6 @@
 """Sending the demo: through capture itself, exactly as many events as asked, in each person's order, with patience."""
 
+import asyncio
 import gzip
 import socket
 import threading
@@ -21,6 +22,7 @@ from libs.kit.clock import SystemClock
 from libs.kit.errors import LogFull
 from libs.kit.eventlog import NewRecord
 from services.capture.asgi import CaptureEndpoint
+from services.capture.intake import Intake
 from services.capture.settings import CaptureSettings
 from tests.support.capturing import KeptLog, capturing
 
@@ -42,9 +44,9 @@ class FullAtTimes(KeptLog):
 @contextmanager
 def served(log: KeptLog) -> Iterator[str]:
     """Capture over HTTP, on a thread; its address."""
-    endpoint = CaptureEndpoint(log, SystemClock(), CaptureSettings(retry_after_seconds=1))  # type: ignore[arg-type]
+    intake = Intake(log, SystemClock(), CaptureSettings(retry_after_seconds=1))  # type: ignore[arg-type]
     listening = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(endpoint, lifespan="off", log_config=None))  # type: ignore[arg-type]
+    server = uvicorn.Server(uvicorn.Config(CaptureEndpoint(intake), lifespan="off", log_config=None))  # type: ignore[arg-type]
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
     thread.start()
     try:
@@ -52,7 +54,7 @@ def served(log: KeptLog) -> Iterator[str]:
     finally:
         server.should_exit = True
         thread.join(10)
-        endpoint.close()
+        asyncio.run(intake.close())
 
 
 def test_a_run_sends_exactly_what_was_asked_and_says_so() -> None:
