@@ -197,6 +197,7 @@ class HotProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self._lingering:
             return
+        self._since = self.loop.time()
         self._began = False
         self._long_read = len(data) > self.hot.max_head_bytes
         super().data_received(data)
@@ -237,7 +238,6 @@ class HotProtocol(HttpToolsProtocol):
         self.expect_100_continue = False
         self._in_head = self._began = True
         self._head_bytes = 0
-        self._since = self.loop.time()
 
     def on_headers_complete(self) -> None:
         self._in_head = False
@@ -256,7 +256,6 @@ class HotProtocol(HttpToolsProtocol):
             if not self._deaf:
                 super().on_body(body)
             return
-        self._since = self.loop.time()
         if cycle.answer is None and cycle.receiver is not None:
             cycle.receiver.piece(body)
 

@@ -53,12 +53,12 @@ class CaptureEndpoint:
             said.append((b"connection", b"close"))
         await send({"type": "http.response.start", "status": answer.status, "headers": said})
         await send({"type": "http.response.body", "body": answer.body})
-        self._intake.access.answered(
+        self._intake.accounting.answered(
             scope["method"],
             scope["path"],
             answer.status,
             time.perf_counter() - started,
-            headers.get(b"x-request-id", b""),
+            headers.get(b"x-request-id"),
         )
 
     async def _read(self, body: Body, scope: Scope, headers: Headers, receive: Receive) -> None:

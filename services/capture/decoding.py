@@ -16,6 +16,7 @@ from services.capture.query import Compression, Query, compression_named
 Bytes = bytes | bytearray
 FORM_TYPE = b"application/x-www-form-urlencoded"  # exactly: with a charset behind it, PostHog reads no form either
 GZIP_MAGIC = b"\x1f\x8b"
+_JSON_OR_GZIP = b"{[\x1f"  # no base64 begins so
 _GZIP_WINDOW = 31
 _SNIFFED = 128
 _MOST_FIELDS = 100
@@ -33,7 +34,7 @@ def decode_payload(
     raw: Bytes = query.data or body
     if not raw:
         raise Refused(400, "request missing data payload", "no_payload")
-    if not _looks_like_form(raw) and _looks_like_base64(raw):
+    if raw[0] not in _JSON_OR_GZIP and not _looks_like_form(raw) and _looks_like_base64(raw):
         raw = _unbase64(raw)
     hint = query.compression
     if content_type == FORM_TYPE:
@@ -43,7 +44,7 @@ def decode_payload(
         hint = compression_named(content_encoding.decode("latin-1")) if content_encoding.islower() else None
     text = _uncompressed(raw, hint, max_inflated)
     # PostHog does this on /e, /capture, /engage and /track only; posthog-js may be pointed elsewhere by remote config.
-    return _unbase64_text(text) if _looks_like_base64(text) else text
+    return _unbase64_text(text) if text and text[0] not in b"{[" and _looks_like_base64(text) else text
 
 
 def _uncompressed(raw: Bytes, hint: Compression | None, max_inflated: int) -> Bytes:

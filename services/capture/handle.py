@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from msgspec import Struct
+
 from libs.fastpath import CHOSEN
 from libs.kit.contracts.routes import CAPTURE_PATHS
 from libs.kit.eventlog import NewRecord
@@ -29,8 +31,7 @@ SCANS = CHOSEN["_scan"] == "cython"  # msgspec is faster than the scanner's twin
 ROUTES = {spelling: path for path in CAPTURE_PATHS for spelling in (path, f"{path}/")}
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(Struct, frozen=True, gc=False):
     """One request as it came. `headers` are lower-case names; `peer` is the address of the socket; `now` is receipt."""
 
     method: str
@@ -56,8 +57,7 @@ class Limits:
         return cls(settings.max_inflated_bytes, settings.max_record_bytes, settings.max_events)
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(Struct, frozen=True, gc=False):
     """Produce `records`, then say `answer`. `refused` is the reason when nothing is taken; `events` were asked for,
     of which `dropped` are left out on purpose."""
 

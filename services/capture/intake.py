@@ -10,7 +10,6 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 
-from libs.kit import metrics
 from libs.kit.clock import Clock
 from libs.kit.contracts.topics import EVENTS
 from libs.kit.crashpoints import crash_point
@@ -18,7 +17,7 @@ from libs.kit.errors import DeadlineExceeded, HedgerowError, PayloadTooLarge, Un
 from libs.kit.eventlog import EventLog
 from libs.kit.logging import get_logger
 from services.capture import answers
-from services.capture.accounting import AccessLog, count_events
+from services.capture.accounting import Accounting
 from services.capture.answers import Answer, Refused, too_large
 from services.capture.bodies import Body, BodyMemory, Overloaded
 from services.capture.group_commit import GroupCommit, LogBacklog
@@ -36,7 +35,7 @@ class Intake:
     def __init__(self, event_log: EventLog, clock: Clock, settings: CaptureSettings):
         self.settings = settings
         self.memory = BodyMemory(settings.max_inflight_body_bytes)
-        self.access = AccessLog(settings.access_log_every)
+        self.accounting = Accounting(settings.access_log_every)
         self._clock = clock
         self._limits = Limits.of(settings)
         self._inline_limits = Limits(settings.inline_inflated_bytes, settings.max_record_bytes, settings.max_events)
@@ -64,7 +63,7 @@ class Intake:
         """Decide the request, produce what it holds, and call `answered`, once, now or later. Never raises."""
         body = request.body
         if body:
-            metrics.CAPTURE_BODY_BYTES.observe(len(body))
+            self.accounting.body(len(body))
         if len(body) > self.settings.inline_body_bytes:
             self._decide_in_thread(request, answered)
             return
@@ -81,11 +80,11 @@ class Intake:
     def refuse_unread(self, why: Exception) -> Answer:
         """What is said when a body cannot be read to its end: Refused, Overloaded, or the sender stalled."""
         if isinstance(why, Refused):
-            return _refused(why)
+            return self._refused(why)
         if isinstance(why, Overloaded):
-            count_events("refused", "overloaded", 1)
+            self.accounting.events("refused", "overloaded", 1)
             return answers.TRANSIENT
-        count_events("refused", "stalled", 1)
+        self.accounting.events("refused", "stalled", 1)
         return answers.STALLED
 
     def _decide_in_thread(self, request: Request, answered: Answered) -> None:
@@ -107,44 +106,42 @@ class Intake:
 
     def _settle(self, request: Request, decision: Decision, answered: Answered) -> None:
         if decision.refused:
-            count_events("refused", decision.refused, decision.events)
+            self.accounting.events("refused", decision.refused, decision.events)
         elif decision.dropped:
-            count_events("dropped", "performance_event", decision.dropped)
+            self.accounting.events("dropped", "performance_event", decision.dropped)
         if decision.refused or not decision.records:
             answered(decision.answer)
             return
         crash_point("capture.before_produce")
         try:
             self._commit.submit(
-                EVENTS.name, decision.records, lambda error: answered(_outcome(request, decision, error))
+                EVENTS.name, decision.records, lambda error: answered(self._outcome(request, decision, error))
             )
         except LogBacklog:
-            count_events("refused", "overloaded", len(decision.records))
+            self.accounting.events("refused", "overloaded", len(decision.records))
             answered(answers.TRANSIENT)
 
+    def _outcome(self, request: Request, decision: Decision, error: Exception | None) -> Answer:
+        """The answer to a request whose records the log has, or has not."""
+        if error is None:
+            crash_point("capture.after_produce")
+            self.accounting.events("accepted", "", len(decision.records))
+            return decision.answer
+        if isinstance(error, PayloadTooLarge):
+            return self._refused(too_large(error.detail, "event_too_large"))
+        if isinstance(error, Unavailable | DeadlineExceeded):
+            _warn(error, decision)
+            self.accounting.events("refused", type(error).__name__, len(decision.records))
+            return answers.TRANSIENT
+        return _our_bug(request, error)
 
-def _outcome(request: Request, decision: Decision, error: Exception | None) -> Answer:
-    """The answer to a request whose records the log has, or has not."""
-    if error is None:
-        crash_point("capture.after_produce")
-        count_events("accepted", "", len(decision.records))
-        return decision.answer
-    if isinstance(error, PayloadTooLarge):
-        return _refused(too_large(error.detail, "event_too_large"))
-    if isinstance(error, Unavailable | DeadlineExceeded):
-        _warn(error, decision)
-        count_events("refused", type(error).__name__, len(decision.records))
-        return answers.TRANSIENT
-    return _our_bug(request, error)
+    def _refused(self, refused: Refused) -> Answer:
+        self.accounting.events("refused", refused.reason, refused.events)
+        return refused.answer
 
 
 def _warn(error: HedgerowError, decision: Decision) -> None:
     log.warning("produce_failed", code=error.code, kind=type(error).__name__, events=len(decision.records))
-
-
-def _refused(refused: Refused) -> Answer:
-    count_events("refused", refused.reason, refused.events)
-    return refused.answer
 
 
 def _our_bug(request: Request, error: Exception) -> Answer:

@@ -93,4 +93,4 @@ class CaptureReceiver:
         service, headers = self._service, self._headers
         self._reply(answer.status, service.lines(answer, headers), answer.body)
         seconds = time.perf_counter() - self._started
-        service.intake.access.answered("POST", self._path, answer.status, seconds, headers.get(b"x-request-id", b""))
+        service.intake.accounting.answered("POST", self._path, answer.status, seconds, headers.get(b"x-request-id"))

@@ -1,5 +1,6 @@
 """Query parameters of the v0 routes. Unknown ones, and unknown compressions, are ignored."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import parse_qsl
@@ -35,7 +36,7 @@ def parse_query(query: bytes) -> Query:
     if not query:
         return NOTHING
     given: dict[str, str] = {}
-    for name, value in parse_qsl(query.decode("latin-1"), keep_blank_values=True, errors="replace"):
+    for name, value in _pairs(query.decode("latin-1")):
         if name in _KNOWN and (name in given or {name, *given} >= {"_", "sent_at"}):
             raise _refuse(f"duplicate field `{name}`")
         given[name] = value
@@ -45,6 +46,13 @@ def parse_query(query: bytes) -> Query:
         sent_at_ms=_integer(given.get("_", given.get("sent_at"))),
         beacon=_integer(given.get("beacon")) == 1,
     )
+
+
+def _pairs(query: str) -> Iterable[tuple[str, str]]:
+    if "%" in query or "+" in query:
+        return parse_qsl(query, keep_blank_values=True, errors="replace")
+    # what SDKs send has nothing to unquote, and then this is the same and ten times as fast
+    return [(name, value) for name, _, value in (part.partition("=") for part in query.split("&") if part)]
 
 
 def _integer(text: str | None) -> int | None:

@@ -44,7 +44,7 @@ def requests() -> dict[str, tuple[str, bytes, int]]:
 
 async def compare(baseline: str, request: bytes, events: int, rounds: int, seconds: float) -> None:
     """Take turns, and print a line for each server."""
-    kinds = (baseline, "asgi", "protocol")
+    kinds = (baseline, "asgi", "protocol", "ceiling")
     rates: dict[str, list[float]] = {kind: [] for kind in kinds}
     with ExitStack() as stack:
         ports = {kind: stack.enter_context(served(kind)) for kind in kinds}

@@ -3,7 +3,7 @@
     python -m tests.bench.served WHAT
 
 WHAT: `echo` (a bare ASGI app that reads the body and answers), `naive` (the batch handler one writes first), `asgi` and
-`protocol` (capture by either of its callers). All under the same uvicorn on uvloop with httptools.
+`protocol` (capture by either of its callers), `ceiling` (the protocol class with a handler that does nothing). All under the same uvicorn on uvloop with httptools.
 The log is null, or the one HEDGEROW_* variables name. `GET /usage` tells processor time and resident memory.
 """
 
@@ -28,7 +28,7 @@ from libs.kit.clock import SystemClock
 from libs.kit.contracts.topics import EVENTS
 from libs.kit.eventlog import NewRecord
 from libs.kit.eventlog.open import open_eventlog
-from libs.kit.hot_http import HotPaths
+from libs.kit.hot_http import Headers, HotPaths, Reply
 from libs.kit.logging import configure_logging
 from services.capture.app import HotPathsFirst
 from services.capture.handle import Request
@@ -109,6 +109,30 @@ def with_usage(app: Any) -> Any:
     return asked
 
 
+class _Ceiling:
+    """The least a hot path can do: what the protocol class costs by itself."""
+
+    body_idle_seconds = 30.0
+
+    def receive(
+        self, path: str, query: bytes, headers: Headers, peer: str | None, reply: Reply
+    ) -> "_Ceiling._Receiver":
+        return self._Receiver(reply)
+
+    class _Receiver:
+        def __init__(self, reply: Reply):
+            self._reply = reply
+
+        def piece(self, data: bytes) -> None: ...
+
+        def complete(self) -> None:
+            self._reply(200, b"content-length: 15\r\ncontent-type: application/json\r\n", b'{"status":"Ok"}')
+
+        def stalled(self) -> None: ...
+
+        def gone(self) -> None: ...
+
+
 @asynccontextmanager
 async def _log() -> AsyncIterator[Any]:
     if "HEDGEROW_EVENTLOG" not in os.environ:
@@ -128,10 +152,10 @@ async def _serve(what: str) -> None:
         intake = Intake(log, SystemClock(), CaptureSettings())
         capture = HotPathsFirst(intake, echo)
         app = {"echo": echo, "naive": naive_app}.get(what, capture)
-        hot = HotPaths(capture.hot_paths)
+        hot = HotPaths(dict.fromkeys(capture.hot_paths, _Ceiling()) if what == "ceiling" else capture.hot_paths)
         config = uvicorn.Config(
             with_usage(app),
-            http=hot.protocol_class() if what == "protocol" else "httptools",
+            http=hot.protocol_class() if what in ("protocol", "ceiling") else "httptools",
             port=0,
             ws="none",
             lifespan="off",
