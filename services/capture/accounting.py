@@ -44,7 +44,7 @@ class Accounting:
         self._events: defaultdict[tuple[str, str], int] = defaultdict(int)
         self._requests: defaultdict[tuple[str, str, int], list[float]] = defaultdict(list)
         self._bodies: list[int] = []
-        self._gathering = False
+        self._loop: asyncio.AbstractEventLoop | None = None  # that will flush
 
     def events(self, result: str, reason: str, events: int) -> None:
         """`result` is accepted, dropped or refused; `reason` a word of ours, never input."""
@@ -75,7 +75,7 @@ class Accounting:
 
     def flush(self) -> None:
         """Count what was gathered."""
-        self._gathering = False
+        self._loop = None
         for (result, reason), count in self._events.items():
             _events(result, reason).inc(count)
         for (method, route, status), seconds in self._requests.items():
@@ -88,6 +88,7 @@ class Accounting:
         self._bodies.clear()
 
     def _soon(self) -> None:
-        if not self._gathering:
-            self._gathering = True
-            asyncio.get_running_loop().call_soon(self.flush)
+        loop = asyncio.get_running_loop()
+        if self._loop is not loop:
+            self._loop = loop
+            loop.call_soon(self.flush)

@@ -11,7 +11,7 @@ from typing import Any
 from services.capture.answers import Answer, Refused, answer_headers
 from services.capture.bodies import Body, Overloaded
 from services.capture.client import Headers
-from services.capture.handle import Request
+from services.capture.decision import Request
 from services.capture.intake import Intake
 
 Message = MutableMapping[str, Any]
@@ -43,7 +43,7 @@ class CaptureEndpoint:
                 await self._read(body, scope, headers, receive)
                 answer = await self._take(scope, headers, body.take())
             except (Refused, Overloaded, SenderStalled) as exc:
-                answer, unread = self._intake.refuse_unread(exc), True
+                answer, unread = self._intake.refuse_unread(scope["path"], exc), True
         except SenderGone:
             return
         finally:

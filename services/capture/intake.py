@@ -16,12 +16,12 @@ from libs.kit.crashpoints import crash_point
 from libs.kit.errors import DeadlineExceeded, HedgerowError, PayloadTooLarge, Unavailable
 from libs.kit.eventlog import EventLog
 from libs.kit.logging import get_logger
-from services.capture import answers
 from services.capture.accounting import Accounting
 from services.capture.answers import Answer, Refused, too_large
 from services.capture.bodies import Body, BodyMemory, Overloaded
+from services.capture.decision import Decision, Limits, Request
 from services.capture.group_commit import GroupCommit, LogBacklog
-from services.capture.handle import Decision, Limits, Request, decide
+from services.capture.handle import decide, dialect_of
 from services.capture.settings import CaptureSettings
 
 log = get_logger(__name__)
@@ -77,15 +77,15 @@ class Intake:
         else:
             self._settle(request, decision, answered)
 
-    def refuse_unread(self, why: Exception) -> Answer:
+    def refuse_unread(self, path: str, why: Exception) -> Answer:
         """What is said when a body cannot be read to its end: Refused, Overloaded, or the sender stalled."""
         if isinstance(why, Refused):
-            return self._refused(why)
+            return self._refused(path, why)
         if isinstance(why, Overloaded):
             self.accounting.events("refused", "overloaded", 1)
-            return answers.TRANSIENT
+            return dialect_of(path).transient
         self.accounting.events("refused", "stalled", 1)
-        return answers.STALLED
+        return dialect_of(path).stalled
 
     def _decide_in_thread(self, request: Request, answered: Answered) -> None:
         task = asyncio.get_running_loop().create_task(self._decide_heavy(request, answered))
@@ -107,8 +107,9 @@ class Intake:
     def _settle(self, request: Request, decision: Decision, answered: Answered) -> None:
         if decision.refused:
             self.accounting.events("refused", decision.refused, decision.events)
-        elif decision.dropped:
-            self.accounting.events("dropped", "performance_event", decision.dropped)
+        elif decision.drops:
+            for reason, events in decision.drops.items():
+                self.accounting.events("dropped", reason, events)
         if decision.refused or not decision.records:
             answered(decision.answer)
             return
@@ -119,7 +120,7 @@ class Intake:
             )
         except LogBacklog:
             self.accounting.events("refused", "overloaded", len(decision.records))
-            answered(answers.TRANSIENT)
+            answered(decision.not_taken)
 
     def _outcome(self, request: Request, decision: Decision, error: Exception | None) -> Answer:
         """The answer to a request whose records the log has, or has not."""
@@ -128,16 +129,16 @@ class Intake:
             self.accounting.events("accepted", "", len(decision.records))
             return decision.answer
         if isinstance(error, PayloadTooLarge):
-            return self._refused(too_large(error.detail, "event_too_large"))
+            return self._refused(request.path, too_large(error.detail, "event_too_large"))
         if isinstance(error, Unavailable | DeadlineExceeded):
             _warn(error, decision)
             self.accounting.events("refused", type(error).__name__, len(decision.records))
-            return answers.TRANSIENT
+            return decision.not_taken
         return _our_bug(request, error)
 
-    def _refused(self, refused: Refused) -> Answer:
+    def _refused(self, path: str, refused: Refused) -> Answer:
         self.accounting.events("refused", refused.reason, refused.events)
-        return refused.answer
+        return dialect_of(path).refusal(refused)
 
 
 def _warn(error: HedgerowError, decision: Decision) -> None:
@@ -146,4 +147,4 @@ def _warn(error: HedgerowError, decision: Decision) -> None:
 
 def _our_bug(request: Request, error: Exception) -> Answer:
     log.exception("capture_failed", path=request.path, exc_info=error)
-    return answers.OUR_BUG
+    return dialect_of(request.path).our_bug

@@ -6,7 +6,7 @@ from libs.kit.hot_http import Headers, Receiver, Reply
 from services.capture import answers
 from services.capture.answers import Answer, Refused, header_lines
 from services.capture.bodies import Overloaded
-from services.capture.handle import Request
+from services.capture.decision import Request
 from services.capture.intake import Intake
 
 _MOST_ORIGINS = 1_000
@@ -61,14 +61,14 @@ class CaptureReceiver:
         try:
             self._body.check_declared(self._headers.get(b"content-length"))
         except Refused as refused:
-            self._answered(self._service.intake.refuse_unread(refused))
+            self._answered(self._service.intake.refuse_unread(self._path, refused))
 
     def piece(self, data: bytes) -> None:
         """See `Receiver`."""
         try:
             self._body.add(data)
         except (Refused, Overloaded) as exc:
-            self._answered(self._service.intake.refuse_unread(exc))
+            self._answered(self._service.intake.refuse_unread(self._path, exc))
 
     def complete(self) -> None:
         """See `Receiver`."""
@@ -81,7 +81,7 @@ class CaptureReceiver:
 
     def stalled(self) -> None:
         """See `Receiver`."""
-        self._answered(self._service.intake.refuse_unread(TimeoutError()))
+        self._answered(self._service.intake.refuse_unread(self._path, TimeoutError()))
 
     def gone(self) -> None:
         """See `Receiver`: what was not taken yet is forgotten, what was goes its way."""

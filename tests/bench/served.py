@@ -3,7 +3,8 @@
     python -m tests.bench.served WHAT
 
 WHAT: `echo` (a bare ASGI app that reads the body and answers), `naive` (the batch handler one writes first), `asgi` and
-`protocol` (capture by either of its callers), `ceiling` (the protocol class with a handler that does nothing). All under the same uvicorn on uvloop with httptools.
+`protocol` (capture by either of its callers), `ceiling` (the protocol class with a handler that does nothing),
+all under the same uvicorn on uvloop with httptools.
 The log is null, or the one HEDGEROW_* variables name. `GET /usage` tells processor time and resident memory.
 """
 
