@@ -79,16 +79,21 @@ def _unlz(raw: Bytes, limit: int) -> bytes:
     return text
 
 
-def inflate(raw: Bytes, limit: int) -> bytearray:
+def inflate(raw: Bytes, limit: int) -> Bytes:
     """The first gzip member, as flate2 reads it. Raises Refused: 413 past `limit` bytes, 400 for a broken or cut one.
 
     Fed in small pieces, so that output stops within one piece of the limit whatever the input claims.
     """
     inflater = isal_zlib.decompressobj(_GZIP_WINDOW)
-    text = bytearray()
     view = memoryview(raw)
     try:
-        for start in range(0, len(raw), _DEFLATED_PIECE):
+        first = inflater.decompress(view[:_DEFLATED_PIECE], limit + 1)
+        if inflater.eof and len(first) <= limit:  # the usual case, and nothing is copied
+            return first
+        text = bytearray(first)
+        if len(text) > limit:
+            raise too_large(f"inflated payload is larger than {limit} bytes", "inflated_too_large")
+        for start in range(_DEFLATED_PIECE, len(raw), _DEFLATED_PIECE):
             text += inflater.decompress(view[start : start + _DEFLATED_PIECE], limit - len(text) + 1)
             if len(text) > limit:
                 raise too_large(f"inflated payload is larger than {limit} bytes", "inflated_too_large")
