@@ -6,6 +6,7 @@ its position. A second SIGTERM (or Ctrl-C) ends the process now.
 
 import asyncio
 import contextlib
+import gc
 import os
 import signal
 import socket
@@ -81,6 +82,8 @@ async def _serve_services(names: Sequence[str], listener: socket.socket, setting
 
         probes = await stack.enter_async_context(probing(runtime.health.report, states, settings.probes_port))
         server = Server(_config(Gateway(apps, report), _hot_paths(apps, limits), limits))
+        gc.collect()
+        gc.freeze()  # what was imported lives as long as we do: looking through it again and again costs every request
         serving = asyncio.create_task(server.serve(sockets=[listener]))
         await _first(serving, stop)
         probes.stopping = True

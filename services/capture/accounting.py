@@ -47,14 +47,12 @@ class Accounting:
         self._loop: asyncio.AbstractEventLoop | None = None  # that will flush
 
     def events(self, result: str, reason: str, events: int) -> None:
-        """`result` is accepted, dropped or refused; `reason` a word of ours, never input."""
+        """`result` is accepted, dropped or refused; `reason` a word of ours, never input. An answer follows."""
         self._events[result, reason] += events
-        self._soon()
 
     def body(self, size: int) -> None:
-        """A request came with so many bytes."""
+        """A request came with so many bytes. An answer follows."""
         self._bodies.append(size)
-        self._soon()
 
     def answered(self, method: str, path: str, status: int, seconds: float, request_id: bytes | None) -> None:
         """One request is over."""

@@ -39,7 +39,8 @@ class Body:
     def add(self, piece: bytes) -> None:
         """Keep a piece. Raises Refused (413) past the cap and Overloaded past that of all requests."""
         size = self._size + len(piece)
-        self.check(size)
+        if size > self._max_bytes:
+            self.check(size)
         self._memory.take(len(piece))
         self._size = size
         self._pieces.append(piece)

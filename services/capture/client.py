@@ -9,6 +9,7 @@ Headers = Mapping[bytes, bytes]
 # Set by proxies, so as true as the proxy in front makes them: an address here places a visitor on a map and keys
 # cookieless visitors; nothing is allowed or refused by it.
 _SINGLE = (b"x-real-ip", b"cf-connecting-ip", b"true-client-ip", b"fly-client-ip", b"cloudfront-viewer-address")
+_FORWARDING = frozenset((b"x-forwarded-for", b"forwarded", *_SINGLE))
 _MOST_HOPS = 32  # what is looked at; a header can name thirty thousand
 _REMEMBERED_BYTES = 128
 _UNKNOWN = "127.0.0.1"
@@ -16,6 +17,8 @@ _UNKNOWN = "127.0.0.1"
 
 def client_ip(headers: Headers, peer: str | None) -> str:
     """Leftmost X-Forwarded-For that is an address, then single-address headers, Forwarded, and the socket."""
+    if _FORWARDING.isdisjoint(headers):
+        return peer or _UNKNOWN
     if (forwarded := headers.get(b"x-forwarded-for")) and (address := _leftmost(forwarded)):
         return address
     for name in _SINGLE:

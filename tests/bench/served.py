@@ -10,6 +10,7 @@ The log is null, or the one HEDGEROW_* variables name. `GET /usage` tells proces
 
 import asyncio
 import contextlib
+import gc
 import json
 import os
 import subprocess
@@ -165,6 +166,8 @@ async def _serve(what: str) -> None:
             server_header=False,
         )
         server = uvicorn.Server(config)
+        gc.collect()
+        gc.freeze()  # as hedgerow.serve does, for all of them
         serving = asyncio.create_task(server.serve())
         while not server.started:
             await asyncio.sleep(0.01)
