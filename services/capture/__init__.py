@@ -4,7 +4,9 @@ Writes the topics `events_plugin_ingestion`, `..._overflow` and `..._historical`
 `kit.contracts.events.CapturedEvent`), and dead letters where a restriction says so; owns no table, waits for no store
 but the log, and never asks whether a token exists: ingestion does. In order of control flow:
 
-    asgi.py        the ASGI caller: reads the body under a cap, asks `handle`, produces, answers
+    protocol.py    the fast caller: POSTs straight from the parser      asgi.py    the ASGI caller, for all others
+    bodies.py      what bodies may take of the memory while they are read
+    intake.py      asks `handle`, produces by group_commit.py, answers; accounting.py counts
     handle.py      the decision: request in, records and answer out; no I/O
     decision.py    what is asked and what is decided: the shapes all callers and dialects share
     policies/      quotas, restrictions, limits: what is kept, and on which topic

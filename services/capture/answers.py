@@ -6,13 +6,15 @@ from dataclasses import dataclass
 
 import msgspec
 
+from services.capture.client import Headers, cors_headers
+
 TEXT = b"text/plain; charset=utf-8"
 JSON = b"application/json"
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One HTTP answer, without the headers that depend on the request (see client.cors_headers)."""
+    """One HTTP answer, without the headers that depend on the request (see `answer_headers`)."""
 
     status: int
     body: bytes = b""
@@ -28,6 +30,26 @@ METHOD_NOT_ALLOWED = Answer(405)
 TRANSIENT = Answer(503, b"transient error, please retry", TEXT)  # not taken, or not known to be: send the same again
 STALLED = Answer(408, b"client stopped sending data", TEXT)
 OUR_BUG = Answer(500, b"internal server error", TEXT)
+
+
+def answer_headers(answer: Answer, request: Headers, retry_after_seconds: int) -> list[tuple[bytes, bytes]]:
+    """All headers of the answer to a request with these headers."""
+    said = [*cors_headers(request), *answer.headers]
+    if answer.status != 204:
+        said.append((b"content-length", b"%d" % len(answer.body)))
+    if answer.content_type:
+        said.append((b"content-type", answer.content_type))
+    if answer.status in (429, 503) and RETRY_SOON not in answer.headers:
+        said.append((b"retry-after", b"%d" % retry_after_seconds))
+    if answer.status == 405:
+        said.append((b"allow", b"GET,POST,OPTIONS"))
+    return said
+
+
+def header_lines(answer: Answer, request: Headers, retry_after_seconds: int) -> bytes:
+    """The same as they stand on the wire, each with its line end."""
+    said = answer_headers(answer, request, retry_after_seconds)
+    return b"".join(b"%b: %b\r\n" % header for header in said)
 
 
 class Refused(Exception):

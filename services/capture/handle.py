@@ -1,7 +1,6 @@
 """The decision on one request: what goes to the log and what is said back. No I/O, no clock.
 
-Its callers (the ASGI app, and whatever answers faster one day) produce `Decision.records`, and say `Decision.answer`
-only once they are durable.
+Whoever calls it (intake.py) produces `Decision.records`, and says `Decision.answer` only once they are durable.
 """
 
 from libs.fastpath import CHOSEN

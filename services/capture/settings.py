@@ -22,6 +22,9 @@ class CaptureSettings(BaseSettings):
     max_inflight_body_bytes: int = Field(
         128 * 1024**2, gt=0, description="Bodies held in memory at once, all requests together; beyond it 503."
     )
+    max_unacknowledged_bytes: int = Field(
+        128 * 1024**2, gt=0, description="Records that may wait for the log in memory; beyond it 503."
+    )
     inline_body_bytes: int = Field(
         256 * 1024, ge=0, description="Bodies up to this size are decided on the event loop, larger ones in a thread."
     )

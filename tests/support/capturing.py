@@ -16,6 +16,7 @@ from libs.kit.clock import ManualClock
 from libs.kit.eventlog import NewRecord
 from services.capture.app import HotPathsFirst, create_app
 from services.capture.asgi import CaptureEndpoint
+from services.capture.intake import Intake
 from services.capture.policies.policies import Policies
 from services.capture.settings import CaptureSettings
 
@@ -46,17 +47,18 @@ class KeptLog:
         """It is always there."""
 
 
-def whole_app(endpoint: CaptureEndpoint, log: KeptLog) -> ASGIApp:
-    """Capture's app, as open_app puts it together, around an endpoint."""
-    return HotPathsFirst(endpoint, create_app(log))  # type: ignore[arg-type]  # all of it that is used
+def whole_app(intake: Intake, log: KeptLog) -> ASGIApp:
+    """Capture's app, as open_app puts it together, around an intake."""
+    return HotPathsFirst(intake, create_app(log))  # type: ignore[arg-type]  # all of it that is used
 
 
 @dataclass
 class Capturing:
-    """The app, its endpoint, a client of it, and its log and clock."""
+    """The app, its endpoint and what that calls, a client of it, and its log and clock."""
 
     app: ASGIApp
     endpoint: CaptureEndpoint
+    intake: Intake
     policies: Policies
     http: httpx.AsyncClient
     log: KeptLog
@@ -74,14 +76,14 @@ async def capturing(state: Redis | None = None, **settings: Any) -> AsyncIterato
     """Capture with these settings, at NOW, called from CLIENT. Without a `state` server its policies hold none."""
     log, clock, chosen = KeptLog(), ManualClock(NOW), CaptureSettings(**settings)
     policies = Policies(state or Redis(port=1), clock, chosen)
-    endpoint = CaptureEndpoint(log, clock, chosen, policies)  # type: ignore[arg-type]  # not a whole log
-    app = whole_app(endpoint, log)
+    intake = Intake(log, clock, chosen, policies)  # type: ignore[arg-type]  # not a whole log
+    app = whole_app(intake, log)
     transport = httpx.ASGITransport(app, client=CLIENT)  # type: ignore[arg-type]  # httpx types scopes as dicts
     try:
         async with httpx.AsyncClient(transport=transport, base_url="http://capture") as http:
-            yield Capturing(app, endpoint, policies, http, log, clock)
+            yield Capturing(app, CaptureEndpoint(intake), intake, policies, http, log, clock)
     finally:
-        endpoint.close()
+        await intake.close()
 
 
 def record(

@@ -36,7 +36,6 @@ from services.capture.settings import CaptureSettings
 log = get_logger(__name__)
 PERSON_WINDOW_SECONDS = 60.0
 TOKEN_WINDOW_SECONDS = 60.0
-_ACCEPTED = metrics.CAPTURE_EVENTS.labels("accepted", "")
 
 
 class TooFast(Exception):
@@ -111,19 +110,17 @@ class Policies:
         """The log has them: count what became of each, and remember those that went no further."""
         token = token_of(records[0])
         if routing is None:
-            _ACCEPTED.inc(len(records))
             self._outcomes.count(token, "accepted", "", len(records))
             return
         for (result, reason), events in routing.outcomes.items():
-            metrics.CAPTURE_EVENTS.labels(result, reason).inc(events)
             self._outcomes.count(token, result, reason, events)
         for index, fate in routing.fates.items():
             if fate.topic is None:
                 self._outcomes.dropped(token, header(records[index], "uuid"), fate.reason)
 
     def noted(self, result: str, reason: str, events: int, token: bytes | str) -> None:
-        """Count events that did not come as far as `route`, or the log did not take; token: empty when unknown."""
-        metrics.CAPTURE_EVENTS.labels(result, reason).inc(events)
+        """Count for a project events that did not come as far as `route`, or that the log did not take. `token` is
+        empty when nobody knows whose they are."""
         if token and events:
             self._outcomes.count(token, result, reason, events)
 

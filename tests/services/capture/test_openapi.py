@@ -1,5 +1,6 @@
 """The document of capture's endpoints, and schemathesis sending what it describes, and what it does not, to the app."""
 
+import asyncio
 from collections.abc import Iterator
 from typing import Any
 
@@ -17,7 +18,7 @@ from schemathesis.specs.openapi.checks import (
 
 from libs.kit.clock import ManualClock
 from libs.kit.contracts.routes import CAPTURE_PATHS
-from services.capture.asgi import CaptureEndpoint
+from services.capture.intake import Intake
 from services.capture.openapi import document
 from services.capture.policies.policies import Policies
 from services.capture.settings import CaptureSettings
@@ -41,9 +42,10 @@ def app() -> Iterator[Any]:
     """All of capture, on a log that keeps what it is given."""
     log, chosen = KeptLog(), CaptureSettings()
     clock = ManualClock(NOW)
-    endpoint = CaptureEndpoint(log, clock, chosen, Policies(Redis(port=1), clock, chosen))
-    yield whole_app(endpoint, log)
-    endpoint.close()
+    policies = Policies(Redis(port=1), clock, chosen)
+    intake = Intake(log, clock, chosen, policies)  # type: ignore[arg-type]  # not a whole log
+    yield whole_app(intake, log)
+    asyncio.run(intake.close())
 
 
 @pytest.mark.parametrize(("name", "mode"), [one for one in CHOSEN if one not in IMPOSSIBLE])

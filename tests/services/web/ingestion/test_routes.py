@@ -16,6 +16,7 @@ from libs.kit.eventlog import NewRecord
 from libs.kit.runtime import Runtime
 from libs.kit.schema.migrate import migrate
 from services.capture.asgi import CaptureEndpoint
+from services.capture.intake import Intake
 from services.capture.policies.policies import Policies
 from services.capture.settings import CaptureSettings
 from services.cdp.ingestion import worker as ingestion
@@ -65,11 +66,12 @@ async def following(runtime: Runtime) -> AsyncIterator[Following]:
     web = await support.made(runtime)
     settings = CaptureSettings()
     policies = Policies(runtime.state, runtime.clock, settings)
-    endpoint = CaptureEndpoint(runtime.log, runtime.clock, settings, policies)
+    intake = Intake(runtime.log, runtime.clock, settings, policies)
+    endpoint = CaptureEndpoint(intake)
     transport = httpx.ASGITransport(endpoint)  # type: ignore[arg-type]  # httpx types scopes as dicts
     async with httpx.AsyncClient(transport=transport, base_url="http://capture") as capture, web.with_key() as api:
         yield Following(web, policies, capture, api)
-    endpoint.close()
+    await intake.close()
 
 
 @asynccontextmanager
