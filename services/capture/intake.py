@@ -116,7 +116,7 @@ class Intake:
         crash_point("capture.before_produce")
         try:
             self._commit.submit(
-                EVENTS.name, decision.records, lambda error: answered(self._outcome(request, decision, error))
+                {EVENTS.name: decision.records}, lambda error: answered(self._outcome(request, decision, error))
             )
         except LogBacklog:
             self.accounting.events("refused", "overloaded", len(decision.records))
