@@ -6,11 +6,11 @@ for company: a group leaves as soon as everything that had already arrived was l
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from libs.kit import metrics
-from libs.kit.errors import PayloadTooLarge
+from libs.kit.errors import OutcomeUnknown, PayloadTooLarge
 from libs.kit.eventlog import EventLog, NewRecord
 from libs.kit.logging import get_logger
 
@@ -43,17 +43,22 @@ class GroupCommit:
         self._under_way: set[asyncio.Task[None]] = set()
         self.waiting_bytes = 0
 
-    def submit(self, topic: str, records: Sequence[NewRecord], done: Done) -> None:
-        """Produce the records, in order and behind those submitted before for the topic. Raises LogBacklog.
+    def submit(self, topics: Mapping[str, Sequence[NewRecord]], done: Done) -> None:
+        """Produce one request's records, those of a topic in order. Raises LogBacklog, and has taken none.
 
-        A single submission is never refused for its own size: the log alone can say that it is too large.
+        A request alone is never refused for its size: only the log can say that it is too large.
         """
-        size = 0
-        for record in records:
-            size += len(record.value)
+        sizes = {topic: sum([len(record.value) for record in records]) for topic, records in topics.items()}
+        size = sum(sizes.values())
         if self.waiting_bytes and self.waiting_bytes + size > self._most_bytes:
             raise LogBacklog
         self.waiting_bytes += size
+        if len(topics) > 1:
+            done = _once_all(len(topics), done)
+        for topic, records in topics.items():
+            self._gather(topic, records, sizes[topic], done)
+
+    def _gather(self, topic: str, records: Sequence[NewRecord], size: int, done: Done) -> None:
         group = self._gathering.get(topic)
         if group is not None and (group.records + len(records) > MOST_RECORDS or group.size + size > MOST_BYTES):
             self._send(topic)
@@ -106,6 +111,21 @@ class GroupCommit:
         finally:
             metrics.CAPTURE_PRODUCE_SECONDS.observe(time.perf_counter() - started)
         return None
+
+
+def _once_all(topics: int, done: Done) -> Done:
+    """Tells `done` of the first error once all topics have answered."""
+    errors: list[Exception | None] = []
+
+    def one_done(error: Exception | None) -> None:
+        errors.append(error)
+        if len(errors) == topics:
+            failures = [error for error in errors if error is not None]
+            # a part of the request is on the log: it may come again as copies, which is what "unknown" says
+            mixed = len(failures) < topics and any(isinstance(error, PayloadTooLarge) for error in failures)
+            done(OutcomeUnknown("only some topics took their records") if mixed else next(iter(failures), None))
+
+    return one_done
 
 
 def _tell(members: Sequence[tuple[Sequence[NewRecord], Done]], error: Exception | None) -> None:

@@ -118,6 +118,7 @@ class Intake:
             answered(decision.answer)
             return
         try:
+<<<<<<< HEAD
             routing = self._policies.route(decision.records)
         except TooFast:
             refused = too_fast(len(decision.records))
@@ -132,6 +133,14 @@ class Intake:
                 self._commit.submit(topic, records, done)
             except LogBacklog as exc:
                 done(exc)
+=======
+            self._commit.submit(
+                {EVENTS.name: decision.records}, lambda error: answered(self._outcome(request, decision, error))
+            )
+        except LogBacklog:
+            self.accounting.events("refused", "overloaded", len(decision.records))
+            answered(decision.not_taken)
+>>>>>>> capspeed
 
     def _outcome(
         self, request: Request, decision: Decision, routing: Routing | None, error: Exception | None
