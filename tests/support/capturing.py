@@ -72,18 +72,11 @@ class Capturing:
 
 
 @asynccontextmanager
-<<<<<<< HEAD
 async def capturing(state: Redis | None = None, **settings: Any) -> AsyncIterator[Capturing]:
     """Capture with these settings, at NOW, called from CLIENT. Without a `state` server its policies hold none."""
     log, clock, chosen = KeptLog(), ManualClock(NOW), CaptureSettings(**settings)
     policies = Policies(state or Redis(port=1), clock, chosen)
     intake = Intake(log, clock, chosen, policies)  # type: ignore[arg-type]  # not a whole log
-=======
-async def capturing(**settings: int | float) -> AsyncIterator[Capturing]:
-    """Capture with these settings, at NOW, called from CLIENT."""
-    log, clock, chosen = KeptLog(), ManualClock(NOW), CaptureSettings(**settings)  # type: ignore[arg-type]
-    intake = Intake(log, clock, chosen)  # type: ignore[arg-type]  # not a whole log
->>>>>>> capspeed
     app = whole_app(intake, log)
     transport = httpx.ASGITransport(app, client=CLIENT)  # type: ignore[arg-type]  # httpx types scopes as dicts
     try:
