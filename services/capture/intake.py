@@ -118,29 +118,22 @@ class Intake:
             answered(decision.answer)
             return
         try:
-<<<<<<< HEAD
             routing = self._policies.route(decision.records)
         except TooFast:
             refused = too_fast(len(decision.records))
             refused.token = _owner(decision)
             answered(self._refused(request.path, refused))
             return
-        crash_point("capture.before_produce")
         topics = {EVENTS.name: decision.records} if routing is None else routing.topics
-        done = Together(len(topics), lambda error: answered(self._outcome(request, decision, routing, error)))
-        for topic, records in topics.items():
-            try:
-                self._commit.submit(topic, records, done)
-            except LogBacklog as exc:
-                done(exc)
-=======
-            self._commit.submit(
-                {EVENTS.name: decision.records}, lambda error: answered(self._outcome(request, decision, error))
-            )
+        if not topics:
+            answered(self._outcome(request, decision, routing, None))
+            return
+        crash_point("capture.before_produce")
+        try:
+            self._commit.submit(topics, lambda error: answered(self._outcome(request, decision, routing, error)))
         except LogBacklog:
-            self.accounting.events("refused", "overloaded", len(decision.records))
+            self._note("refused", "overloaded", len(decision.records), _owner(decision))
             answered(decision.not_taken)
->>>>>>> capspeed
 
     def _outcome(
         self, request: Request, decision: Decision, routing: Routing | None, error: Exception | None
@@ -156,9 +149,6 @@ class Intake:
             self._policies.settled(decision.records, routing)
             tell_quota = self.settings.quota_limited_answers
             return amended(decision.answer, decision.records, routing, tell_quota=tell_quota)
-        if isinstance(error, LogBacklog):
-            self._note("refused", "overloaded", len(decision.records), _owner(decision))
-            return decision.not_taken
         if isinstance(error, PayloadTooLarge):
             return self._refused(request.path, too_large(error.detail, "event_too_large"))
         if isinstance(error, Unavailable | DeadlineExceeded):
@@ -174,23 +164,6 @@ class Intake:
     def _note(self, result: str, reason: str, events: int, token: str) -> None:
         self.accounting.events(result, reason, events)
         self._policies.noted(result, reason, events, token)
-
-
-class Together:
-    """Calls `done` once all parts of one request are settled, with the first error among them."""
-
-    def __init__(self, parts: int, done: Callable[[Exception | None], None]):
-        self._left = parts
-        self._done = done
-        self._error: Exception | None = None
-        if not parts:
-            done(None)
-
-    def __call__(self, error: Exception | None) -> None:
-        self._error = self._error or error
-        self._left -= 1
-        if not self._left:
-            self._done(self._error)
 
 
 def _owner(decision: Decision) -> str:

@@ -2,17 +2,10 @@
 
     python -m tests.bench.bench_capture_log [--logs redis,kafka] [--seconds 3] [--memory-seconds 20]
 
-<<<<<<< HEAD
-Events come as gzipped batches of 50, at 1,000, 5,000 and 20,000 a second; then as fast as they are taken. Printed: what
-was reached, events per second of the server's processor time (so per core), and how long an acknowledgement took,
-counted from when the request was due. The baseline in the same run is the null log. Last, resident memory at 70% of
-the highest rate (10 minutes: `--memory-seconds 600`). Broker, server and clients share the machine.
-=======
 Events come as gzipped batches of 50, at 1,000, 5,000 and 20,000 a second; then as fast as they are taken. Printed:
 what was reached, events per second of the server's processor time (so per core), and how long an acknowledgement took,
 counted from when the request was due. The baseline in the same run is the null log. Last, resident memory at 70% of the
 highest rate (10 minutes: `--memory-seconds 600`). Broker, server and clients share the machine.
->>>>>>> capspeed
 """
 
 import argparse

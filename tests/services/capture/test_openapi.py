@@ -41,13 +41,9 @@ CHOSEN = [(name, mode) for name in (OPERATIONS if SCALE >= 1 else KINDS) for mod
 def app() -> Iterator[Any]:
     """All of capture, on a log that keeps what it is given."""
     log, chosen = KeptLog(), CaptureSettings()
-<<<<<<< HEAD
     clock = ManualClock(NOW)
     policies = Policies(Redis(port=1), clock, chosen)
     intake = Intake(log, clock, chosen, policies)  # type: ignore[arg-type]  # not a whole log
-=======
-    intake = Intake(log, ManualClock(NOW), chosen)  # type: ignore[arg-type]  # not a whole log
->>>>>>> capspeed
     yield whole_app(intake, log)
     asyncio.run(intake.close())
 
