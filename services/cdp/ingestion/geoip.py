@@ -25,20 +25,22 @@ Raws = Mapping[str, msgspec.Raw]
 
 @dataclass(frozen=True, slots=True)
 class Members:
-    """Members of an object: by name, and as the text of one."""
+    """Members of an object: by name, and as a whole."""
 
     raws: Raws
-    text: bytes
+    whole: msgspec.Raw
 
     def over(self, raw: msgspec.Raw | None) -> msgspec.Raw:
         """The object with these in it; where it has one of them already, these count. What is no object gives way."""
-        given = bytes(raw).strip() if raw is not None else b""
+        if raw is None:
+            return self.whole
+        given = bytes(raw).strip()
         if b"geoip_" not in given and b"\\" not in given and given[:1] == b"{":
             inside = given[1:].lstrip()
-            return msgspec.Raw(self.text[:-1] + (b"," if inside != b"}" else b"") + inside)
+            return msgspec.Raw(bytes(self.whole)[:-1] + (b"," if inside != b"}" else b"") + inside)
         members = object_of(given)
         if members is None:
-            return msgspec.Raw(self.text)
+            return self.whole
         members.update(self.raws)
         return encode(members)
 
@@ -65,7 +67,7 @@ def place_of(found: Any) -> Place:
 
 
 def _members(raws: dict[str, msgspec.Raw]) -> Members:
-    return Members(raws, msgspec.json.encode(raws))
+    return Members(raws, encode(raws))
 
 
 def _facts(found: dict[str, Any]) -> dict[str, Any]:
