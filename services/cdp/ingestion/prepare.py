@@ -30,11 +30,11 @@ _UNREADABLE = (msgspec.MsgspecError, UnicodeError, RecursionError)
 
 @dataclass(frozen=True, slots=True)
 class Around:
-    """What steps must know. identities: of cookieless events, by partition and offset."""
+    """What steps must know. identities: of cookieless events, by the place of their record."""
 
     now: datetime
     place: Callable[[str], Place | None] | None = None
-    identities: Mapping[tuple[int, int], Identity | cookieless.Refused] = field(default_factory=dict)
+    identities: Mapping[cookieless.Place, Identity | cookieless.Refused] = field(default_factory=dict)
     issues: Mapping[IssueKey, UUID] = field(default_factory=dict)
     prices: ai.Prices = field(default_factory=lambda: ai.Prices({}))
 
@@ -153,8 +153,7 @@ def _too_old(draft: Draft, _: Around) -> None:
 def _cookieless(draft: Draft, around: Around) -> None:
     if cookieless.MODE not in draft.properties or not cookieless.is_cookieless(draft.properties):
         return
-    record = draft.event.record
-    identity = around.identities[record.partition, record.offset]
+    identity = around.identities[cookieless.place_of(draft.event.record)]
     if isinstance(identity, cookieless.Refused):
         draft.drop(identity.reason, warned=identity.warned)
         return
