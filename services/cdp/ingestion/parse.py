@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import msgspec
@@ -62,20 +62,7 @@ def parse(record: Record) -> Incoming | Rejected:
 
 def changed(event: Incoming, *, distinct_id: str, properties: Properties, ip: str) -> Incoming:
     """The same event, but for these."""
-    return Incoming(
-        record=event.record,
-        uuid=event.uuid,
-        event=event.event,
-        distinct_id=distinct_id,
-        token=event.token,
-        ip=ip,
-        timestamp=event.timestamp,
-        now=event.now,
-        sent_at=event.sent_at,
-        properties=properties,
-        force_personless=event.force_personless,
-        historical_migration=event.historical_migration,
-    )
+    return replace(event, distinct_id=distinct_id, properties=properties, ip=ip)
 
 
 def timestamp_of(text: str) -> datetime | None:

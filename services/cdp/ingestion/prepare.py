@@ -262,9 +262,7 @@ def _take_points(draft: Draft, around: Around) -> None:
 def _object(properties: Properties, name: str) -> Properties:
     """A member that is an object, to be changed; an empty one in place of anything else."""
     found = object_of(properties.get(name))
-    empty = object_of(b"{}") if found is None else found
-    assert empty is not None  # noqa: S101
-    return empty
+    return found if found is not None else object_of(b"{}") or {}
 
 
 def _exceptional(properties: Properties) -> exceptions.Exceptional | None:
