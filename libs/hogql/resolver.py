@@ -27,7 +27,7 @@ from libs.hogql.scope import (
     field_of,
     unresolved,
 )
-from libs.hogql.tree import Rewriter
+from libs.hogql.tree import Rewriter, field_names
 from libs.hogql.visitor import Visitor
 
 MAX_COLUMNS_DEPTH = 30
@@ -1191,4 +1191,4 @@ def _aliases_in(node: Any) -> Iterator[str]:
             yield from (name for name, _ in current.window_exprs)
         elif isinstance(current, ast.TableRef):
             yield from current.column_aliases
-        pending.extend(getattr(current, name) for name in current.__dataclass_fields__)
+        pending.extend(getattr(current, name) for name in field_names(type(current)))

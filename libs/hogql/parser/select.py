@@ -1,11 +1,11 @@
 """Queries and their clauses."""
 
-from dataclasses import replace
 from typing import Literal, cast
 
 from libs.hogql import ast
 from libs.hogql.errors import HogQLSyntaxError, NotSupported
 from libs.hogql.parser import names
+from libs.hogql.tree import changed
 from libs.hogql.parser.expressions import ALIAS, COMPARE, TERNARY, ExpressionParser
 
 _SET_WORDS = ("UNION", "INTERSECT", "EXCEPT")
@@ -51,7 +51,7 @@ class SelectParser(ExpressionParser):
         recursive = False
         if isinstance(first, ast.SelectQuery) and not self.text.startswith("(", first.start):
             # WITH before the first SELECT is seen by all branches.
-            ctes, recursive, first = first.ctes, first.recursive, replace(first, ctes=(), recursive=False)
+            ctes, recursive, first = first.ctes, first.recursive, changed(first, ctes=(), recursive=False)
         node = ast.SelectSetQuery(first, tuple(rest), ctes, recursive, start=first.start, end=self.last_end)
         return self._with_tail(node)
 
@@ -62,7 +62,7 @@ class SelectParser(ExpressionParser):
         limit, offset, ties, percent = self._limit()
         if isinstance(query, ast.SelectQuery | ast.Placeholder):
             query = ast.SelectSetQuery(query, (), start=query.start)
-        return replace(
+        return changed(
             query,
             order_by=order_by or query.order_by,
             limit=limit if limit is not None else query.limit,
@@ -90,7 +90,7 @@ class SelectParser(ExpressionParser):
                 self.expect(")")
                 if isinstance(inner, ast.Placeholder):
                     self.fail("a query")
-                return replace(inner, ctes=(*ctes, *inner.ctes), recursive=recursive)
+                return changed(inner, ctes=(*ctes, *inner.ctes), recursive=recursive)
             return self._select(ctes, recursive, token.start)
         if self.take("("):
             query = self.set_query()
