@@ -47,9 +47,9 @@ def with_children(node: N, change: Any) -> N:
 
 def changed(node: N, **changes: Any) -> N:
     """The node with some fields changed."""
-    if isinstance(node, msgspec.Struct):
-        return msgspec.structs.replace(node, **changes)
-    return replace(node, **changes)  # type: ignore[type-var]
+    make: Any = msgspec.structs.replace if isinstance(node, msgspec.Struct) else replace
+    copied: N = make(node, **changes)
+    return copied
 
 
 def _changed(value: Any, change: Any) -> Any:
