@@ -14,20 +14,20 @@ def extensions() -> list[Extension]:
         return []
     from Cython.Build import cythonize
 
-    fastpath = [_extension(path, glob("libs/fastpath/*.h")) for path in sorted(glob("libs/fastpath/*.pyx"))]
+    fastpath = [_extension(path, glob("libs/fastpath/*.h"), "-O3") for path in sorted(glob("libs/fastpath/*.pyx"))]
     # The parser is Python with its C types beside it, in .pxd files; annotations are mypy's, not Cython's.
     shapes = sorted(glob("libs/hogql/**/*.pxd", recursive=True))
-    hogql = [_extension(path.removesuffix(".pxd") + ".py", shapes) for path in shapes]
+    hogql = [_extension(path.removesuffix(".pxd") + ".py", shapes, "-O2", "-g0") for path in shapes]
     return [
         *cythonize(fastpath, language_level=3, compiler_directives=CHECKS_OFF),
         *cythonize(hogql, language_level=3, compiler_directives={"annotation_typing": False}),
     ]
 
 
-def _extension(path: str, depends: list[str]) -> Extension:
+def _extension(path: str, depends: list[str], *flags: str) -> Extension:
     # optional: a machine without a compiler still gets a working install, in plain Python.
     name = os.path.splitext(path)[0].replace("/", ".")
-    return Extension(name, [path], depends=depends, optional=True, extra_compile_args=["-O3"])
+    return Extension(name, [path], depends=depends, optional=True, extra_compile_args=list(flags))
 
 
 setup(ext_modules=extensions())

@@ -11,6 +11,10 @@ cdef class Token:
         tuple parts
 
 
+cdef dict _WORDS
+cdef Py_ssize_t _LONGEST_WORD, _MOST_TOKENS
+
+@cython.locals(token=Token)
 cpdef Token made(str kind, str text, Py_ssize_t start, Py_ssize_t end, str word)
 
 @cython.locals(found=bint)
@@ -37,6 +41,7 @@ cdef class Lexer:
     cdef Token _number(self, Py_ssize_t start)
     cdef Token _quoted(self, Py_ssize_t start)
     cdef Token _string(self, Py_ssize_t start)
+    @cython.locals(token=Token)
     cdef Token _nested_template(self, Py_ssize_t start)
     cdef tuple _quoted_parts(self, Py_ssize_t start, Py_ssize_t position, bint braces)
     @cython.locals(depth=Py_ssize_t, opened=Py_ssize_t, previous=Token, token=Token)

@@ -30,6 +30,8 @@ _HEX_ESCAPE = re.compile(r"\\x[0-9a-fA-F]{2}")
 _OPERATOR = re.compile(r"<=>|=~\*|!~\*|<>|<=|>=|==|!=|=~|!~|~\*|\|\||\?\?|\?\.|::|:=|->|[-+*/%=<>~?:.,()\[\]{};]")
 _ESCAPES = {"b": "\b", "f": "\f", "r": "\r", "n": "\n", "t": "\t", "0": "", "a": "\a", "v": "\v", "\\": "\\"}
 _STRING_STOP = re.compile(r"['\\{]")
+# Under names of their own, for lexer.pxd gives these C types, which hides them from Python.
+_MOST_TOKENS, _LONGEST_WORD, _WORDS = MAX_TOKENS, LONGEST_WORD, WORDS
 _ADJACENT_VALUE = frozenset(("name", "quoted", "int", "string", "template", "positional"))
 
 
@@ -70,7 +72,7 @@ class Lexer:
     def token(self, position: int, previous: Token | None) -> Token:
         """The token at or after `position`. `previous` decides whether `.1` is a number or a step into a tuple."""
         self.made += 1
-        if self.made > MAX_TOKENS:
+        if self.made > _MOST_TOKENS:
             raise TooComplex(f"The query has more than {MAX_TOKENS:,} words and signs.", start=position)
         text, length = self.text, self.length
         while position < length:
@@ -104,10 +106,10 @@ class Lexer:
             else:
                 break
         name = text[start:end]
-        word = WORDS.get(name)
+        word = _WORDS.get(name)
         if word is None:
-            mixed = capitals and end - start <= LONGEST_WORD
-            word = WORDS.get(name.upper(), "") if mixed else ""
+            mixed = capitals and end - start <= _LONGEST_WORD
+            word = _WORDS.get(name.upper(), "") if mixed else ""
         return made("name", name, start, end, word)
 
     def _plain_value(self, start: int, previous: Token | None) -> Token:

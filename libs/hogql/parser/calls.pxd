@@ -4,6 +4,8 @@ cimport cython
 from libs.hogql.lexer cimport Token
 from libs.hogql.parser.tags cimport TagParser
 
+cdef frozenset _STOPPERS
+
 
 cdef class CallParser(TagParser):
     cdef object set_query(self)

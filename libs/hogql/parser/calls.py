@@ -4,6 +4,8 @@ from libs.hogql import ast, words
 from libs.hogql.lexer import Token
 from libs.hogql.parser.tags import TagParser
 
+_STOPPERS = words.STOPPERS
+
 
 class CallParser(TagParser):
     """See the module."""
@@ -65,7 +67,7 @@ class CallParser(TagParser):
             return token.text in (")", "]", "}", ";")
         if token.kind == "eof":
             return True
-        return token.word != "" and token.word in words.STOPPERS and not self.stands_as_name(token)
+        return token.word != "" and token.word in _STOPPERS and not self.stands_as_name(token)
 
     def stands_as_name(self, token: Token) -> bool:
         after = self.peek(1)

@@ -3,6 +3,9 @@ cimport cython
 
 from libs.hogql.lexer cimport Lexer, Token
 
+cdef int _MOST_DEPTH
+cdef frozenset _HARD
+
 
 cdef class Cursor:
     cdef:

@@ -2,8 +2,6 @@
 
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import NoReturn
 
 from libs.hogql import words
@@ -18,26 +16,30 @@ MAX_HEIGHT = 1_250  # of the whole tree: chains lean to the left, and may stand 
 # recurses in C counts against the same limit, and at 30,000 a nested JSON body ends the process: so there is room here
 # for this many, no more, and only while a query is compiled.
 _FRAMES = 8_000
+_MOST_DEPTH = MAX_DEPTH  # an int of C in cursor.pxd, which hides it from Python
+_HARD = words.HARD
 _lock = threading.Lock()
 _inside: list[int] = []  # the limit to go back to, once for each caller inside
 
 
-@contextmanager
-def deep_recursion() -> Iterator[None]:
+class deep_recursion:  # noqa: N801  (a context manager, read as a verb)
     """Room for the deepest tree that the limits allow, for as long as it takes: outside, the interpreter's own limit
     holds, which keeps what recurses in C off the end of the stack. Running out all the same is an error of the tree."""
-    with _lock:
-        _inside.append(_inside[0] if _inside else sys.getrecursionlimit())
-        sys.setrecursionlimit(max(_FRAMES, sys.getrecursionlimit()))
-    try:
-        yield
-    except RecursionError:
-        raise TooComplex("input too deeply nested", start=0) from None
-    finally:
+
+    def __enter__(self) -> None:
+        with _lock:
+            now = sys.getrecursionlimit()
+            _inside.append(_inside[0] if _inside else now)
+            if now < _FRAMES:
+                sys.setrecursionlimit(_FRAMES)
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, where: object) -> None:
         with _lock:
             limit = _inside.pop()
-            if not _inside:
+            if not _inside and limit != _FRAMES:
                 sys.setrecursionlimit(limit)
+        if isinstance(error, RecursionError):
+            raise TooComplex("input too deeply nested", start=0) from None
 
 
 class Cursor:
@@ -130,7 +132,7 @@ class Cursor:
     def expect_name(self) -> str:
         """A name, quoted or not."""
         token = self.here
-        if token.kind == "quoted" or (token.kind == "name" and token.word not in words.HARD):
+        if token.kind == "quoted" or (token.kind == "name" and token.word not in _HARD):
             self.advance()
             return token.text
         return self.fail("a name", token)
@@ -166,5 +168,5 @@ class Cursor:
     def enter(self) -> None:
         """One level further down; whoever enters counts `depth` down again, unless it fails."""
         self.depth += 1
-        if self.depth > MAX_DEPTH:
+        if self.depth > _MOST_DEPTH:
             raise TooComplex("input too deeply nested", start=self.here.start)

@@ -4,6 +4,9 @@ cimport cython
 from libs.hogql.lexer cimport Token
 from libs.hogql.parser.operands cimport OperandParser
 
+cdef dict _COMPARE, _OPERATORS, _WORDS, _NEGATED
+cdef int _NONE
+
 
 cdef class ExpressionParser(OperandParser):
     @cython.locals(beside=int, start=Py_ssize_t, chain=int, most=int, level=int)

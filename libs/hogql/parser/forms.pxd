@@ -4,6 +4,8 @@ cimport cython
 from libs.hogql.lexer cimport Token
 from libs.hogql.parser.calls cimport CallParser
 
+cdef frozenset _FORMS
+
 
 cdef class FormParser(CallParser):
     @cython.locals(word=str)

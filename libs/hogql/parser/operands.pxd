@@ -4,6 +4,9 @@ cimport cython
 from libs.hogql.lexer cimport Token
 from libs.hogql.parser.forms cimport FormParser
 
+cdef dict _WORD_CONSTANTS
+cdef frozenset _SET_WORDS, _HARD
+
 
 cdef class OperandParser(FormParser):
     cdef object set_query_from(self, object first)

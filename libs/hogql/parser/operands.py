@@ -12,6 +12,8 @@ from libs.hogql.parser.levels import NEGATE, OR, TERNARY
 _WORD_CONSTANTS = {"TRUE": True, "FALSE": False, "NULL": None, "INF": math.inf, "INFINITY": math.inf, "NAN": math.nan}
 _SET_WORDS = frozenset(("UNION", "INTERSECT", "EXCEPT", "ORDER", "LIMIT", "OFFSET"))
 
+_HARD = words.HARD
+
 
 class OperandParser(FormParser):
     """See the module."""
@@ -97,7 +99,7 @@ class OperandParser(FormParser):
         if form is not None:
             return form
         stops = word in words.STOPPERS and not called and not self.stands_as_name(token)
-        if stops or word in words.HARD:
+        if stops or word in _HARD:
             self.fail("an expression", self.here)
         return self._named()
 
@@ -118,7 +120,7 @@ class OperandParser(FormParser):
         chain = [token.text]
         while self.here.kind == "op" and self.here.text == "." and len(chain) < MAX_CHAIN:
             after = self.peek(1)
-            if after.kind != "quoted" and (after.kind != "name" or after.word in words.HARD):
+            if after.kind != "quoted" and (after.kind != "name" or after.word in _HARD):
                 break
             self.advance()
             self.advance()

@@ -4,6 +4,8 @@ cimport cython
 from libs.hogql.lexer cimport Token
 from libs.hogql.parser.clauses cimport ClauseParser
 
+cdef frozenset _SET_WORDS, _NO_ALIAS
+
 
 cdef class SelectParser(ClauseParser):
     cdef object set_query(self)

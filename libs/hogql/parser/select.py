@@ -10,6 +10,8 @@ from libs.hogql.tree import changed
 
 _SET_WORDS = frozenset(("UNION", "INTERSECT", "EXCEPT"))
 
+_NO_ALIAS = words.NO_COLUMN_ALIAS
+
 
 class SelectParser(ClauseParser):
     """See the module."""
@@ -210,7 +212,7 @@ class SelectParser(ClauseParser):
         if isinstance(expr, ast.Alias) and expr.end == self.last_end:  # not `(expr AS a) b`
             return expr
         after = self.here
-        if after.kind == "quoted" or (after.kind == "name" and after.word not in words.NO_COLUMN_ALIAS):
+        if after.kind == "quoted" or (after.kind == "name" and after.word not in _NO_ALIAS):
             if isinstance(expr, ast.Field) and after.word in ("INTO", "FORMAT") and self.peek(1).kind != "op":
                 self.fail("the end of the query", self.here)
             alias = self.expect_alias()

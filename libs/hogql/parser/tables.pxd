@@ -4,6 +4,8 @@ cimport cython
 from libs.hogql.lexer cimport Token
 from libs.hogql.parser.expressions cimport ExpressionParser
 
+cdef frozenset _JOIN_WORDS, _NO_ALIAS, _NO_TABLE
+
 
 cdef class TableParser(ExpressionParser):
     @cython.locals(start=Py_ssize_t, joins=list)

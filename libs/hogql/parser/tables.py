@@ -9,6 +9,7 @@ from libs.hogql.parser.levels import COMPARE, TERNARY
 
 _JOIN_WORDS = frozenset(("INNER", "LEFT", "RIGHT", "FULL", "OUTER", "ALL", "ANY", "ASOF", "SEMI", "ANTI"))
 _NO_TABLE = words.STOPPERS | {"SELECT"}
+_NO_ALIAS = words.NO_TABLE_ALIAS
 _Source = (
     ast.Field | ast.SelectQuery | ast.SelectSetQuery | ast.ValuesQuery | ast.HogQLXTag | ast.Placeholder | ast.JoinChain
 )
@@ -129,7 +130,7 @@ class TableParser(ExpressionParser):
         if self.take_word("AS"):
             return self.expect_alias()
         token = self.here
-        if token.kind == "quoted" or (token.kind == "name" and token.word not in words.NO_TABLE_ALIAS):
+        if token.kind == "quoted" or (token.kind == "name" and token.word not in _NO_ALIAS):
             if token.word in ("INTO", "FORMAT") and self.peek(1).kind in ("name", "string"):
                 self.fail("the end of the query", self.here)
             return self.expect_alias()
