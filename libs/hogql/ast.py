@@ -26,6 +26,9 @@ class Node(TreeNode, msgspec.Struct, frozen=True, eq=False, kw_only=True):
             return NotImplemented
         return self is other or _compared(self) == _compared(other)
 
+    def __ne__(self, other: object) -> bool:  # a Struct's own would ask for identity
+        return not self == other
+
     def __hash__(self) -> int:
         return hash(_compared(self))
 

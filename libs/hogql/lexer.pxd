@@ -3,6 +3,7 @@ cimport cython
 
 
 @cython.final
+@cython.no_gc
 @cython.freelist(64)
 cdef class Token:
     cdef public:

@@ -87,7 +87,7 @@ class Cursor:
 
     def at(self, text: str) -> bool:
         """Whether this sign comes next."""
-        return self.here.text == text and self.here.kind == "op"
+        return self.here.kind == "op" and self.here.text == text
 
     def at_word(self, word: str) -> bool:
         """Whether this word comes next."""
@@ -99,7 +99,7 @@ class Cursor:
 
     def take(self, text: str) -> bool:
         """Take this sign if it comes next."""
-        if self.here.text != text or self.here.kind != "op":
+        if self.here.kind != "op" or self.here.text != text:
             return False
         self.advance()
         return True

@@ -36,7 +36,7 @@ class TableParser(ExpressionParser):
             return ast.Join("CROSS", self._table(), start=token.start, end=self.last_end)
         if token.word == "":
             return None
-        if token.word in ("PIVOT", "UNPIVOT") and self.peek(1).text == "(":
+        if token.word in ("PIVOT", "UNPIVOT") and (self.peek(1).text == "(" or self.peek(2).word == "NULLS"):
             return self._pivot()
         if self.take_words("CROSS", "JOIN"):
             return ast.Join("CROSS", self._table(), start=token.start, end=self.last_end)
