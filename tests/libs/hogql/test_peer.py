@@ -3,7 +3,6 @@ the same tree. Where they differ, DIFFERENCES says why."""
 
 import os
 import re
-from pathlib import Path
 from typing import Any
 
 import pytest
