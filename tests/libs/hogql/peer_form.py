@@ -1,5 +1,6 @@
 """Where our parser and PostHog's differ, and why; and the two JSON forms made comparable."""
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,6 +15,7 @@ DIFFERENCES = {
     "keyword is a name; ours reads it as a keyword, and says so",
     "order after a set query": "`a union b order by x limit 1`: ours orders and cuts the whole; the peer's tree gives "
     "the order, and the limit or not, to one SELECT or to the whole depending on how it is written",
+    "not and a bracket": "`not (a as z)`: the peer reads the call of a function not",
     "brackets kept": "ours keeps `(a join b)` in brackets; the peer flattens it",
     "with before a set query": "`with q as (...) a union b`: names for all of it; in the peer's, for the first",
     "name step of a value": "`x?.y`, `f(x)?.y`: an ArrayAccess in the peer's; ours prints it as it was",
@@ -41,6 +43,8 @@ def normal(value: Any) -> Any:
     if found.get("node") == "WindowFunction":
         for dropped in ("distinct", "order_by", "filter_expr", "within_group"):
             found.pop(dropped, None)
+    if found.get("node") == "JoinConstraint":
+        found.pop("exprs", None)
     if found.get("node") == "SelectQuery" and found.get("group_by_mode") == "totals":
         found.pop("group_by_mode")
     if "join_type" in found and found["join_type"] is not None:
@@ -58,7 +62,7 @@ def excused(text: str, tree: ast.Node, peer: dict[str, Any]) -> str | None:
         getattr(node, "order_by", ()) or getattr(node, "limit", 0) or getattr(node, "offset", 0) for node in sets + last
     ):
         return "order after a set query"
-    if any(isinstance(node, ast.Alias) and isinstance(node.expr, ast.Lambda) for node in nodes):
+    if {ast.Alias, ast.Lambda} <= set(map(type, nodes)):
         return "lambda takes the alias"
     if any(isinstance(node, ast.Pivot) for node in nodes):
         return "pivot of the last table"
@@ -71,6 +75,8 @@ def excused(text: str, tree: ast.Node, peer: dict[str, Any]) -> str | None:
         for node in nodes
     ):
         return "name step of a value"
+    if any(isinstance(node, ast.Not) for node in nodes) and '"name": "not"' in json.dumps(peer):
+        return "not and a bracket"
     return "keyword as a name" if any(word in _KEYWORDS for word in names_in(peer)) else None
 
 
