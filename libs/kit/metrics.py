@@ -63,6 +63,12 @@ QUERY_ERRORS = Counter("hedgerow_query_errors_total", "Refused or failed queries
 # --- web
 LIVE_STREAMS = Gauge("hedgerow_live_streams", "Live event streams open in this process.")
 
+# --- jobs
+JOB_RUNS = Counter(
+    "hedgerow_job_runs_total", "Background jobs run, by how they ended: ok or failed.", ["job", "result"]
+)
+JOB_SECONDS = Histogram("hedgerow_job_duration_seconds", "Time of one run of a job.", ["job"], buckets=SECONDS)
+
 # --- supervisor
 PART_RESTARTS = Counter("hedgerow_part_restarts_total", "Parts the supervisor started again.", ["part"])
 

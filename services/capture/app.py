@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI, Response
+from fastapi.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from libs.kit.contracts.topics import EVENTS
@@ -16,6 +17,7 @@ from libs.kit.retry import until_settled
 from libs.kit.runtime import Runtime
 from services.capture.asgi import CaptureEndpoint
 from services.capture.handle import route_of
+from services.capture.openapi import document
 from services.capture.settings import CaptureSettings
 
 
@@ -34,7 +36,7 @@ class HotPathsFirst:
 
 
 def create_app(event_log: EventLog) -> FastAPI:
-    """What is not hot: liveness and readiness under the names PostHog's capture has them."""
+    """What is not hot: the document of the endpoints, and probes under the names PostHog's capture has for them."""
     app = FastAPI(title="hedgerow capture", openapi_url=None)
     install_error_handlers(app)
 
@@ -50,6 +52,10 @@ def create_app(event_log: EventLog) -> FastAPI:
             return Response(f"event log: {exc.detail}", status_code=503, media_type="text/plain")
         state = f"ok; {event_log.state()}" if isinstance(event_log, WriteAheadLog) else "ok"
         return Response(state, media_type="text/plain")
+
+    @app.get("/i/openapi.json")
+    async def openapi() -> JSONResponse:
+        return JSONResponse(document())
 
     return app
 
