@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -45,10 +44,9 @@ class KeptLog:
         """It is always there."""
 
 
-def whole_app(endpoint: CaptureEndpoint, log: KeptLog, settings: CaptureSettings) -> ASGIApp:
+def whole_app(endpoint: CaptureEndpoint, log: KeptLog) -> ASGIApp:
     """Capture's app, as open_app puts it together, around an endpoint."""
-    runtime = SimpleNamespace(log=log)
-    return HotPathsFirst(endpoint, create_app(runtime, settings))  # type: ignore[arg-type]  # all of it that is used
+    return HotPathsFirst(endpoint, create_app(log))  # type: ignore[arg-type]  # all of a log that is used
 
 
 @dataclass
@@ -73,7 +71,7 @@ async def capturing(**settings: int | float) -> AsyncIterator[Capturing]:
     """Capture with these settings, at NOW, called from CLIENT."""
     log, clock, chosen = KeptLog(), ManualClock(NOW), CaptureSettings(**settings)  # type: ignore[arg-type]
     endpoint = CaptureEndpoint(log, clock, chosen)  # type: ignore[arg-type]  # not a whole log
-    app = whole_app(endpoint, log, chosen)
+    app = whole_app(endpoint, log)
     transport = httpx.ASGITransport(app, client=CLIENT)  # type: ignore[arg-type]  # httpx types scopes as dicts
     try:
         async with httpx.AsyncClient(transport=transport, base_url="http://capture") as http:

@@ -39,7 +39,7 @@ def app() -> Iterator[Any]:
     """All of capture, on a log that keeps what it is given."""
     log, chosen = KeptLog(), CaptureSettings()
     endpoint = CaptureEndpoint(log, ManualClock(NOW), chosen)
-    yield whole_app(endpoint, log, chosen)
+    yield whole_app(endpoint, log)
     endpoint.close()
 
 
