@@ -17,7 +17,7 @@ def extensions() -> list[Extension]:
         Extension(
             path.removesuffix(".pyx").replace("/", "."),
             [path],
-            depends=glob("libs/fastpath/*.h"),
+            depends=[*glob("libs/fastpath/*.h"), *glob("libs/fastpath/*.pxi")],
             optional=True,
             extra_compile_args=["-O3"],
         )

@@ -11,6 +11,7 @@ import httpx
 import orjson
 import pytest
 import uvicorn
+from redis.asyncio import Redis
 
 from libs.kit.clock import SystemClock
 from libs.kit.contracts.topics import EVENTS, INGESTION_GROUP
@@ -29,7 +30,7 @@ MIB = 1024 * 1024
 async def serving(log: EventLog, **settings: Any) -> AsyncIterator[httpx.AsyncClient]:
     """A client of capture on a port of its own."""
     clock = SystemClock()
-    runtime: Any = SimpleNamespace(log=log, clock=clock, health=Health(clock))
+    runtime: Any = SimpleNamespace(log=log, clock=clock, health=Health(clock), state=Redis(port=1))  # which is away
     async with open_app(runtime, CaptureSettings(**settings)) as app:
         server = uvicorn.Server(uvicorn.Config(app, port=0, lifespan="off", log_config=None))  # type: ignore[arg-type]
         task = asyncio.create_task(server.serve())
