@@ -15,7 +15,7 @@ from pathlib import Path
 
 from libs.hogql.errors import HogQLError
 from libs.hogql.parser import parse_select
-from libs.hogql.parser.names import KEYWORDS
+from libs.hogql.words import KEYWORDS
 from tests.libs.hogql.corpus import Corpus
 from tests.support.require import require
 from tests.support.scale import scaled
