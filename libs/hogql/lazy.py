@@ -28,7 +28,8 @@ class Lazy(r.Rewriter):
     """See the module. `finish` are the passes that a subquery of ours has yet to go through."""
 
     def __init__(self, context: Context, avoid: frozenset[str], finish: Finish):
-        self.context = replace(context, values=None, timezone="UTC", property_types={})
+        # what may not be seen was refused when the table was named
+        self.context = replace(context, values=None, timezone="UTC", property_types={}, denied=frozenset(), hidden={})
         self.avoid = avoid
         self.finish = finish
 
@@ -68,10 +69,10 @@ class Lazy(r.Rewriter):
 
     def _query(self, table: LazyTable, reads: list[r.Item], bounds: list[Bound]) -> r.Select:
         """The subquery for what is read. The same one again and again, as a rule, so it is kept."""
-        if bounds or self.context.hidden:
+        if bounds:
             return self._resolved(table, reads, bounds)
         wanted = tuple((replace(item.expr, source=""), item.sql_name) for item in reads)  # type: ignore[call-arg]
-        key = (table, wanted, self.context.database, self.context.denied, self.avoid)
+        key = (table, wanted, self.context.database, self.avoid)
         found = _KEPT.get(key)
         if found is None:
             if len(_KEPT) >= _MOST_KEPT:
