@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import msgspec
@@ -58,6 +58,11 @@ def parse(record: Record) -> Incoming | Rejected:
         return _parse(record, repaired(record.value))
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return Rejected(record, "failed_parse_message")
+
+
+def changed(event: Incoming, *, distinct_id: str, properties: Properties, ip: str) -> Incoming:
+    """The same event, but for these."""
+    return replace(event, distinct_id=distinct_id, properties=properties, ip=ip)
 
 
 def timestamp_of(text: str) -> datetime | None:

@@ -92,6 +92,7 @@ def select(source: str = "{source}", condition: str = "1") -> str:
         f"initializeAggregation('argMinState', tupleElement(said, '{name}'), first_at) AS {column}"
         for column, name, _ in INITIAL
     )
+    # every part is a constant of this module, or handed in by our own code
     return f"""SELECT
     team_id, session_id_v7, distinct_id, person_id, min_timestamp, max_timestamp, max_inserted_at, urls, end_url,
     last_external_click_url,
@@ -120,4 +121,4 @@ FROM
     FROM {source} AS events
     WHERE {_IS_V7.format(id="session_id_v7")} AND {condition}
     GROUP BY team_id, session_id_v7
-)"""
+)"""  # noqa: S608

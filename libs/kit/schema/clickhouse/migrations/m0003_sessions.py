@@ -3,8 +3,8 @@
 Partitions of raw_sessions are quarters, since a session id says itself when it began and may say anything: 96 and one
 for the rest stay below the 100 that one insert may touch.
 
-heatmaps and app_metrics2 are written by a loop that inserts what is in doubt again. Copies of a row have the same sorting
-key and are gone once parts are merged: whoever must not see them before reads FINAL.
+heatmaps and app_metrics2 are written by a loop that inserts what is in doubt again. Copies of a row have the same
+sorting key and are gone once parts are merged: whoever must not see them before reads FINAL.
 """
 
 from libs.kit.schema.clickhouse import sessions
