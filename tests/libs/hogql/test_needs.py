@@ -23,6 +23,6 @@ def test_a_plain_query_needs_nothing() -> None:
 
 
 def test_depth_does_not_matter() -> None:
-    assert needs_of(parse_select("select " + "(" * 300 + "properties.x" + ")" * 300 + " from events")).properties == {
+    assert needs_of(parse_select("select " + "(" * 150 + "properties.x" + ")" * 150 + " from events")).properties == {
         "x"
     }
