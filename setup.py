@@ -14,7 +14,8 @@ def extensions() -> list[Extension]:
         return []
     from Cython.Build import cythonize
 
-    fastpath = [_extension(path, glob("libs/fastpath/*.h"), "-O3") for path in sorted(glob("libs/fastpath/*.pyx"))]
+    included = [*glob("libs/fastpath/*.h"), *glob("libs/fastpath/*.pxi")]
+    fastpath = [_extension(path, included, "-O3") for path in sorted(glob("libs/fastpath/*.pyx"))]
     # The parser is Python with its C types beside it, in .pxd files; annotations are mypy's, not Cython's.
     shapes = sorted(glob("libs/hogql/**/*.pxd", recursive=True))
     hogql = [_extension(path.removesuffix(".pxd") + ".py", shapes, "-O2", "-g0") for path in shapes]
@@ -30,4 +31,4 @@ def _extension(path: str, depends: list[str], *flags: str) -> Extension:
     return Extension(name, [path], depends=depends, optional=True, extra_compile_args=list(flags))
 
 
-setup(ext_modules=extensions())
+setup(ext_modules=extensions(), options={"build_ext": {"parallel": os.cpu_count()}})

@@ -149,6 +149,12 @@ class Reader:
             _refuse(where, "a text, a number, true, false or null was expected")
         return ast.Constant(given, **self._places(value))
 
+    def _read_tupleaccess(self, value: _Object, where: str) -> Any:
+        read = self.plain("TupleAccess", value, where)
+        if isinstance(read.expr, ast.Field) and type(read.index) is int and not read.nullish:
+            return ast.Field((*read.expr.chain, read.index), read.expr.nullish, **self._places(value))
+        return read
+
     def _read_compareoperation(self, value: _Object, where: str) -> Any:
         op = "=" if value.get("op") == "==" else value.get("op")
         if op not in ast.COMPARE_OPS:
@@ -289,12 +295,16 @@ class Reader:
         constraint = self.typed(ast.JoinConstraint | None, value.get("constraint"), f"{where}.constraint")
         pairing = self.typed(typing.Literal["NATURAL", "POSITIONAL"] | None, value.get("pairing"), f"{where}.pairing")
         kind = kind.removesuffix("JOIN").strip() or "INNER"
+        if kind == "POSITIONAL":
+            kind, pairing = "INNER", "POSITIONAL"
         return ast.Join(kind, self._table_ref(value, where), constraint, pairing, **self._places(value))
 
     def _read_joinconstraint(self, value: _Object, where: str) -> Any:
-        one = value.get("expr")
-        known = {} if one is None else {"exprs": (self.typed(ast.Expr, one, f"{where}.expr"),)}
-        return self.plain("JoinConstraint", value, where, **known)
+        if value.get("exprs") is not None:
+            return self.plain("JoinConstraint", value, where)
+        one = self.typed(ast.Expr, value.get("expr"), f"{where}.expr")
+        several = isinstance(one, ast.Tuple) and value.get("constraint_type") == "USING"
+        return self.plain("JoinConstraint", value, where, exprs=one.exprs if several else (one,))
 
     # --- queries
 

@@ -20,6 +20,7 @@ FIELDS = {
     ("WithFill", "to_expr"): "to_value",
     ("WithFill", "step_expr"): "step_value",
     ("TupleAccess", "expr"): "tuple",
+    ("NamedArgument", "expr"): "value",
     ("JoinConstraint", "kind"): "constraint_type",
 }
 #: Fields that are there though they have nothing to say, as in PostHog's form.
@@ -100,6 +101,16 @@ class Writer(Visitor[Any]):
         if isinstance(value, int) and value not in INT64:
             return self.made(node, "Constant", value=str(value), value_type="number")
         return self.made(node, "Constant", value=value)
+
+    def visit_field(self, node: ast.Field) -> Any:
+        numbers = [at for at, step in enumerate(node.chain) if isinstance(step, int)]
+        first = numbers[0] if numbers else len(node.chain)
+        if node.nullish or first == 0 or len(numbers) != len(node.chain) - first:
+            return self.plain(node)
+        written = self.made(node, "Field", chain=list(node.chain[:first]))
+        for step in node.chain[first:]:
+            written = self.made(node, "TupleAccess", tuple=written, index=step)
+        return written
 
     def visit_call(self, node: ast.Call) -> Any:
         return {**self.plain(node), "distinct": node.distinct}
@@ -212,9 +223,10 @@ class Writer(Visitor[Any]):
                 first = last = self._join_expr(join, self._pivot(join, first), join)
                 continue
             joined = self.visit(join.table)
-            joined["join_type"] = f"{join.kind} JOIN"
+            positional = join.pairing == "POSITIONAL" and join.kind == "INNER"
+            joined["join_type"] = "POSITIONAL JOIN" if positional else f"{join.kind} JOIN"
             joined["constraint"] = self.value(join.constraint)
-            if join.pairing is not None:
+            if join.pairing is not None and not positional:
                 joined["pairing"] = join.pairing
             last["next_join"] = joined
             last = joined
@@ -222,9 +234,11 @@ class Writer(Visitor[Any]):
 
     def visit_join_constraint(self, node: ast.JoinConstraint) -> Any:
         written = self.made(node, "JoinConstraint", constraint_type=node.kind)
-        if len(node.exprs) == 1:
-            return {**written, "expr": self.visit(node.exprs[0])}
-        return {**written, "exprs": self.value(node.exprs)}
+        if len(node.exprs) > 1:
+            return {**written, "expr": self.made(node, "Tuple", exprs=self.value(node.exprs))}
+        one = self.visit(node.exprs[0])
+        # a tuple by itself must not be read as several names
+        return {**written, "expr": one, **({"exprs": [one]} if isinstance(node.exprs[0], ast.Tuple) else {})}
 
     def _pivot(self, node: ast.Pivot, table: Any) -> Any:
         if node.kind == "PIVOT":

@@ -13,6 +13,7 @@ cdef class Token:
 
 
 cdef dict _WORDS
+cdef frozenset _PAIRS
 cdef Py_ssize_t _LONGEST_WORD, _MOST_TOKENS
 
 @cython.locals(token=Token)
@@ -33,7 +34,7 @@ cdef class Lexer:
     cdef bint _goes_on(self, Py_ssize_t position) except -1
     @cython.locals(text=str, char=Py_UCS4, length=Py_ssize_t, end=Py_ssize_t, capitals=bint, mixed=bint, name=str)
     cdef Token _name(self, Py_ssize_t start)
-    @cython.locals(text=str, char=Py_UCS4, length=Py_ssize_t, end=Py_ssize_t, value=str)
+    @cython.locals(text=str, char=Py_UCS4, length=Py_ssize_t, end=Py_ssize_t, value=str, pair=str)
     cdef Token _plain_value(self, Py_ssize_t start, Token previous)
     @cython.locals(text=str, char=Py_UCS4, start=Py_ssize_t, after_dot=bint)
     cdef Token _other(self, Py_ssize_t position, Token previous)

@@ -28,6 +28,7 @@ _DIGITS = re.compile(r"\d+", re.ASCII)
 _OTHER_BASE = re.compile(r"0[oObB]\d*", re.ASCII)
 _HEX_ESCAPE = re.compile(r"\\x[0-9a-fA-F]{2}")
 _OPERATOR = re.compile(r"<=>|=~\*|!~\*|<>|<=|>=|==|!=|=~|!~|~\*|\|\||\?\?|\?\.|::|:=|->|[-+*/%=<>~?:.,()\[\]{};]")
+_PAIRS = frozenset(("!=", "<=", ">=", "<>", "==", "||", "::", "->", "??", ":="))  # the common ones, none of them longer
 _ESCAPES = {"b": "\b", "f": "\f", "r": "\r", "n": "\n", "t": "\t", "0": "", "a": "\a", "v": "\v", "\\": "\\"}
 _STRING_STOP = re.compile(r"['\\{]")
 # Under names of their own, for lexer.pxd gives these C types, which hides them from Python.
@@ -128,6 +129,9 @@ class Lexer:
                 end += 1
             if end == length or text[end] in " \n,)":
                 return made("int", text[start:end], start, end, "")
+        pair = text[start : start + 2]
+        if pair in _PAIRS and not text.startswith("<=>", start):
+            return made("op", pair, start, start + 2, "")
         return self._other(start, previous)
 
     def _other(self, position: int, previous: Token | None) -> Token:

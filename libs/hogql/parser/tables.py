@@ -113,7 +113,7 @@ class TableParser(ExpressionParser):
                 raise NotSupported("JOIN ... ON with multiple expressions", start=token.start, hint="Use AND.")
             return ast.JoinConstraint("ON", (expr,), start=token.start, end=self.last_end)
         if self.take_word("USING"):
-            exprs = self.expressions(")") if self.take("(") else (self.expression(TERNARY),)
+            exprs = self.expressions(")") if self.take("(") else self.one_or_more()
             return ast.JoinConstraint("USING", exprs, start=token.start, end=self.last_end)
         return None
 
