@@ -35,8 +35,16 @@ HTTP_SECONDS = BulkHistogram(
 # --- capture
 CAPTURE_EVENTS = Counter(
     "capture_events_total",
-    "Events by what became of them: accepted, dropped or refused, and why.",
+    "Events by what became of them: accepted, overflowed, dlq, dropped or refused, and why.",
     ["result", "reason"],
+)
+CAPTURE_DRY_RUN = Counter(
+    "hedgerow_capture_dry_run_events_total", "Events that a limit in dry-run mode would have met.", ["limit"]
+)
+CAPTURE_POLICY_FAILURES = Counter(
+    "hedgerow_capture_policy_failures_total",
+    "Policies not refreshed (unavailable), and rules not understood (bad_rule).",
+    ["kind"],
 )
 CAPTURE_BODY_BYTES = BulkHistogram(
     "capture_full_payload_size", "Request bodies as received, bytes.", buckets=(256, 1024, 8192, 65536, 524288, 4194304)

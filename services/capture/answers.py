@@ -1,6 +1,7 @@
 """What capture says back. SDKs look at the status; people who debug look at the text, so both are PostHog's."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import msgspec
@@ -38,7 +39,7 @@ def answer_headers(answer: Answer, request: Headers, retry_after_seconds: int) -
         said.append((b"content-length", b"%d" % len(answer.body)))
     if answer.content_type:
         said.append((b"content-type", answer.content_type))
-    if answer.status == 503 and RETRY_SOON not in answer.headers:
+    if answer.status in (429, 503) and RETRY_SOON not in answer.headers:
         said.append((b"retry-after", b"%d" % retry_after_seconds))
     if answer.status == 405:
         said.append((b"allow", b"GET,POST,OPTIONS"))
@@ -65,11 +66,27 @@ class Refused(Exception):
         self.reason = reason
         self.events = events
         self.tag = tag
+        self.token = ""  # whose events they are, once that is known
 
     @property
     def answer(self) -> Answer:
         """The refusal as an answer in the v0 dialect."""
         return Answer(self.status, self.text.encode(), TEXT)
+
+
+@contextmanager
+def refused_to(token: str) -> Iterator[None]:
+    """A refusal from here on is one to this project."""
+    try:
+        yield
+    except Refused as refused:
+        refused.token = token
+        raise
+
+
+def too_fast(events: int) -> Refused:
+    """The project is above its rate."""
+    return Refused(429, "rate limited", "rate_limited", events=events, tag="rate_limited")
 
 
 @dataclass(frozen=True, slots=True)

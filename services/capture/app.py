@@ -8,7 +8,7 @@ from fastapi import FastAPI, Response
 from fastapi.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from libs.kit.contracts.topics import EVENTS
+from libs.kit.contracts.topics import CAPTURED, DEAD_LETTERS
 from libs.kit.errors import Unavailable
 from libs.kit.eventlog import EventLog
 from libs.kit.eventlog.wal import WalOptions, WriteAheadLog, write_ahead
@@ -20,6 +20,7 @@ from services.capture.asgi import CaptureEndpoint
 from services.capture.handle import ROUTES, route_of
 from services.capture.intake import Intake
 from services.capture.openapi import document
+from services.capture.policies.policies import Policies
 from services.capture.protocol import HotCapture
 from services.capture.settings import CaptureSettings
 
@@ -69,17 +70,21 @@ def create_app(event_log: EventLog) -> FastAPI:
 
 @asynccontextmanager
 async def open_app(runtime: Runtime, settings: CaptureSettings) -> AsyncIterator[ASGIApp]:
-    """The app. Its topic is made in the background: while the log is away, capture runs, and answers 503 or appends."""
+    """The app. Its topics are made in the background: while the log is away, capture runs, and answers 503 or
+    appends."""
     stop = asyncio.Event()
+    policies = Policies(runtime.state, runtime.clock, settings)
     async with _log_of(runtime, settings) as event_log:
-        intake = Intake(event_log, runtime.clock, settings)
-        ensuring = asyncio.create_task(_ensure_topic(runtime, stop))
+        intake = Intake(event_log, runtime.clock, settings, policies)
+        ensuring = asyncio.create_task(_ensure_topics(runtime, stop))
+        refreshing = asyncio.create_task(policies.run(stop))
         try:
             yield HotPathsFirst(intake, create_app(event_log))
         finally:
             stop.set()
             await ensuring
             await intake.close()
+            await refreshing
 
 
 @asynccontextmanager
@@ -96,7 +101,7 @@ async def _log_of(runtime: Runtime, settings: CaptureSettings) -> AsyncIterator[
         yield wal
 
 
-async def _ensure_topic(runtime: Runtime, stop: asyncio.Event) -> None:
+async def _ensure_topics(runtime: Runtime, stop: asyncio.Event) -> None:
     async for attempt in until_settled(runtime.clock, stop):
         with attempt:
-            await runtime.log.ensure([EVENTS])
+            await runtime.log.ensure([*CAPTURED, DEAD_LETTERS])

@@ -40,7 +40,7 @@ class Decision(Struct, frozen=True):
     """Produce `records`, then say `answer`; if the log did not take them, say `not_taken`.
 
     `refused` is the reason when nothing is taken; `events` were asked for, of which `drops` are left out on purpose, by
-    reason.
+    reason. `token` says whose they are where `records` do not, if that got known.
     """
 
     answer: Answer
@@ -49,6 +49,7 @@ class Decision(Struct, frozen=True):
     events: int = 0
     drops: Mapping[str, int] = field(default_factory=dict)
     not_taken: Answer = answers.TRANSIENT
+    token: str = ""
 
     @property
     def dropped(self) -> int:

@@ -17,11 +17,14 @@ from libs.kit.errors import DeadlineExceeded, HedgerowError, PayloadTooLarge, Un
 from libs.kit.eventlog import EventLog
 from libs.kit.logging import get_logger
 from services.capture.accounting import Accounting
-from services.capture.answers import Answer, Refused, too_large
+from services.capture.answers import Answer, Refused, too_fast, too_large
 from services.capture.bodies import Body, BodyMemory, Overloaded
 from services.capture.decision import Decision, Limits, Request
 from services.capture.group_commit import GroupCommit, LogBacklog
 from services.capture.handle import decide, dialect_of
+from services.capture.policies.answering import amended
+from services.capture.policies.policies import Policies, TooFast
+from services.capture.policies.routing import Routing, token_of
 from services.capture.settings import CaptureSettings
 
 log = get_logger(__name__)
@@ -32,7 +35,8 @@ Answered = Callable[[Answer], None]
 class Intake:
     """Requests in, answers out. Both callers read bodies under `new_body`'s caps and then call `take`."""
 
-    def __init__(self, event_log: EventLog, clock: Clock, settings: CaptureSettings):
+    def __init__(self, event_log: EventLog, clock: Clock, settings: CaptureSettings, policies: Policies):
+        self._policies = policies
         self.settings = settings
         self.memory = BodyMemory(settings.max_inflight_body_bytes)
         self.accounting = Accounting(settings.access_log_every)
@@ -106,39 +110,64 @@ class Intake:
 
     def _settle(self, request: Request, decision: Decision, answered: Answered) -> None:
         if decision.refused:
-            self.accounting.events("refused", decision.refused, decision.events)
+            self._note("refused", decision.refused, decision.events, decision.token)
         elif decision.drops:
             for reason, events in decision.drops.items():
-                self.accounting.events("dropped", reason, events)
+                self._note("dropped", reason, events, _owner(decision))
         if decision.refused or not decision.records:
             answered(decision.answer)
             return
+        try:
+            routing = self._policies.route(decision.records)
+        except TooFast:
+            refused = too_fast(len(decision.records))
+            refused.token = _owner(decision)
+            answered(self._refused(request.path, refused))
+            return
+        topics = {EVENTS.name: decision.records} if routing is None else routing.topics
+        if not topics:
+            answered(self._outcome(request, decision, routing, None))
+            return
         crash_point("capture.before_produce")
         try:
-            self._commit.submit(
-                {EVENTS.name: decision.records}, lambda error: answered(self._outcome(request, decision, error))
-            )
+            self._commit.submit(topics, lambda error: answered(self._outcome(request, decision, routing, error)))
         except LogBacklog:
-            self.accounting.events("refused", "overloaded", len(decision.records))
+            self._note("refused", "overloaded", len(decision.records), _owner(decision))
             answered(decision.not_taken)
 
-    def _outcome(self, request: Request, decision: Decision, error: Exception | None) -> Answer:
+    def _outcome(
+        self, request: Request, decision: Decision, routing: Routing | None, error: Exception | None
+    ) -> Answer:
         """The answer to a request whose records the log has, or has not."""
         if error is None:
             crash_point("capture.after_produce")
-            self.accounting.events("accepted", "", len(decision.records))
-            return decision.answer
+            if routing is None:
+                self.accounting.events("accepted", "", len(decision.records))
+            else:
+                for (result, reason), events in routing.outcomes.items():
+                    self.accounting.events(result, reason, events)
+            self._policies.settled(decision.records, routing)
+            tell_quota = self.settings.quota_limited_answers
+            return amended(decision.answer, decision.records, routing, tell_quota=tell_quota)
         if isinstance(error, PayloadTooLarge):
             return self._refused(request.path, too_large(error.detail, "event_too_large"))
         if isinstance(error, Unavailable | DeadlineExceeded):
             _warn(error, decision)
-            self.accounting.events("refused", type(error).__name__, len(decision.records))
+            self._note("refused", type(error).__name__, len(decision.records), _owner(decision))
             return decision.not_taken
         return _our_bug(request, error)
 
     def _refused(self, path: str, refused: Refused) -> Answer:
-        self.accounting.events("refused", refused.reason, refused.events)
+        self._note("refused", refused.reason, refused.events, refused.token)
         return dialect_of(path).refusal(refused)
+
+    def _note(self, result: str, reason: str, events: int, token: str) -> None:
+        self.accounting.events(result, reason, events)
+        self._policies.noted(result, reason, events, token)
+
+
+def _owner(decision: Decision) -> str:
+    return token_of(decision.records[0]).decode() if decision.records else decision.token
 
 
 def _warn(error: HedgerowError, decision: Decision) -> None:

@@ -25,6 +25,7 @@ from typing import Any
 
 import uvicorn
 import uvloop
+from redis.asyncio import Redis
 
 from libs.kit.clock import SystemClock
 from libs.kit.contracts.topics import EVENTS
@@ -35,6 +36,7 @@ from libs.kit.logging import configure_logging
 from services.capture.app import HotPathsFirst
 from services.capture.handle import Request
 from services.capture.intake import Intake
+from services.capture.policies.policies import Policies
 from services.capture.settings import CaptureSettings
 from tests.bench.bench_scan import naive
 from tests.support.eventlogs import log_settings
@@ -151,7 +153,8 @@ async def _log() -> AsyncIterator[Any]:
 async def _serve(what: str) -> None:
     configure_logging("WARNING", service="bench", version="0")
     async with _log() as log:
-        intake = Intake(log, SystemClock(), CaptureSettings())
+        clock, settings = SystemClock(), CaptureSettings()
+        intake = Intake(log, clock, settings, Policies(Redis(port=1), clock, settings))
         capture = HotPathsFirst(intake, echo)
         app = {"echo": echo, "naive": naive_app}.get(what, capture)
         hot = HotPaths(dict.fromkeys(capture.hot_paths, _Ceiling()) if what == "ceiling" else capture.hot_paths)

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import uvicorn
+from redis.asyncio import Redis
 
 from libs.kit.clock import ManualClock
 from libs.kit.hot_http import HotPaths
 from services.capture.app import HotPathsFirst
 from services.capture.intake import Intake
+from services.capture.policies.policies import Policies
 from services.capture.settings import CaptureSettings
 from tests.support.capturing import NOW, KeptLog
 
@@ -120,7 +122,8 @@ async def capture_server(
 ) -> AsyncIterator[CaptureServer]:
     """Serve capture on a free port. `hot` are the knobs of HotPaths, `settings` those of capture."""
     log = log or KeptLog()
-    intake = Intake(log, ManualClock(NOW), CaptureSettings(**settings))  # type: ignore[arg-type]  # numbers all
+    clock, chosen = ManualClock(NOW), CaptureSettings(**settings)  # type: ignore[arg-type]  # numbers all
+    intake = Intake(log, clock, chosen, Policies(Redis(port=1), clock, chosen))  # type: ignore[arg-type]
     app = HotPathsFirst(intake, _nothing)
     paths = HotPaths(app.hot_paths if caller == "protocol" else {}, **(hot or {}))  # type: ignore[arg-type]
     config = uvicorn.Config(

@@ -10,6 +10,7 @@ import httpx
 import orjson
 import pytest
 import uvicorn
+from redis.asyncio import Redis
 
 from libs.kit.clock import SystemClock
 from libs.kit.contracts.topics import EVENTS, INGESTION_GROUP
@@ -26,7 +27,7 @@ MIB = 1024 * 1024
 @asynccontextmanager
 async def serving(log: EventLog) -> AsyncIterator[httpx.AsyncClient]:
     """A client of capture on a port of its own."""
-    runtime: Any = SimpleNamespace(log=log, clock=SystemClock())
+    runtime: Any = SimpleNamespace(log=log, clock=SystemClock(), state=Redis(port=1))  # which is away
     async with open_app(runtime, CaptureSettings()) as app:
         server = uvicorn.Server(uvicorn.Config(app, port=0, lifespan="off", log_config=None))  # type: ignore[arg-type]
         task = asyncio.create_task(server.serve())
