@@ -509,6 +509,23 @@ async def test_a_bug_of_ours_is_a_500_and_the_connection_goes_on(caller: Caller)
         await client.close()
 
 
+@pytest.mark.parametrize("step", ["route", "settled"])
+async def test_a_bug_before_or_behind_the_log_is_answered_too(caller: Caller, step: str) -> None:
+    def broken(*_: Any) -> None:
+        raise KeyError("secret")
+
+    async with capture_server(caller) as server:
+        working = getattr(server.intake._policies, step)
+        setattr(server.intake._policies, step, broken)
+        client = await server.connect()
+        await client.send(post(event()))
+        assert plain(await client.said()) == (500, b"internal server error")
+        setattr(server.intake._policies, step, working)
+        await client.send(post(event()))
+        assert plain(await client.said()) == GOOD
+        await client.close()
+
+
 async def test_both_callers_count_the_same() -> None:
     def counted() -> dict[str, float]:
         families = (metrics.HTTP_REQUESTS, metrics.CAPTURE_EVENTS, metrics.CAPTURE_BODY_BYTES, metrics.HTTP_SECONDS)
