@@ -11,18 +11,8 @@ class BodyMemory:
     """How many bytes of bodies all requests of this process hold now."""
 
     def __init__(self, most: int):
-        self._most = most
+        self.most = most
         self.held = 0
-
-    def take(self, size: int) -> None:
-        """Count `size` more bytes, or raise Overloaded."""
-        if self.held + size > self._most:
-            raise Overloaded
-        self.held += size
-
-    def give_back(self, size: int) -> None:
-        """Count `size` fewer."""
-        self.held -= size
 
 
 class Body:
@@ -41,7 +31,10 @@ class Body:
         size = self._size + len(piece)
         if size > self._max_bytes:
             self.check(size)
-        self._memory.take(len(piece))
+        memory = self._memory
+        if memory.held + len(piece) > memory.most:
+            raise Overloaded
+        memory.held += len(piece)
         self._size = size
         self._pieces.append(piece)
 
@@ -64,5 +57,5 @@ class Body:
     def release(self) -> None:
         """The bytes are no longer held."""
         self._pieces.clear()
-        self._memory.give_back(self._size)
+        self._memory.held -= self._size
         self._size = 0

@@ -48,15 +48,15 @@ class GroupCommit:
 
         A request alone is never refused for its size: only the log can say that it is too large.
         """
-        sizes = {topic: sum([len(record.value) for record in records]) for topic, records in topics.items()}
-        size = sum(sizes.values())
-        if self.waiting_bytes and self.waiting_bytes + size > self._most_bytes:
+        sizes = [_size_of(records) for records in topics.values()]
+        total = sum(sizes)
+        if self.waiting_bytes and self.waiting_bytes + total > self._most_bytes:
             raise LogBacklog
-        self.waiting_bytes += size
+        self.waiting_bytes += total
         if len(topics) > 1:
             done = _once_all(len(topics), done)
-        for topic, records in topics.items():
-            self._gather(topic, records, sizes[topic], done)
+        for size, (topic, records) in zip(sizes, topics.items(), strict=True):
+            self._gather(topic, records, size, done)
 
     def _gather(self, topic: str, records: Sequence[NewRecord], size: int, done: Done) -> None:
         group = self._gathering.get(topic)
@@ -111,6 +111,13 @@ class GroupCommit:
         finally:
             metrics.CAPTURE_PRODUCE_SECONDS.observe(time.perf_counter() - started)
         return None
+
+
+def _size_of(records: Sequence[NewRecord]) -> int:
+    size = 0
+    for record in records:
+        size += len(record.value)
+    return size
 
 
 def _once_all(topics: int, done: Done) -> Done:

@@ -124,16 +124,27 @@ class Intake:
             refused.token = _owner(decision)
             answered(self._refused(request.path, refused))
             return
+        except Exception as exc:
+            answered(_our_bug(request, exc))
+            return
         topics = {EVENTS.name: decision.records} if routing is None else routing.topics
         if not topics:
-            answered(self._outcome(request, decision, routing, None))
+            answered(self._concluded(request, decision, routing, None))
             return
         crash_point("capture.before_produce")
         try:
-            self._commit.submit(topics, lambda error: answered(self._outcome(request, decision, routing, error)))
+            self._commit.submit(topics, lambda error: answered(self._concluded(request, decision, routing, error)))
         except LogBacklog:
             self._note("refused", "overloaded", len(decision.records), _owner(decision))
             answered(decision.not_taken)
+
+    def _concluded(
+        self, request: Request, decision: Decision, routing: Routing | None, error: Exception | None
+    ) -> Answer:
+        try:
+            return self._outcome(request, decision, routing, error)
+        except Exception as exc:  # whatever happens here, somebody waits
+            return _our_bug(request, exc)
 
     def _outcome(
         self, request: Request, decision: Decision, routing: Routing | None, error: Exception | None

@@ -9,7 +9,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from hedgerow.gateway import Gateway, Probes, answer_json
 from hedgerow.part_states import PartStates
-from libs.kit.contracts.routes import CAPTURE_PATHS
+from libs.kit.contracts.routes import CAPTURE_PATHS, service_of
+from services.capture.handle import ROUTES
 
 WELL = {"postgres": "ok", "workers": "ok"}
 ILL = {"postgres": "ok", "workers": "ended (SIGKILL), starting again"}
@@ -108,3 +109,8 @@ async def test_metrics_count_the_supervisors_restarts_once() -> None:
         for total in (2, 2, 5):
             states = PartStates(restarts={"gateway-test": total})
             assert line % float(total) in (await http.get("/metrics")).text.splitlines()
+
+
+@pytest.mark.parametrize("path", ROUTES)
+def test_what_is_answered_past_the_gateway_is_what_it_would_give_to_capture(path: str) -> None:
+    assert service_of(path, "POST") == "capture"
