@@ -7,7 +7,7 @@ written again, which changes nothing.
 
 import re
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -16,12 +16,13 @@ from typing import Literal
 import msgspec
 
 from services.cdp.ingestion.groups import IDENTIFY
-from services.cdp.raw_json import Properties, object_of
+from services.cdp.raw_json import Properties, merged, nothing, object_of
 
 PropertyType = Literal["String", "Numeric", "Boolean", "DateTime"]
 # team, name, kind (EVENT, PERSON, GROUP), number of the group type or -1
 PropertyName = tuple[int, str, int, int]
-Shape = tuple[int, str, int, tuple[str, ...], tuple[str, ...]]
+# team, event, number of the group type or -1; the names it has of its own, and of others
+Shape = tuple[int, str, int, bytes, bytes]
 
 EVENT, PERSON, GROUP = 1, 2, 3
 NO_GROUP = -1
@@ -100,7 +101,7 @@ class Finder:
         event: str,
         properties: Properties,
         *,
-        of_person: Iterable[Mapping[str, msgspec.Raw]],
+        of_person: tuple[Properties, Properties] | None,
         group_index: int | None,
     ) -> None:
         """One event as it is stored. of_person: its $set and $set_once. group_index: of a `$groupidentify`."""
@@ -108,12 +109,11 @@ class Finder:
             return
         self._see(team_id, event)
         if event == IDENTIFY:
-            group = object_of(properties.get("$group_set")) or {}
+            group = object_of(properties.raw("$group_set")) or nothing()
             if group_index is not None:
-                self._shape(team_id, event, group_index, {}, group, GROUP)
+                self._shape(team_id, event, group_index, nothing(), (group,), GROUP)
             return
-        person = {name: value for part in of_person for name, value in part.items()}
-        self._shape(team_id, event, NO_GROUP, properties, person, PERSON)
+        self._shape(team_id, event, NO_GROUP, properties, of_person or (), PERSON)
 
     def _see(self, team_id: int, event: str) -> None:
         last = self._catalogue.seen_at((team_id, event))
@@ -121,9 +121,9 @@ class Finder:
             self.findings.events[team_id, event] = self._now
 
     def _shape(
-        self, team_id: int, event: str, index: int, own: Properties, others: Mapping[str, msgspec.Raw], kind: int
+        self, team_id: int, event: str, index: int, own: Properties, others: Sequence[Properties], kind: int
     ) -> None:
-        shape = (team_id, event, index, tuple(own), tuple(others))
+        shape = (team_id, event, index, own.shape.digest, b"".join(each.shape.digest for each in others))
         untyped = self.findings.shapes.get(shape)
         if untyped is None:
             untyped = self._catalogue.untyped(shape)
@@ -134,8 +134,8 @@ class Finder:
         elif not untyped:
             return
         left = set()
-        for values, what in ((own, EVENT), (others, kind)):
-            for name in values if untyped is None else untyped & values.keys():
+        for values, what in ((own, EVENT), (merged(nothing(), *others), kind)):
+            for name in values if untyped is None else untyped & frozenset(values):
                 if _defined(name) and not self._property((team_id, name, what, index), values[name]):
                     left.add(name)
         if untyped is None or left != untyped:

@@ -8,7 +8,8 @@ versions thus notices that the distinct ids it knew of a person are no longer al
 import uuid
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from copy import copy
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from services.cdp.ingestion.persons import (
@@ -21,7 +22,7 @@ from services.cdp.ingestion.persons import (
     person_uuid,
     size_of,
 )
-from services.cdp.raw_json import Properties, merged
+from services.cdp.raw_json import Properties, merged, nothing
 
 # A deletion outranks whatever update of the person may still be on its way.
 DELETION_VERSIONS = 100
@@ -140,7 +141,7 @@ class People:
             self._keys_of[survivor.id].add(key)
         self._keys_of[other.id].clear()
         other.version += DELETION_VERSIONS
-        other.is_deleted, other.changed, other.properties = True, True, {}
+        other.is_deleted, other.changed, other.properties = True, True, nothing()
         return fits
 
     def note_personless(self, key: PersonKey, *, is_merged: bool) -> None:
@@ -200,10 +201,10 @@ class People:
 
     def _link(self, key: PersonKey) -> Link | None:
         if key not in self._links and (known := self._loaded.links.get(key)) is not None:
-            self._links[key] = replace(known)
+            self._links[key] = copy(known)
         return self._links.get(key)
 
     def _person(self, identity: tuple[int, uuid.UUID]) -> Person | None:
         if identity not in self._persons and (known := self._loaded.persons.get(identity)) is not None:
-            self._persons[identity] = replace(known)
+            self._persons[identity] = copy(known)
         return self._persons.get(identity)

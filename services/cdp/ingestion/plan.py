@@ -33,7 +33,7 @@ from services.cdp.ingestion.properties import Dropped, Normalised, normalised
 from services.cdp.ingestion.rows import cut, row
 from services.cdp.ingestion.updates import group_record, link_record, person_record
 from services.cdp.ingestion.warnings import Warned
-from services.cdp.raw_json import Properties, merged, text_of
+from services.cdp.raw_json import Properties, merged, nothing, text_of
 
 FORCED_UPGRADE_AFTER = timedelta(minutes=1)
 CLIENT_WARNING = "$$client_ingestion_warning"
@@ -85,7 +85,7 @@ class Owner:
     """The person a row is stored under."""
 
     person: Person
-    properties: Mapping[str, msgspec.Raw]
+    properties: Properties
     mode: PersonMode
 
 
@@ -309,11 +309,11 @@ class _Planner:
         if person is None:
             if not forced and taken.fresh:
                 self._people.note_personless(taken.key, is_merged=False)
-            fake = Person(taken.team.id, person_uuid(*taken.key), FAKE_CREATED_AT, {})
-            return Owner(fake, {}, "propertyless")
+            fake = Person(taken.team.id, person_uuid(*taken.key), FAKE_CREATED_AT, nothing())
+            return Owner(fake, nothing(), "propertyless")
         later = taken.happened > person.created_at + FORCED_UPGRADE_AFTER
         upgraded = later and not taken.team.person_processing_opt_out
-        return Owner(person, {}, "force_upgrade" if upgraded else "propertyless")
+        return Owner(person, nothing(), "force_upgrade" if upgraded else "propertyless")
 
     # --- groups
 
@@ -333,7 +333,7 @@ class _Planner:
         said, kind = taken.said, taken.said.properties.get("$group_type")
         name = javascript_truthy_text(kind) if taken.event.event == IDENTIFY else None
         index = self._groups.index(taken.team.id, name, may_add=False) if name else None
-        persons = () if said.personless else (said.set, said.set_once)
+        persons = None if said.personless else (said.set, said.set_once)
         event, team = cut(taken.event.event), taken.team.id
         self._finder.take(team, event, said.properties, of_person=persons, group_index=index)
 

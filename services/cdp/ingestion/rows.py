@@ -1,6 +1,5 @@
 """An event and its person -> the record of clickhouse_events_json (StoredEvent)."""
 
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 
@@ -16,10 +15,12 @@ from services.cdp.raw_json import Properties, encode, text_of
 _MAX_EVENT_UNITS = 200
 
 
-@lru_cache(4096)
 def clickhouse_time(moment: datetime) -> str:
     """`YYYY-MM-DD HH:MM:SS.mmm`, UTC."""
-    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(sep=" ", timespec="milliseconds")
+    return (moment if moment.tzinfo is UTC else moment.astimezone(UTC)).isoformat(" ", "milliseconds")[:23]
+
+
+_remembered_time = lru_cache(1024)(clickhouse_time)  # for what many events share
 
 
 def row(
@@ -30,7 +31,7 @@ def row(
     timestamp: datetime,
     person_id: str,
     person_created_at: datetime,
-    person_properties: Mapping[str, msgspec.Raw],
+    person_properties: Properties,
     person_mode: PersonMode,
     now: datetime,
 ) -> NewRecord:
@@ -46,8 +47,8 @@ def row(
         project_id=team_id,
         distinct_id=event.distinct_id,
         elements_chain=chain,
-        created_at=clickhouse_time(now),
-        captured_at=clickhouse_time(event.now) if event.now else None,
+        created_at=_remembered_time(now),
+        captured_at=_remembered_time(event.now) if event.now else None,
         person_id=person_id,
         person_properties=encode(person_properties),
         person_created_at=clickhouse_time(person_created_at)[:19],
@@ -59,6 +60,8 @@ def row(
 
 
 def _take_elements(properties: Properties) -> str:
+    if "$elements_chain" not in properties and "$elements" not in properties:
+        return ""
     chain = properties.pop("$elements_chain", None)
     elements = properties.pop("$elements", None)
     if text := text_of(chain):
