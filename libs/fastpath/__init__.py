@@ -81,4 +81,5 @@ else:
     Members, Picker, Shape = _members.Members, _members.Picker, _members.Shape
 members: Callable[[bytes], Members | None] = _members.members
 members_of: Callable[[Mapping[str, Raw | bytes]], Members] = _members.members_of
+stored: Callable[..., bytes] = _members.stored
 captured: Callable[[bytes], "Captured | None"] = _members.captured

@@ -1,5 +1,7 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
+from datetime import datetime
 from typing import TypeVar, final
+from uuid import UUID
 
 import msgspec
 
@@ -50,4 +52,22 @@ Captured = tuple[str, str, str, str, str, str, str, str | None, bool, bytes | No
 
 def members(text: bytes) -> Members | None: ...
 def members_of(pairs: Mapping[str, msgspec.Raw | bytes]) -> Members: ...
+def stored(
+    *,
+    uuid: str,
+    event: str,
+    properties: Members,
+    timestamp: datetime,
+    team_id: int,
+    distinct_id: str,
+    elements_chain: str,
+    created_at: datetime,
+    captured_at: datetime | None,
+    person_id: UUID,
+    person_properties: Members,
+    person_set: Members | None,
+    person_created_at: datetime,
+    person_mode: str,
+    historical_migration: bool,
+) -> bytes: ...
 def captured(value: bytes) -> Captured | None: ...

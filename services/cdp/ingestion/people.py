@@ -5,10 +5,8 @@ Every change of who owns a distinct id also changes the version of each person c
 versions thus notices that the distinct ids it knew of a person are no longer all of them.
 """
 
-import uuid
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from copy import copy
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -58,14 +56,12 @@ class People:
         self._loaded = loaded
         self._persons: dict[PersonId, Person] = {}
         self._links: dict[PersonKey, Link] = {}
-        self._keys_of: defaultdict[PersonId, set[PersonKey]] = defaultdict(set)
+        # made when it is first asked for: most batches merge few
+        self._by_person: defaultdict[PersonId, set[PersonKey]] | None = None
         self._personless: dict[PersonKey, Personless] = {}
         # persons and links to be told of again although nothing about them changes
         self._retold_persons: dict[PersonId, Person] = {}
         self._retold_links: dict[PersonKey, Link] = {}
-        for key, link in loaded.links.items():
-            if not link.is_deleted:
-                self._keys_of[key[0], link.person].add(key)
 
     # --- looking
 
@@ -113,13 +109,14 @@ class People:
         link = self._link(key)
         if link is None:
             self._links[key] = Link(key, person.uuid, at_least, changed=True)
-        elif link.is_deleted or link.person != person.uuid:
+        elif link.is_deleted or link.person.int != person.uuid.int:
             self._keys_of[key[0], link.person].discard(key)
             link.person, link.is_deleted, link.changed = person.uuid, False, True
             link.version = max(link.version + 1, at_least)
         else:
             return
-        self._keys_of[person.id].add(key)
+        if self._by_person is not None:
+            self._by_person[person.id].add(key)
         self.change(person)
 
     def absorb(self, survivor: Person, other: Person) -> bool:
@@ -195,16 +192,28 @@ class People:
 
     # --- copies of what was loaded
 
+    @property
+    def _keys_of(self) -> defaultdict[PersonId, set[PersonKey]]:
+        if self._by_person is None:
+            self._by_person = defaultdict(set)
+            for key, link in (*self._loaded.links.items(), *self._links.items()):
+                link = self._links.get(key, link)
+                if not link.is_deleted:
+                    self._by_person[key[0], link.person].add(key)
+        return self._by_person
+
     def _linked(self, key: PersonKey) -> Person | None:
         link = self._link(key)
         return None if link is None or link.is_deleted else self._person((key[0], link.person))
 
     def _link(self, key: PersonKey) -> Link | None:
-        if key not in self._links and (known := self._loaded.links.get(key)) is not None:
-            self._links[key] = copy(known)
-        return self._links.get(key)
+        link = self._links.get(key)
+        if link is None and (known := self._loaded.links.get(key)) is not None:
+            link = self._links[key] = known.__copy__()
+        return link
 
-    def _person(self, identity: tuple[int, uuid.UUID]) -> Person | None:
-        if identity not in self._persons and (known := self._loaded.persons.get(identity)) is not None:
-            self._persons[identity] = copy(known)
-        return self._persons.get(identity)
+    def _person(self, identity: PersonId) -> Person | None:
+        person = self._persons.get(identity)
+        if person is None and (known := self._loaded.persons.get(identity)) is not None:
+            person = self._persons[identity] = known.__copy__()
+        return person

@@ -3,6 +3,7 @@
 import uuid
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 
 import msgspec
 
@@ -85,6 +86,7 @@ class Change(msgspec.Struct, frozen=True, gc=False):
     warnings: tuple[str, ...] = ()
 
 
+@lru_cache(8192)
 def person_uuid(team_id: int, distinct_id: str) -> uuid.UUID:
     """The same on every machine: a person made twice from one distinct id is one person."""
     return uuid.uuid5(NAMESPACE, f"{team_id}:{distinct_id}")
@@ -118,6 +120,8 @@ def changed_properties(current: Properties, event: Normalised, event_name: str) 
     latest_names = current.differing(event.set)
     once_names = [name for name in current.filling(event.set_once) if name not in event.set]
     if not latest_names and not once_names and not event.unset:
+        return Change(current, False)
+    if not once_names and not event.unset and _only_noise(current, latest_names, event_name) and event.set.is_plain():
         return Change(current, False)
     once, lost_once = storable(_those(event.set_once, once_names))
     latest, lost = storable(_those(event.set, latest_names))
@@ -153,6 +157,10 @@ def _without_nul(shape: Shape) -> bool:
 
 def _fills(present: bytes | None, value: msgspec.Raw) -> bool:
     return present is None or (is_null(present) and not is_null(value))
+
+
+def _only_noise(current: Properties, names: Sequence[str], event_name: str) -> bool:
+    return event_name not in ALWAYS_WRITTEN and all(name in NOISY and name in current for name in names)
 
 
 def _worth_writing(current: Properties, new: Mapping[str, msgspec.Raw], event_name: str) -> bool:

@@ -165,7 +165,7 @@ def _add_automatic(properties: Properties) -> tuple[Properties, Properties] | No
     pickers = properties.shape.decision(_of_server if server else _of_client)
     if pickers is None:
         return None
-    latest, first = (properties.picked(picker) for picker in pickers)
+    latest, first = properties.picked(pickers[0]), properties.picked(pickers[1])
     if given := object_of(properties.raw("$set")):
         latest = given.completed(latest)
     if given := object_of(properties.raw("$set_once")):
