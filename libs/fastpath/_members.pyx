@@ -757,6 +757,8 @@ cdef inline bint _is(Part* part, const char* name, Py_ssize_t size) noexcept:
 cdef struct Found:
     Text fields[8]
     bint historical
+    bint has_historical
+    bint has_cookieless
     Text set_
     Text set_once
     bint has_data
@@ -789,8 +791,12 @@ cdef const uint8_t* _data(const uint8_t* p, const uint8_t* end, int* flags, Foun
             return NULL
         part.value_size = p - part.value
         if _is(&part, b"$set", 4):
+            if found.set_.start is not NULL:
+                return NULL
             found.set_ = _text(&part)
         elif _is(&part, b"$set_once", 9):
+            if found.set_once.start is not NULL:
+                return NULL
             found.set_once = _text(&part)
         p = scan_blanks(p)
         if p[0] == c'}':
@@ -826,18 +832,18 @@ cdef const uint8_t* _record(const uint8_t* p, const uint8_t* end, int* flags, Fo
             return NULL
         part.value_size = p - part.value
         if field < F_DATA:
-            if kind == c'"':
-                found.fields[<int>field] = Text(part.value, part.value_size, (flags[0] & SCAN_ESCAPED) != 0)
-            elif field != F_SENT_AT or kind != c'n':
+            if found.fields[<int>field].start is not NULL or kind != c'"' and (field != F_SENT_AT or kind != c'n'):
                 return NULL
-            else:
-                found.fields[<int>field] = Text(NULL, 0, False)
+            found.fields[<int>field] = Text(part.value, part.value_size, (flags[0] & SCAN_ESCAPED) != 0)
         elif field == F_HISTORICAL:
-            if kind != c't' and kind != c'f':
+            if found.has_historical or (kind != c't' and kind != c'f'):
                 return NULL
+            found.has_historical = True
             found.historical = kind == c't'
-        elif _is(&part, b"is_cookieless_mode", 18) and kind != c't' and kind != c'f':
-            return NULL
+        elif _is(&part, b"is_cookieless_mode", 18):
+            if found.has_cookieless or (kind != c't' and kind != c'f'):
+                return NULL
+            found.has_cookieless = True
         p = scan_blanks(p)
         if p[0] == c'}':
             break
@@ -848,7 +854,7 @@ cdef const uint8_t* _record(const uint8_t* p, const uint8_t* end, int* flags, Fo
 
 
 cdef str _string(Text* text):
-    if text.start is NULL:
+    if text.start is NULL or text.start[0] != c'"':
         return None
     if text.escaped:
         return _decoded(text.start[: text.size])
@@ -890,7 +896,7 @@ def captured(bytes value not None):
     cdef str uuid
     for field in range(8):
         found.fields[field] = Text(NULL, 0, False)
-    found.historical = found.has_data = found.has_properties = False
+    found.historical = found.has_data = found.has_properties = found.has_historical = found.has_cookieless = False
     found.set_ = found.set_once = Text(NULL, 0, False)
     _open(&parts)
     try:

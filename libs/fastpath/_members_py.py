@@ -7,10 +7,13 @@ Objects with the same names in the same order share a Shape, so that whatever fo
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, MutableMapping, Sequence
+from datetime import datetime
 from functools import lru_cache
 from hashlib import blake2b
+from json import loads
 from typing import Any, TypeVar
+from uuid import UUID
 
 import msgspec
 
@@ -23,13 +26,15 @@ MAX_SHARED_NAMES = 256
 MAX_REMEMBERED_NAMES = 200_000
 
 _object = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_BLANKS = b" \t\r\n"
 _TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[{}\[\]]', re.DOTALL)
-_HALF = re.compile(
-    rb'(?<!\\)(?:\\\\)*(?:\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])'
-    rb'|(?<!\\u[dD][89abAB][0-9a-fA-F]{2})\\u[dD][c-fC-F][0-9a-fA-F]{2})'
-)
-_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_UNICODE_ESCAPE = re.compile(rb"^(?:[^\\]|\\[^u])*\\u", re.DOTALL)
+_UUID = re.compile(rb'"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"')
 _PLAIN_NUMBER = 300
+_TEXTS = ("uuid", "event", "distinct_id", "token", "ip", "timestamp", "now")
+_FLAGS = ("historical_migration", "is_cookieless_mode")
+_FIELDS = frozenset(name.encode() for name in (*_TEXTS, *_FLAGS, "sent_at", "data"))
+_DATA_FIELDS = frozenset((b"properties", b"$set", b"$set_once"))
 
 
 class Shape:
@@ -179,11 +184,12 @@ class Members(MutableMapping[str, msgspec.Raw]):
         return [name for name in other if self.raw(name) in (None, b"null")]
 
 
+Captured = tuple[str, str, str, str, str, str, str, str | None, bool, bytes | None, bytes | None, Members]
+
+
 def members(text: bytes) -> Members | None:
     """The members of a JSON object; None when it is declined, or something else."""
-    if not _acceptable(text) or text.lstrip()[:1] != b"{":
-        return None
-    return Members(_values(text))
+    return Members(_values(text)) if text.lstrip(_BLANKS)[:1] == b"{" and _is_fit(text) else None
 
 
 def members_of(pairs: Mapping[str, msgspec.Raw | bytes]) -> Members:
@@ -191,45 +197,119 @@ def members_of(pairs: Mapping[str, msgspec.Raw | bytes]) -> Members:
     return Members({name: bytes(value) for name, value in pairs.items()})
 
 
-def captured(
-    value: bytes,
-) -> (
-    tuple[str, str, str, str, str, str, str, str | None, bool, bytes | None, bytes | None, Members] | None
-):
+def captured(value: bytes) -> Captured | None:
     """A record of events_plugin_ingestion: uuid (in lower case), event, distinct_id, token, ip, timestamp, now,
     sent_at, historical_migration, the raw `$set` and `$set_once` beside the properties, and the properties.
 
-    None when it is declined: besides what `members` declines, a field that is missing, of another type or twice there,
-    a uuid in another form than 36 characters, `data` or `properties` that are no objects.
+    None when it is declined: besides what `members` declines, a field that is missing, of another type or there twice,
+    a name with an escape, a uuid in another form than 36 characters, `data` or `properties` that are no objects.
     """
     outer = members(value)
-    if outer is None or _names(value) != list(outer) or outer.opens("data") != ord("{"):
+    if outer is None or not _is_simple(value, _FIELDS) or outer.opens("data") != ord("{"):
         return None
-    texts = [_text(outer, name) for name in ("uuid", "event", "distinct_id", "token", "ip", "timestamp", "now")]
-    uuid, *others = texts
-    if uuid is None or not _UUID.fullmatch(uuid) or None in others:
-        return None
-    if outer.opens("sent_at") not in (0, ord('"'), ord("n")):
-        return None
-    for name in ("historical_migration", "is_cookieless_mode"):
-        if outer.raw(name) not in (None, b"true", b"false"):
-            return None
-    data = outer.raw("data") or b""
+    data = outer._values["data"]
     inner = Members(_values(data))
-    properties = inner.raw("properties") or b"{}"
-    if _names(data) != list(inner) or properties[:1] != b"{":
+    properties = inner._values.get("properties", b"{}")
+    if not _is_simple(data, _DATA_FIELDS) or properties[:1] != b"{":
         return None
-    event, distinct_id, token, ip, timestamp, now = (text or "" for text in others)
-    historical = outer.raw("historical_migration") == b"true"
+    texts = [_text(outer, name) for name in _TEXTS]
+    if None in texts or not _UUID.fullmatch(outer._values["uuid"]):
+        return None
+    if outer.opens("sent_at") not in (0, *b'"n') or any(outer.opens(name) not in (0, *b"tf") for name in _FLAGS):
+        return None
+    uuid, event, distinct_id, token, ip, timestamp, now = (text or "" for text in texts)
     return (
-        *(uuid.lower(), event, distinct_id, token, ip, timestamp, now, _text(outer, "sent_at"), historical),
-        *(inner.raw("$set"), inner.raw("$set_once"), Members(_values(properties))),
+        *(uuid.lower(), event, distinct_id, token, ip, timestamp, now, _text(outer, "sent_at")),
+        *(outer.raw("historical_migration") == b"true", inner.raw("$set"), inner.raw("$set_once")),
+        Members(_values(properties)),
     )
 
 
+def stored(
+    *,
+    uuid: str,
+    event: str,
+    properties: Members,
+    timestamp: datetime,
+    team_id: int,
+    distinct_id: str,
+    elements_chain: str,
+    created_at: datetime,
+    captured_at: datetime | None,
+    person_id: UUID,
+    person_properties: Members,
+    person_set: Members | None,
+    person_created_at: datetime,
+    person_mode: str,
+    historical_migration: bool,
+) -> bytes:
+    """The value of a record of clickhouse_events_json. Times must be in UTC; person_set is laid over the person's
+    properties."""
+    person = person_properties.merged(person_set) if person_set else person_properties
+    row = {
+        "uuid": uuid,
+        "event": event,
+        "properties": msgspec.Raw(properties.encoded()),
+        "timestamp": _time(timestamp),
+        "team_id": team_id,
+        "project_id": team_id,
+        "distinct_id": distinct_id,
+        "elements_chain": elements_chain,
+        "created_at": _time(created_at),
+        "captured_at": None if captured_at is None else _time(captured_at),
+        "person_id": str(person_id),
+        "person_properties": msgspec.Raw(person.encoded()),
+        "person_created_at": _time(person_created_at)[:19],
+        "person_mode": person_mode,
+    }
+    return msgspec.json.encode(row | {"historical_migration": True} if historical_migration else row)
+
+
+def _time(moment: datetime) -> str:
+    return moment.isoformat(" ", "milliseconds")[:23]
+
+
 def _values(text: bytes) -> dict[str, bytes]:
-    return {name: bytes(value).strip() for name, value in _object.decode(text).items()}
+    return {name: bytes(value).strip(_BLANKS) for name, value in _object.decode(text).items()}
 
 
 def _text(outer: Members, name: str) -> str | None:
     return msgspec.json.decode(outer[name], type=str) if outer.opens(name) == ord('"') else None
+
+
+def _is_fit(text: bytes) -> bool:
+    """JSON in UTF-8 without half a surrogate pair, and not too deep."""
+    depth = 0
+    try:
+        text.decode()
+        _object.decode(text)
+        for token in _TOKEN.finditer(text):
+            depth += (token[0] in b"{[") - (token[0] in b"}]")
+            if depth > MAX_DEPTH or (token[0][:1] == b'"' and b"\\u" in token[0] and _has_half(token[0])):
+                return False
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return False
+    return True
+
+
+def _has_half(string: bytes) -> bool:
+    return any(0xD800 <= ord(character) <= 0xDFFF for character in loads(string))
+
+
+def _is_simple(text: bytes, fields: Collection[bytes]) -> bool:
+    """Whether no name of an object holds an escape, and none of `fields` is there twice."""
+    names: list[bytes] = []
+    depth = 0
+    for token in _TOKEN.finditer(text):
+        depth += (token[0] in b"{[") - (token[0] in b"}]")
+        if depth == 1 and token[0][:1] == b'"' and text[token.end() :].lstrip(_BLANKS)[:1] == b":":
+            names.append(token[0][1:-1])
+    return not any(b"\\" in name for name in names) and all(names.count(name) < 2 for name in fields)
+
+
+def _is_plain(value: bytes) -> bool:
+    if value[:1] == b'"':
+        return _UNICODE_ESCAPE.search(value) is None
+    if value[:1] in (b"t", b"f", b"n") or value in (b"{}", b"[]"):
+        return True
+    return value[:1] not in (b"{", b"[") and len(value) <= _PLAIN_NUMBER and b"e" not in value.lower()
