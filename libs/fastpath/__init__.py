@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Protocol
 from msgspec import Raw
 
 if TYPE_CHECKING:
-    from libs.fastpath._members import Captured
+    from libs.fastpath._members import Captured, Line
     from libs.fastpath._scan import Batch
 
 #: Which implementation serves each subject: "cython" or "python".
@@ -82,4 +82,5 @@ else:
 members: Callable[[bytes], Members | None] = _members.members
 members_of: Callable[[Mapping[str, Raw | bytes]], Members] = _members.members_of
 stored: Callable[..., bytes] = _members.stored
+event_line: Callable[[bytes, bytes], "Line | None"] = _members.line
 captured: Callable[[bytes], "Captured | None"] = _members.captured

@@ -1,6 +1,6 @@
 import json
 import uuid
-from dataclasses import replace
+from msgspec.structs import replace
 
 import pytest
 from hypothesis import given, settings
