@@ -70,6 +70,7 @@ def stored(
     person_mode: str,
     historical_migration: bool,
 ) -> bytes: ...
+
 Line = tuple[int, str, str, str, str, bytes]
 
 def line(value: bytes, place: bytes) -> Line | None: ...

@@ -176,7 +176,9 @@ class Members(MutableMapping[str, msgspec.Raw]):
     def differing(self, other: "Members") -> list[str]:
         """The other's names whose value is another here or missing; objects and arrays always count as another."""
         return [
-            name for name, value in other._values.items() if value[:1] in (b"{", b"[") or self._values.get(name) != value
+            name
+            for name, value in other._values.items()
+            if value[:1] in (b"{", b"[") or self._values.get(name) != value
         ]
 
     def filling(self, other: "Members") -> list[str]:

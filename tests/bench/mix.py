@@ -7,6 +7,7 @@ from typing import Any
 
 from libs.kit.contracts.topics import EVENTS
 from libs.kit.eventlog import NewRecord, Record
+from services.cdp.ingestion.properties import EVENT_TO_PERSON
 from tests.support.captured import ARRIVED_MS, captured_new
 
 IDENTIFIES = 0.10
@@ -38,6 +39,12 @@ class Mix:
         """Somebody."""
         return self._rng.randrange(self.people)
 
+    def person_properties(self) -> dict[str, Any]:
+        """What ingestion keeps of somebody after a first page view."""
+        kept = self._properties(0, 0)
+        latest = {name: kept[name] for name in EVENT_TO_PERSON if name in kept}
+        return latest | {f"$initial_{name.removeprefix('$')}": value for name, value in latest.items()}
+
     def _event(self, index: int) -> NewRecord:
         rng, visitor = self._rng, self.visitor()
         name = rng.choice(["$pageview", "$pageview", "$autocapture", "$pageleave", "signed up"])
@@ -48,10 +55,10 @@ class Mix:
             properties |= {"$anon_distinct_id": f"anonymous-{visitor}-{index}", "$set": {"plan": "free", "n": index}}
         elif dice < IDENTIFIES + MERGES:
             name = "$merge_dangerously"
-            properties["alias"] = _id(self.visitor())
+            properties["alias"] = visitor_id(self.visitor())
         return captured_new(
             event=name,
-            distinct_id=_id(visitor),
+            distinct_id=visitor_id(visitor),
             timestamp=f"2026-10-{rng.randrange(1, 29):02}T{rng.randrange(24):02}:11:{rng.randrange(60):02}.345Z",
             properties=json.dumps(properties, separators=(",", ":")),
         )
@@ -79,7 +86,7 @@ class Mix:
             "$lib_version": "1.280.1",
             "$insert_id": f"{rng.getrandbits(64):016x}",
             "$time": 1_793_000_000.123 + index,
-            "distinct_id": _id(visitor),
+            "distinct_id": visitor_id(visitor),
             "$device_id": f"0192f5a0-3c1e-7000-8000-{visitor:012x}",
             "$referrer": "https://www.google.com/",
             "$referring_domain": "www.google.com",
@@ -94,5 +101,5 @@ class Mix:
         }
 
 
-def _id(visitor: int) -> str:
+def visitor_id(visitor: int) -> str:
     return f"visitor-{visitor:06}@example.com"

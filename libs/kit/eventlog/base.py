@@ -38,8 +38,7 @@ class NewRecord(msgspec.Struct, frozen=True):
     headers: Headers = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(msgspec.Struct, frozen=True, gc=False):
     """A record read. `offset` is dense from 0 per partition on Redis, increasing on Kafka."""
 
     topic: str

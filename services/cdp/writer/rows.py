@@ -64,7 +64,12 @@ def _ordinary(record: Record, log_id: str, arrived: int) -> Row | None:
     """What the scanner accepts; it is what `row` would make of it."""
     try:
         seconds, log_column = arrived // 1000, _log_column(log_id)
-        place = b'%s,"_partition":%d,"_offset":%d,"_timestamp":%d' % (log_column, record.partition, record.offset, seconds)
+        place = b'%s,"_partition":%d,"_offset":%d,"_timestamp":%d' % (
+            log_column,
+            record.partition,
+            record.offset,
+            seconds,
+        )
         if (found := event_line(record.value, place)) is None:
             return None
         team_id, uuid, event, distinct_id, timestamp, text = found

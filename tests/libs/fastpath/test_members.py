@@ -186,7 +186,13 @@ def test_both_make_the_same_of_objects(one: bytes, other: bytes, key: bytes, val
             changed.drop(list(theirs)[:1])
             results = (ours, theirs, ours.merged(theirs), ours.completed(theirs), changed, theirs.merged(changed))
             told += [(each.encoded(), each.shape.names, each.shape.digest, each.size(), len(each)) for each in results]
-            told += [ours.differing(theirs), ours.filling(theirs), ours.is_plain(), changed.raw("a"), changed.opens("b")]
+            told += [
+                ours.differing(theirs),
+                ours.filling(theirs),
+                ours.is_plain(),
+                changed.raw("a"),
+                changed.opens("b"),
+            ]
         seen.append(told)
     assert seen[0] == seen[1]
 
@@ -198,7 +204,9 @@ def test_what_is_taken_is_what_msgspec_takes(text: bytes) -> None:
     found = _members.members(text)
     if found is not None:
         read = msgspec.json.decode(text, type=dict[str, msgspec.Raw])
-        assert found.encoded() == msgspec.json.encode({name: msgspec.Raw(bytes(raw).strip()) for name, raw in read.items()})
+        assert found.encoded() == msgspec.json.encode(
+            {name: msgspec.Raw(bytes(raw).strip()) for name, raw in read.items()}
+        )
 
 
 FIELDS = {
@@ -239,7 +247,7 @@ def test_both_make_the_same_of_captured_events(text: bytes) -> None:
 
 def test_captured(version: Any) -> None:
     text = captured_value(
-        uuid_="0190A0A0-0000-7000-8000-00000000000A", distinct_id="ü\"", properties={"a": 1}, **{"data_$set": {"b": 1}}
+        uuid_="0190A0A0-0000-7000-8000-00000000000A", distinct_id='ü"', properties={"a": 1}, **{"data_$set": {"b": 1}}
     )
     *found, properties = version.captured(text)
     assert found == [

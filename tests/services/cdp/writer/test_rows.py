@@ -50,13 +50,15 @@ def stored(draw: st.DrawFn) -> bytes:
 
 
 def good(**more: object) -> bytes:
-    row = {name: json.loads(values[0]) for name, values in USUAL.items() if name not in ("historical_migration", "other")}
+    row = {
+        name: json.loads(values[0]) for name, values in USUAL.items() if name not in ("historical_migration", "other")
+    }
     return json.dumps({**row, "properties": {"a": 1}, "person_properties": {}} | more).encode()
 
 
 @settings(max_examples=scaled(10_000), suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(stored())
-@example(good(properties={"line": "a\n\"b\"\\", "o": {"x": 1.5}}, distinct_id="\u2028é\0"))
+@example(good(properties={"line": 'a\n"b"\\', "o": {"x": 1.5}}, distinct_id="\u2028é\0"))
 def test_what_is_accepted_is_what_the_slow_way_makes(value: bytes) -> None:
     record = Record("clickhouse_events_json", 3, 17, b"k", value, (), ARRIVED_MS)
     made = rows._ordinary(record, 'log "1"', ARRIVED_MS)
