@@ -2,12 +2,17 @@
 
 import asyncio
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Literal, NoReturn
+from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 
 import typer
 
 from hedgerow import __version__
+
+if TYPE_CHECKING:
+    from libs.kit.settings import KitSettings
+    from services.cdp.dead_letters import Wanted
 
 app = typer.Typer(
     name="hedgerow",
@@ -20,6 +25,8 @@ app = typer.Typer(
 DataDir = Annotated[Path, typer.Option("--data-dir", help="Where everything is kept.", envvar="HEDGEROW_DATA_DIR")]
 Host = Annotated[str, typer.Option(help="Address to listen on; anything but loopback opens it to the network.")]
 Port = Annotated[int, typer.Option(help="Port to listen on; 0 picks a free one.", min=0, max=65535)]
+TargetUrl = Annotated[str | None, typer.Option(help="Where to send them; default: what runs on --data-dir.")]
+TargetKey = Annotated[str | None, typer.Option(help="Project API key that goes with --url.")]
 DATA = Path("data")
 
 
@@ -64,7 +71,9 @@ def serve(
 
 
 @app.command()
-def worker(name: Annotated[str, typer.Argument(help="ingestion, writer, or all of them in one process.")]) -> None:
+def worker(
+    name: Annotated[str, typer.Argument(help="ingestion, writer, jobs, or all of them in one process.")],
+) -> None:
     """Run one worker, or all, against the engines that HEDGEROW_* variables name."""
     from hedgerow.composition import WORKERS, UnknownName, chosen
     from hedgerow.serve import run_workers
@@ -101,25 +110,83 @@ def demo(
     events: Annotated[int, typer.Option(help="How many events to send.", min=1)] = 100_000,
     seed: Annotated[int, typer.Option(help="Another seed is another company.")] = 7,
     data_dir: DataDir = DATA,
-    url: Annotated[str | None, typer.Option(help="Where to send them; default: what runs on --data-dir.")] = None,
-    api_key: Annotated[str | None, typer.Option(help="Project API key that goes with --url.")] = None,
+    url: TargetUrl = None,
+    api_key: TargetKey = None,
 ) -> None:
     """Send the last 90 days of a made-up company through the capture endpoint."""
     from hedgerow.demo import NotTaken, run
-    from hedgerow.embedded.instance import read_instance
 
-    if (url is None) != (api_key is None):
-        _fail("--url and --api-key go together.")
-    if url is None or api_key is None:
-        try:
-            running = read_instance(data_dir)
-        except FileNotFoundError:
-            _fail(f"Hedgerow is not running on {data_dir}. Start it with `hedgerow up`, or give --url and --api-key.")
-        url, api_key = str(running["url"]), str(running["project_api_key"])
+    url, api_key = _target(data_dir, url, api_key)
     try:
         run(url, api_key, events=events, seed=seed)
     except NotTaken as exc:
         _fail(str(exc))
+
+
+@app.command()
+def ingest(
+    paths: Annotated[list[Path] | None, typer.Argument(help="Files of JSON lines, plain or gzipped.")] = None,
+    from_posthog_export: Annotated[
+        Path | None, typer.Option(help="A directory of PostHog batch exports (JSONLines, plain or gzip).")
+    ] = None,
+    form: Annotated[
+        Literal["posthog", "mixpanel", "amplitude"] | None,
+        typer.Option("--format", help="Which tool wrote the files; default: what each line looks like."),
+    ] = None,
+    data_dir: DataDir = DATA,
+    url: TargetUrl = None,
+    api_key: TargetKey = None,
+) -> None:
+    """Import a history from files. Started again, it goes on where it stopped."""
+    from hedgerow.importing import NotTaken, run
+    from hedgerow.importing.files import files_of
+
+    url, api_key = _target(data_dir, url, api_key)
+    try:
+        chosen = [*(paths or ()), *(files_of(from_posthog_export) if from_posthog_export else ())]
+        if not chosen:
+            _fail("Name files, or a directory with --from-posthog-export.")
+        done = run(url, api_key, chosen, form)
+    except (NotTaken, OSError, EOFError, ValueError) as exc:
+        _fail(str(exc))
+    raise typer.Exit(1 if done.refused else 0)
+
+
+dead_letters = typer.Typer(help="Records that nobody could use: why, and another try.", no_args_is_help=True)
+app.add_typer(dead_letters, name="dead-letters")
+Reason = Annotated[str | None, typer.Option(help="Only those with this reason.")]
+Since = Annotated[datetime | None, typer.Option(help="Only those that died from then on (UTC).")]
+Until = Annotated[datetime | None, typer.Option(help="Only those that died before (UTC).")]
+Newest = Annotated[int, typer.Option(help="How many at most, the newest.", min=1, max=1_000_000)]
+
+
+@dead_letters.command("list")
+def list_dead_letters(
+    reason: Reason = None,
+    since: Since = None,
+    until: Until = None,
+    limit: Newest = 100,
+    data_dir: DataDir = DATA,
+    json: Annotated[bool, typer.Option("--json", help="One JSON object a line, with the whole record.")] = False,
+) -> None:
+    """Show the newest, with their reasons."""
+    from hedgerow.dead_letters import show
+
+    show(_settings(data_dir), _wanted(reason, since, until), limit, as_json=json)
+
+
+@dead_letters.command("replay")
+def replay_dead_letters(
+    reason: Reason = None,
+    since: Since = None,
+    until: Until = None,
+    limit: Newest = 10_000,
+    data_dir: DataDir = DATA,
+) -> None:
+    """Send them again to where they came from. Doing it twice stores nothing twice."""
+    from hedgerow.dead_letters import send_again
+
+    send_again(_settings(data_dir), _wanted(reason, since, until), limit)
 
 
 @app.command()
@@ -148,6 +215,38 @@ def healthcheck(url: Annotated[str, typer.Argument(help="A server, or any path o
 def version() -> None:
     """Print the version."""
     print(__version__)
+
+
+def _target(data_dir: Path, url: str | None, api_key: str | None) -> tuple[str, str]:
+    """Where events are to be sent, and for which project."""
+    from hedgerow.embedded.instance import read_instance
+
+    if (url is None) != (api_key is None):
+        _fail("--url and --api-key go together.")
+    if url is None or api_key is None:
+        try:
+            running = read_instance(data_dir)
+        except FileNotFoundError:
+            _fail(f"Hedgerow is not running on {data_dir}. Start it with `hedgerow up`, or give --url and --api-key.")
+        url, api_key = str(running["url"]), str(running["project_api_key"])
+    return url, api_key
+
+
+def _settings(data_dir: Path) -> "KitSettings":
+    """Of the HEDGEROW_* variables, else of the instance that is kept in the directory."""
+    from hedgerow.doctor import settings_for
+
+    settings = settings_for(data_dir)
+    if settings is None:
+        _fail(f"There are no HEDGEROW_* variables, and no Hedgerow in {data_dir}.")
+    return settings
+
+
+def _wanted(reason: str | None, since: datetime | None, until: datetime | None) -> "Wanted":
+    from services.cdp.dead_letters import Wanted
+
+    aware = [at.replace(tzinfo=UTC) if at and at.tzinfo is None else at for at in (since, until)]
+    return Wanted(reason, *aware)
 
 
 def _fail(message: str) -> NoReturn:

@@ -39,6 +39,7 @@ SERVICES: Mapping[str, Entry] = {
 WORKERS: Mapping[str, Entry] = {
     "ingestion": Entry("services.cdp.ingestion.worker:run", "services.cdp.settings:IngestionSettings"),
     "writer": Entry("services.cdp.writer.worker:run", "services.cdp.settings:WriterSettings"),
+    "jobs": Entry("services.web.jobs.worker:run", "services.web.jobs.settings:JobsSettings"),
 }
 
 

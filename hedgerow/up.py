@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from hedgerow import part_states, probe
 from hedgerow.console import Console
@@ -26,6 +27,7 @@ from libs.kit.clock import SystemClock
 ENGINES, MIGRATE, SERVICES = range(3)
 STATES = "parts.json"
 OPEN_FILES = 65_536
+WAL_DIRECTORY = "HEDGEROW_CAPTURE_WAL_DIRECTORY"
 
 
 @dataclass(frozen=True)
@@ -95,9 +97,11 @@ def parts_of(
 
     prepared = not preparation.needed(opened.directory)
 
-    def python(name: str, stage: int, *argv: str, keep: tuple[int, ...] = ()) -> Part:
+    def python(
+        name: str, stage: int, *argv: str, keep: tuple[int, ...] = (), more: Mapping[str, str] = MappingProxyType({})
+    ) -> Part:
         (port,) = free_ports(1)
-        command = _python(*argv, environment={**environment, "HEDGEROW_PROBES_PORT": str(port)})
+        command = _python(*argv, environment={**environment, **more, "HEDGEROW_PROBES_PORT": str(port)})
         return Part(
             name,
             stage,
@@ -119,13 +123,22 @@ def parts_of(
     return [
         *(_engine(engine, settings) for engine in engines.all_of(opened, settings)),
         *([] if prepared else [migrate]),
-        *(python(_numbered("http", i), SERVICES, *serve, keep=(descriptor,)) for i in range(processes)),
+        *(
+            python(_numbered("http", i), SERVICES, *serve, keep=(descriptor,), more=_own_wal(i))
+            for i in range(processes)
+        ),
         *(python(_numbered("workers", i), SERVICES, "hedgerow.part", "worker", "all") for i in range(processes)),
     ]
 
 
 def _numbered(name: str, index: int) -> str:
     return f"{name}-{index + 1}" if index else name
+
+
+def _own_wal(index: int) -> Mapping[str, str]:
+    """A write-ahead log has one process: those after the first get directories of their own beside it."""
+    directory = os.environ.get(WAL_DIRECTORY)
+    return {WAL_DIRECTORY: _numbered(directory, index)} if directory and index else {}
 
 
 def _python(module: str, *argv: str, environment: Mapping[str, str]) -> Command:

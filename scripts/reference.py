@@ -19,9 +19,9 @@ from starlette.routing import Router
 
 from libs.kit import metrics
 from libs.kit.contracts import topics
-from libs.kit.contracts.routes import CAPTURE_PATHS
 from libs.kit.runtime import open_runtime
 from libs.kit.settings import BaseSettings, KitSettings
+from services.capture.openapi import document
 from services.query import app as query
 from services.query.settings import QuerySettings
 from services.web import app as web
@@ -35,6 +35,7 @@ SETTINGS = (
     ("writer", "services.cdp.settings", "WriterSettings"),
     ("query", "services.query.settings", "QuerySettings"),
     ("web", "services.web.settings", "WebSettings"),
+    ("jobs", "services.web.jobs.settings", "JobsSettings"),
     ("`hedgerow serve` and `hedgerow worker`", "hedgerow.settings", "ServeSettings"),
     ("`hedgerow up`", "hedgerow.settings", "UpSettings"),
 )
@@ -107,12 +108,18 @@ def endpoints_page() -> str:
     """Every endpoint of every service, from the apps themselves."""
     parts = ["# Endpoints\n\nA trailing slash is optional everywhere.\n"]
     head = ("path", "methods", "what")
-    hot = [(f"`{path}`", "GET, OPTIONS, POST", "Events from SDKs.") for path in CAPTURE_PATHS]
-    parts.append("## capture\n\n" + table(head, hot))
+    parts.append("## capture\n\n" + table(head, [*map(hot_row, document()["paths"].items())]))
     for service, app in asyncio.run(apps()).items():
         rows = [(f"`{path}`", methods, summary) for path, methods, summary in sorted(set(routes_of(app.router)))]
         parts.append(f"## {service}\n\n" + table(head, rows))
     return "\n".join(parts)
+
+
+def hot_row(path: tuple[str, dict[str, dict[str, str]]]) -> tuple[str, str, str]:
+    """A row of capture's own document (`/i/openapi.json`); OPTIONS is answered everywhere."""
+    name, methods = path
+    allowed = ", ".join(sorted(("OPTIONS", *(method.upper() for method in methods))))
+    return f"`{name}`", allowed, methods["post"]["summary"]
 
 
 def routes_of(router: Router) -> Iterator[tuple[str, str, str]]:

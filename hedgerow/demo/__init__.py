@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from hedgerow.demo.journeys import Event, stories
-from hedgerow.demo.sending import NotTaken, Sending, send_events
+from hedgerow.sending import NotTaken, Sending, send_events
 
 __all__ = ["DEFAULT_SEED", "NotTaken", "Summary", "run"]
 DEFAULT_SEED = 7

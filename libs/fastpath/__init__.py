@@ -76,7 +76,9 @@ LONE_SURROGATE: str = _scan.LONE_SURROGATE
 
 _members = _choose("_members")
 if TYPE_CHECKING:
-    from libs.fastpath._members import Members, Picker, Shape
+    from libs.fastpath._members import Members as Members
+    from libs.fastpath._members import Picker as Picker
+    from libs.fastpath._members import Shape as Shape
 else:
     Members, Picker, Shape = _members.Members, _members.Picker, _members.Shape
 members: Callable[[bytes], Members | None] = _members.members

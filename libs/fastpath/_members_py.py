@@ -1,7 +1,7 @@
 """A JSON object taken apart at its top level: names, and values as the sender wrote them. Reference for `_members.pyx`.
 
-A reader accepts or declines, as in docs/adr/0010: what it accepts is what msgspec makes of the same text; text that is
-no JSON, holds half a surrogate pair or is nested deeper than MAX_DEPTH is declined, and read the slow way by the caller.
+A reader accepts or declines, as in docs/adr/0010: what it accepts is what msgspec makes of the same text. Text that is
+no JSON, holds half a surrogate pair or is nested deeper than MAX_DEPTH is declined; the caller reads it the slow way.
 
 Objects with the same names in the same order share a Shape, so that whatever follows from names alone is decided once.
 """
@@ -38,7 +38,7 @@ _DATA_FIELDS = frozenset((b"properties", b"$set", b"$set_once"))
 
 
 class Shape:
-    """The names of an object, in order. shared: others with the same names have the same Shape, while it is remembered."""
+    """The names of an object, in order. shared: others with these names have this very Shape, while it is remembered."""
 
     def __init__(self, names: tuple[str, ...]):
         self.names = names
@@ -268,9 +268,9 @@ def stored(
 
 
 def line(value: bytes, place: bytes) -> tuple[int, str, str, str, str, bytes] | None:
-    """A record of clickhouse_events_json in its usual form: team_id, uuid, event, distinct_id, timestamp, and the line of
-    the events table that `libs.kit.schema.event_row.line` makes of it. place: the columns that say where in the log it
-    stood, as `,"name":value` one behind the other.
+    """A record of clickhouse_events_json in its usual form: team_id, uuid, event, distinct_id, timestamp, and the line
+    of the events table that the writer's slow way makes of it. place: the columns that say where in the log it stood, as
+    `,"name":value` one behind the other.
 
     None for what is declined. The plain version declines everything: the slow way is the reference.
     """

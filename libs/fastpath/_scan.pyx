@@ -789,6 +789,17 @@ cdef class Batch:
                 last = span
         return found
 
+    def carries_heatmap(self):
+        cdef Py_ssize_t at
+        cdef uint32_t scrolled = (1 << P_PREV_PATHNAME) | (1 << P_CURRENT_URL)
+        cdef uint32_t present
+        for at in range(self.count):
+            present = self._events[at].present
+            if present & (1 << P_HEATMAP) or present & scrolled == scrolled:
+                if not self._is_named(&self._events[at], b'"$$heatmap"'):
+                    return True
+        return False
+
     def fields(self, Py_ssize_t at):
         if not 0 <= at < self.count:
             raise IndexError(at)

@@ -370,6 +370,14 @@ class Batch:
         )
         return {_text(raw) for raw in found if raw and raw[:1] == b'"'}
 
+    def carries_heatmap(self) -> bool:
+        """Whether any event has clicks, or tells how far the page before it was scrolled (but `$$heatmap`)."""
+        return any(
+            "$heatmap_data" in event.present or event.present >= {"$prev_pageview_pathname", "$current_url"}
+            for event in self._events
+            if _name(event) != b"$$heatmap"
+        )
+
     def fields(self, at: int) -> dict[str, bytes | bool | None]:
         """What is known of one event: values as they were sent, and which properties are there at all."""
         if not 0 <= at < self.count:

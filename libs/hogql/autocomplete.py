@@ -7,7 +7,7 @@ from libs.hogql import ast, functions
 from libs.hogql.catalog import fields_of, hogql_value
 from libs.hogql.errors import HogQLError
 from libs.hogql.parser import parse_select
-from libs.hogql.schema import TABLES, Field, GroupField, JsonField, Table
+from libs.hogql.schema import DATABASE, TABLES, AliasField, AnyTable, Field, GroupField, JoinField, JsonField
 from libs.hogql.tree import walk
 
 MARK = "$$_POSTHOG_ANY_$$"
@@ -59,7 +59,7 @@ def suggested_in_expression(
 def _at_mark(nodes: list[ast.Node], properties: Sequence[str], variables: Iterable[str]) -> Suggestions:
     for node in nodes:
         if isinstance(node, ast.TableRef) and isinstance(node.table, ast.Field) and MARK in str(node.table.chain[-1]):
-            return Suggestions(tuple(Suggestion(name, name, "Folder", "Table") for name in TABLES))
+            return Suggestions(tuple(Suggestion(name, name, "Folder", "Table") for name in DATABASE.listed))
         if isinstance(node, ast.Placeholder) and isinstance(node.expr, ast.Field) and _marked(node.expr):
             names = [f"variables.{name}" for name in variables]
             return Suggestions(tuple(Suggestion(name, name, "Constant") for name in names))
@@ -94,10 +94,10 @@ def _of_field(node: ast.Field, query: ast.SelectQuery, properties: Sequence[str]
     return Suggestions()
 
 
-def _sources(query: ast.SelectQuery) -> dict[str, tuple[Table, bool]]:
+def _sources(query: ast.SelectQuery) -> dict[str, tuple[AnyTable, bool]]:
     chain = query.select_from
     refs = [] if chain is None else [chain.first, *[join.table for join in chain.joins if isinstance(join, ast.Join)]]
-    found: dict[str, tuple[Table, bool]] = {}
+    found: dict[str, tuple[AnyTable, bool]] = {}
     for ref in refs:
         name = ".".join(map(str, ref.table.chain)) if isinstance(ref.table, ast.Field) else ""
         if name in TABLES:
@@ -106,13 +106,18 @@ def _sources(query: ast.SelectQuery) -> dict[str, tuple[Table, bool]]:
 
 
 def _below(fields: Mapping[str, Field], steps: list[str]) -> Mapping[str, Field] | JsonField | None:
-    for step in steps:
-        found = fields.get(step)
-        if isinstance(found, JsonField):
-            return found
-        if not isinstance(found, GroupField):
-            return None
-        fields = found.fields
+    for number, step in enumerate(steps):
+        match fields.get(step):
+            case JsonField() as found:
+                return found
+            case GroupField(inner):
+                fields = inner
+            case JoinField(table):
+                fields = DATABASE.joined(table).fields
+            case AliasField(chain):
+                return _below(fields, [*chain, *steps[number + 1 :]])
+            case _:
+                return None
     return fields
 
 

@@ -6,6 +6,8 @@ HogQLError              any of these; `code` is PostHog's word for the kind
   QueryError            it is HogQL, but cannot mean anything here
     ResolutionError     a name stands for nothing, or for several things
     NotSupported        it is HogQL that we do not run (yet)
+    TableAccessDenied   it reads what its author may not see
+  InvalidPropertyFilter a filter beside the query means nothing
   TeamGuardError        a bug of ours: SQL that might read another team's rows was about to be made
 
 Offsets count characters of the query from 0, `end` is exclusive; `line` and `column` count from 1. A pass that has no
@@ -61,6 +63,18 @@ class ResolutionError(QueryError):
 
 class NotSupported(QueryError):
     """The language has this; Hedgerow does not run it (yet)."""
+
+
+class TableAccessDenied(QueryError):
+    """The query reads what its author may not see."""
+
+    code = "table_access_denied"
+
+
+class InvalidPropertyFilter(HogQLError):
+    """A filter beside the query means nothing."""
+
+    code = "invalid_property_filter"
 
 
 class TeamGuardError(HogQLError):

@@ -9,7 +9,8 @@ from dataclasses import replace
 
 from libs.hogql import resolved as r
 from libs.hogql.errors import TeamGuardError
-from libs.hogql.schema import Table
+from libs.hogql.reads import Reads
+from libs.hogql.schema.fields import Table
 
 
 class Guarding(r.Rewriter):
@@ -50,28 +51,9 @@ def _without_sample(joined: r.Joined) -> r.Joined:
     return replace(joined, source=replace(source, sample=None))
 
 
-class _Outside(r.Rewriter):
-    """What a SELECT reads of one source, and the names by which a subquery hands it out: each path of a JSON column by
-    one of its own, so that the subquery reads no more of the document."""
-
-    def __init__(self, alias: str):
-        self.alias = alias
-        self.items: dict[r.RExpr, r.Item] = {}
-
-    def visit_column(self, node: r.Column) -> r.RExpr:
-        return self._handed_out(node, node.name) if node.source == self.alias else node
-
-    def visit_sub_column(self, node: r.SubColumn) -> r.RExpr:
-        return self._handed_out(node, f"_path{len(self.items)}") if node.source == self.alias else node
-
-    def _handed_out(self, node: r.Column | r.SubColumn, name: str) -> r.Column:
-        item = self.items.setdefault(replace(node, type=r.UNKNOWN), r.Item(node, name, name))
-        return r.Column(self.alias, item.sql_name, node.type)
-
-
 def _read_apart(node: r.Select, source: r.TableSource, conditions: list[r.RExpr]) -> r.Select:
     """The SELECT, with `source` in a subquery of its own that holds the conditions."""
-    outside = _Outside(source.alias)
+    outside = Reads([source.alias], source.alias)
     node = outside.children(node)
     team = source.table.team_column
     items = tuple(outside.items.values()) or (r.Item(r.Column(source.alias, team), team, team),)

@@ -4,11 +4,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from libs.hogql import ast
-from libs.hogql.catalog import type_name
 from libs.hogql.compile import Project, compile_query
 from libs.hogql.errors import HogQLError
 from libs.hogql.parser import parse_expr, parse_select
-from libs.hogql.schema import TABLES
+from libs.hogql.resolver import Notice
+from libs.hogql.schema import DATABASE
 from libs.hogql.tree import walk
 
 _EXPRESSION_BEFORE, _EXPRESSION_AFTER = "SELECT ", " FROM events"
@@ -52,18 +52,15 @@ def expression_metadata(text: str, project: Project) -> Metadata:
 
 def _about(text: str, project: Project, place: Callable[[int], int]) -> Metadata:
     found = Metadata()
-    names: list[tuple[int, int, str, str]] = []
+    notices: list[Notice] = []
     try:
         tree = parse_select(text)
         found.table_names = tables_read(tree)
-        found.stored_tables = sorted({TABLES[name].name for name in found.table_names if name in TABLES})
-        compile_query(text, project, names=names)
+        found.stored_tables = stored_tables(found.table_names)
+        compile_query(text, project, notices=notices)
     except HogQLError as error:
         found.errors.append(_wrong(error, place))
-    remarks = (
-        Remark(f"Field '{name}' is of type '{type_name(kind)}'", place(start), place(end))
-        for start, end, name, kind in names
-    )
+    remarks = (Remark(one.message, place(one.start), place(one.end), one.fix) for one in notices)
     found.notices = list(dict.fromkeys(remarks))
     return found
 
@@ -72,6 +69,12 @@ def _wrong(error: HogQLError, place: Callable[[int], int]) -> Remark:
     ended = "mismatched input '<EOF>' expecting" in error.message
     start, end = (None if at is None else place(at) for at in (error.start, error.end))
     return Remark("Unexpected end of query" if ended else error.message, start, end)
+
+
+def stored_tables(names: list[str]) -> list[str]:
+    """What ClickHouse calls the rows of these tables."""
+    tables = [DATABASE.table(name) for name in names]
+    return sorted({DATABASE.stored_name(table) for table in tables if table is not None})
 
 
 def tables_read(tree: ast.Query) -> list[str]:

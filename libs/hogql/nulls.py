@@ -4,6 +4,8 @@ SQL says NULL to both, so rows would be lost from `!=`. A comparison in a join's
 taken for a join key any more), and so does one with a time column, which would not prune any more.
 """
 
+from dataclasses import replace
+
 from libs.hogql import resolved as r
 
 _NEGATIVE = frozenset(("!=", "not like", "not ilike", "!~", "!~*"))
@@ -22,7 +24,8 @@ class Nulls(r.Rewriter):
         self.in_join, outer = True, self.in_join
         on = self.visit(node.on) if node.on is not None else None
         self.in_join = outer
-        return r.Joined(source, node.kind, on, node.using)
+        after = tuple(self.visit(joined) for joined in node.after)
+        return replace(node, source=source, on=on, after=after)
 
     def visit_select(self, node: r.Select) -> r.Select:
         self.in_join, outer = False, self.in_join

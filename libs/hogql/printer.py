@@ -49,10 +49,13 @@ def parameter_type(value: Any) -> str:
 
 
 class ClickHousePrinter(ClausePrinter):
-    """Writes one statement. `values` are the parameters of the text so far, by name."""
+    """Writes one statement. `values` are the parameters of the text so far, by name; `rows` those that somebody has to
+    fill with the rows of a table, by name; `tables` what it reads."""
 
     def __init__(self) -> None:
         self.values: dict[str, Any] = {}
+        self.rows: dict[str, str] = {}
+        self.tables: set[str] = set()
         self._names: dict[tuple[type, Any], str] = {}
 
     def _bind(self, value: Any) -> str:
@@ -153,7 +156,14 @@ class ClickHousePrinter(ClausePrinter):
     # --- sources
 
     def visit_table_source(self, node: r.TableSource) -> str:
-        return f"{identifier(node.table.name)} AS {identifier(node.alias)}"
+        table = node.table
+        if not table.structure:
+            self.tables.add(table.name)
+            return f"{identifier(table.name)} AS {identifier(node.alias)}"
+        name = f"rows_{re.sub('[^a-z_]', '_', table.name)}"
+        self.rows[name] = table.name
+        structure = table.structure.replace("'", "\\'")
+        return f"format(JSONEachRow, '{structure}', {{{name}:String}}) AS {identifier(node.alias)}"
 
     def visit_query_source(self, node: r.QuerySource) -> str:
         return f"({self.visit(node.query)}) AS {identifier(node.alias)}"

@@ -6,6 +6,7 @@ objects too 36 ms, JSONExtract of the text 166 ms. So a comparison that no objec
 """
 
 import re
+from dataclasses import replace
 
 from libs.hogql import resolved as r
 from libs.hogql import rules
@@ -16,26 +17,37 @@ _TEXT = r.Type("string", nullable=True)
 _EXACT = frozenset(("=", "!=", "in", "not in"))
 
 
+class PlainReads(r.Rewriter):
+    """Marks the properties of which only text or a number is of use."""
+
+    def visit_compare(self, node: r.Compare) -> r.RExpr:
+        left, right = node.left, node.right
+        if node.op in _EXACT and isinstance(left, r.Property) and _only_plain_text(right):
+            return replace(node, left=replace(left, plain=True))
+        if node.op in _EXACT and isinstance(right, r.Property) and _only_plain_text(left):
+            return replace(node, right=replace(right, plain=True))
+        return self.children(node)
+
+    def visit_function(self, node: r.Function) -> r.RExpr:
+        scalar = node.name in ("accurateCastOrNull", "transform", "parseDateTime64BestEffortOrNull")
+        node = self.children(node)
+        if scalar and isinstance(node.args[0], r.Property):
+            return replace(node, args=(replace(node.args[0], plain=True), *node.args[1:]))
+        return node
+
+
+class AllPlain(r.Rewriter):
+    """Marks every property."""
+
+    def visit_property(self, node: r.Property) -> r.RExpr:
+        return replace(node, plain=True)
+
+
 class Properties(r.Rewriter):
     """See the module."""
 
     def visit_property(self, node: r.Property) -> r.RExpr:
         return self._read(node, plain=node.plain)
-
-    def visit_compare(self, node: r.Compare) -> r.RExpr:
-        left, right = node.left, node.right
-        if node.op in _EXACT and isinstance(left, r.Property) and _only_plain_text(right):
-            return r.Compare(node.op, self._read(left, plain=True), right, node.bare)
-        if node.op in _EXACT and isinstance(right, r.Property) and _only_plain_text(left):
-            return r.Compare(node.op, left, self._read(right, plain=True), node.bare)
-        return self.children(node)
-
-    def visit_function(self, node: r.Function) -> r.RExpr:
-        scalar = node.name in ("accurateCastOrNull", "transform", "parseDateTime64BestEffortOrNull")
-        if scalar and isinstance(node.args[0], r.Property):
-            args = (self._read(node.args[0], plain=True), *[self.visit(arg) for arg in node.args[1:]])
-            return r.Function(node.name, args, type=node.type)
-        return self.children(node)
 
     def _read(self, node: r.Property, *, plain: bool) -> r.RExpr:
         if node.typed and len(node.path) > 1:

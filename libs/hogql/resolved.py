@@ -7,7 +7,7 @@ chosen by the resolver; what the user called a column is only in `Item.label`.
 from dataclasses import dataclass
 from typing import Literal
 
-from libs.hogql.schema import Table
+from libs.hogql.schema.fields import LazyTable, Table
 from libs.hogql.tree import Rewriter, TreeNode, walk, with_children
 
 __all__ = ["Rewriter", "walk", "with_children"]
@@ -248,6 +248,15 @@ class TableSource(RNode):
 
 
 @dataclass(frozen=True, slots=True)
+class LazySource(RNode):
+    """A table that is made when it is read; lazy.py puts a subquery in its place."""
+
+    table: LazyTable
+    alias: str
+    sample: RExpr | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class QuerySource(RNode):
     """A subquery."""
 
@@ -271,17 +280,21 @@ class NumbersSource(RNode):
     alias: str
 
 
-Source = TableSource | QuerySource | CteSource | NumbersSource
+Source = TableSource | LazySource | QuerySource | CteSource | NumbersSource
 
 
 @dataclass(frozen=True, slots=True)
 class Joined(RNode):
-    """A source and how it is joined to those before it; the first has no kind."""
+    """A source and how it is joined to those before it; the first has no kind. `after` are the joins that its fields
+    lead to; `apart`: they come before this join, in a subquery with the source.
+    `bounded_by`: a time near those of the source."""
 
     source: Source
     kind: str = ""
     on: RExpr | None = None
-    using: tuple[RExpr, ...] = ()
+    after: tuple["Joined", ...] = ()
+    apart: bool = False
+    bounded_by: RExpr | None = None
 
 
 @dataclass(frozen=True, slots=True)

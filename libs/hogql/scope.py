@@ -8,7 +8,17 @@ from dataclasses import dataclass, field
 from libs.hogql import ast
 from libs.hogql import resolved as r
 from libs.hogql.errors import NotSupported, QueryError, ResolutionError
-from libs.hogql.schema import ColumnField, ExpressionField, Field, GroupField, JsonField, PropertyField, Table
+from libs.hogql.schema.fields import (
+    AliasField,
+    AnyTable,
+    ColumnField,
+    ExpressionField,
+    Field,
+    GroupField,
+    JoinField,
+    JsonField,
+    PropertyField,
+)
 
 PLAIN_NAME = re.compile(r"[A-Za-z_$][A-Za-z0-9_$]*")
 
@@ -23,6 +33,7 @@ class JsonRef:
     native: bool
     path: tuple[str | int, ...] = ()
     typed: frozenset[str] = frozenset()
+    described: str = ""
 
     def expression(self) -> r.RExpr:
         """The document as text, or the value at the path."""
@@ -49,12 +60,20 @@ class Source:
 
     name: str
     alias: str
-    table: Table | None
+    table: AnyTable | None
     columns: Mapping[str, Derived] = field(default_factory=dict)
+    joins: dict[str, "tuple[Source, r.Joined]"] = field(default_factory=dict)  # made so far, by field
 
     def names(self) -> Iterable[str]:
         """The fields one may ask for."""
         return self.table.fields if self.table else self.columns
+
+    def after(self) -> "tuple[r.Joined, ...]":
+        """The joins that its fields lead to, each before those that need it."""
+        found: list[r.Joined] = []
+        for source, joined in self.joins.values():
+            found += (joined, *source.after())
+        return tuple(found)
 
     def star(self) -> Iterable[str]:
         """What `*` stands for."""
@@ -111,7 +130,16 @@ def ambiguous(name: str, owners: list[Source], node: ast.Node) -> ResolutionErro
     )
 
 
-def field_of(source: Source, chain: tuple[str | int, ...], node: ast.Node) -> "Reference | ExpressionField":
+@dataclass(frozen=True, slots=True)
+class Leading:
+    """A field that leads to another table, and what is asked of that."""
+
+    name: str
+    field: JoinField
+    rest: tuple[str | int, ...]
+
+
+def field_of(source: Source, chain: tuple[str | int, ...], node: ast.Node) -> "Reference | ExpressionField | Leading":
     """The field at `chain` of a source. Raises QueryError when there is none."""
     head = chain[0]
     if source.table is None:
@@ -128,8 +156,13 @@ def field_of(source: Source, chain: tuple[str | int, ...], node: ast.Node) -> "R
                 raise QueryError(f"Unable to resolve field: {name}", start=node.start, end=node.end, hint=hint)
             case GroupField(inner):
                 fields = inner
-            case JsonField(column, raw, typed):
-                return JsonRef(source.alias, column, raw, True, _checked_path(rest, node), typed)
+            case JoinField():
+                return Leading("__".join(map(str, chain[: depth + 1])), found, rest)
+            case AliasField(other):
+                return field_of(source, (*other, *rest), node)
+            case JsonField(column, raw, typed, native, described):
+                path = _checked_path(rest, node)
+                return JsonRef(source.alias, column, raw, native, path, typed, described)
             case ColumnField(column, kind, nullable):
                 value = r.Column(source.alias, column, r.Type(kind, nullable))  # type: ignore[arg-type]
                 return _steps(value, rest, node)

@@ -63,5 +63,31 @@ QUERY_ERRORS = Counter("hedgerow_query_errors_total", "Refused or failed queries
 # --- web
 LIVE_STREAMS = Gauge("hedgerow_live_streams", "Live event streams open in this process.")
 
+# --- jobs
+JOB_RUNS = Counter(
+    "hedgerow_job_runs_total", "Background jobs run, by how they ended: ok or failed.", ["job", "result"]
+)
+JOB_SECONDS = Histogram("hedgerow_job_duration_seconds", "Time of one run of a job.", ["job"], buckets=SECONDS)
+
 # --- supervisor
 PART_RESTARTS = Counter("hedgerow_part_restarts_total", "Parts the supervisor started again.", ["part"])
+
+# --- capture's write-ahead log
+WAL_BEHIND = Gauge("hedgerow_wal_behind", "1 while new events go through the write-ahead log, 0 while past it.")
+WAL_BYTES = Gauge("hedgerow_wal_size_bytes", "Bytes the write-ahead log's segments take on disk.")
+WAL_RECORDS = Gauge("hedgerow_wal_records", "Records in the write-ahead log that the event log does not have yet.")
+WAL_OLDEST_SECONDS = Gauge("hedgerow_wal_oldest_age_seconds", "How long the oldest of these has waited.")
+WAL_APPENDED = Counter("hedgerow_wal_appended_records_total", "Records acknowledged from the write-ahead log.")
+WAL_DRAINED = Counter("hedgerow_wal_drained_records_total", "Records the event log has taken from it.")
+WAL_REFUSED = Counter(
+    "hedgerow_wal_refused_records_total", "Records it did not take: full, busy or a failing disk.", ["reason"]
+)
+WAL_LOST = Counter(
+    "hedgerow_wal_lost_records_total",
+    "Records that were acknowledged and never reach the event log: too_large for its topic, or damaged on disk.",
+    ["reason"],
+)
+WAL_CUT_BYTES = Counter("hedgerow_wal_cut_bytes_total", "Bytes behind the last whole record of a segment, cut off.")
+WAL_SYNC_SECONDS = Histogram(
+    "hedgerow_wal_sync_seconds", "Time to write and sync one group of requests.", buckets=SECONDS
+)

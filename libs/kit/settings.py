@@ -90,6 +90,12 @@ class KitSettings(BaseSettings):
     )
     log_partitions: int = Field(4, ge=1, description="Partitions of a topic that does not exist yet.")
     log_timeout_seconds: float = Field(10.0, gt=0, description="Wait for the event log to acknowledge.")
+    log_inflight_bytes: int = Field(
+        64 * 1024**2,
+        gt=0,
+        description="Records this process may have sent without an acknowledgement. As much again may wait; beyond "
+        "that, capture answers 503.",
+    )
     log_lease_seconds: float = Field(
         10.0, gt=1, description="How long a silent member of a consumer group keeps its partitions."
     )

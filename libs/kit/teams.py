@@ -18,6 +18,9 @@ class Team:
     anonymize_ips: bool = False
     ingested_event: bool = False
     person_processing_opt_out: bool = False
+    heatmaps_opt_in: bool | None = None
+    drop_events_older_than_seconds: int | None = None
+    cookieless_server_hash_mode: int = 0
 
 
 class Teams:
@@ -86,7 +89,8 @@ class Teams:
     async def _load(self, tokens: list[str]) -> dict[str, Team]:
         # PostgreSQL has no text with NUL in it, so such a token cannot exist and must not be asked for
         rows = await self._postgres.fetch(
-            "SELECT id, api_token, timezone, anonymize_ips, ingested_event, person_processing_opt_out "
+            "SELECT id, api_token, timezone, anonymize_ips, ingested_event, person_processing_opt_out, "
+            "heatmaps_opt_in, drop_events_older_than_seconds, cookieless_server_hash_mode "
             "FROM posthog_team WHERE api_token = ANY($1::text[])",
             [token for token in tokens if "\0" not in token],
         )

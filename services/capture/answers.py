@@ -1,6 +1,9 @@
 """What capture says back. SDKs look at the status; people who debug look at the text, so both are PostHog's."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+
+import msgspec
 
 TEXT = b"text/plain; charset=utf-8"
 JSON = b"application/json"
@@ -13,6 +16,7 @@ class Answer:
     status: int
     body: bytes = b""
     content_type: bytes | None = None
+    headers: tuple[tuple[bytes, bytes], ...] = ()
 
 
 OK = Answer(200, b'{"status":"Ok"}', JSON)
@@ -28,20 +32,73 @@ OUR_BUG = Answer(500, b"internal server error", TEXT)
 class Refused(Exception):
     """The request is not taken, and nothing of it is. `reason` is a metric label: a word of ours, never input.
 
-    `events` is how many events it held as far as anyone got to know.
+    `events` is how many events it held as far as anyone got to know. `tag` is PostHog's word for it in the v1 dialect;
+    without one it follows from the status.
     """
 
-    def __init__(self, status: int, text: str, reason: str, *, events: int = 1):
+    def __init__(self, status: int, text: str, reason: str, *, events: int = 1, tag: str = ""):
         super().__init__(text)
         self.status = status
         self.text = text
         self.reason = reason
         self.events = events
+        self.tag = tag
 
     @property
     def answer(self) -> Answer:
-        """The refusal as an answer."""
+        """The refusal as an answer in the v0 dialect."""
         return Answer(self.status, self.text.encode(), TEXT)
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """How one family of endpoints says what went wrong around a decision, whoever called it."""
+
+    is_json: bool
+
+    def refusal(self, refused: Refused) -> Answer:
+        """What a refusal looks like."""
+        if not self.is_json:
+            return refused.answer
+        return json_error(refused.status, refused.tag or _TAGS.get(refused.status, "invalid_batch"), refused.text)
+
+    @property
+    def transient(self) -> Answer:
+        """Not taken, or not known to be: send the same again."""
+        return json_error(503, "service_unavailable", "Service Unavailable") if self.is_json else TRANSIENT
+
+    @property
+    def stalled(self) -> Answer:
+        """The body did not come in time."""
+        text = "body read stalled before the request was complete"
+        return json_error(408, "body_read_timeout", text) if self.is_json else STALLED
+
+    @property
+    def our_bug(self) -> Answer:
+        """An exception nobody expected."""
+        return json_error(500, "internal_error", "Internal Server Error") if self.is_json else OUR_BUG
+
+
+V0 = Dialect(is_json=False)
+V1 = Dialect(is_json=True)
+_TAGS: Mapping[int, str] = {
+    400: "request_decoding_error",
+    401: "invalid_api_token",
+    408: "body_read_timeout",
+    413: "payload_too_large",
+    415: "unsupported_content_type",
+    500: "internal_error",
+    503: "service_unavailable",
+}
+RETRY_SOON = (b"retry-after", b"1")
+_UNDERSTOOD = ((b"accept", b"application/json"), (b"accept-encoding", b"gzip, deflate, br, zstd"))
+
+
+def json_error(status: int, tag: str, description: str) -> Answer:
+    """An error of the v1 dialect. The tag is what clients branch on; those they may repeat say when."""
+    body = {"error": tag, "error_description": description, "error_uri": "https://posthog.com/docs/api"}
+    retry = (RETRY_SOON,) if status in (408, 429, 500, 503) else ()
+    return Answer(status, msgspec.json.encode(body), JSON, (*_UNDERSTOOD, *retry))
 
 
 def undecodable(detail: str, reason: str) -> Refused:

@@ -20,7 +20,7 @@ from libs.kit.logging import get_logger
 from services.capture import answers
 from services.capture.answers import Answer, Refused, too_large
 from services.capture.client import Headers, cors_headers
-from services.capture.handle import Decision, Limits, Request, decide, route_of
+from services.capture.handle import Decision, Limits, Request, decide, dialect_of, route_of
 from services.capture.settings import CaptureSettings
 
 Message = MutableMapping[str, Any]
@@ -123,24 +123,25 @@ class CaptureEndpoint:
             return
         except Exception as exc:
             log.exception("capture_failed", path=scope["path"], exc_info=exc)
-            answer = answers.OUR_BUG
+            answer = dialect_of(scope["path"]).our_bug
         await self._say(answer, headers, send)
         self._account(scope, headers, answer.status, time.perf_counter() - started)
 
     async def _answer(self, scope: Scope, headers: Headers, receive: Receive) -> Answer:
         body = Body(self._memory, self._settings.max_body_bytes)
+        dialect = dialect_of(scope["path"])
         try:
             await self._read(body, scope, headers, receive)
             return await self._take(scope, headers, body.take())
         except Refused as refused:
             _count("refused", refused.reason, refused.events)
-            return refused.answer
+            return dialect.refusal(refused)
         except SenderStalled:
             _count("refused", "stalled", 1)
-            return answers.STALLED
+            return dialect.stalled
         except Overloaded:
             _count("refused", "overloaded", 1)
-            return answers.TRANSIENT
+            return dialect.transient
         finally:
             body.release()
 
@@ -187,8 +188,8 @@ class CaptureEndpoint:
         if decision.refused:
             _count("refused", decision.refused, decision.events)
             return decision.answer
-        if decision.dropped:
-            _count("dropped", "performance_event", decision.dropped)
+        for reason, events in decision.drops.items():
+            _count("dropped", reason, events)
         if not decision.records:
             return decision.answer
         crash_point("capture.before_produce")
@@ -200,18 +201,18 @@ class CaptureEndpoint:
         except (Unavailable, DeadlineExceeded) as exc:
             log.warning("produce_failed", code=exc.code, kind=type(exc).__name__, events=len(decision.records))
             _count("refused", type(exc).__name__, len(decision.records))
-            return answers.TRANSIENT
+            return decision.not_taken
         crash_point("capture.after_produce")
         _count("accepted", "", len(decision.records))
         return decision.answer
 
     async def _say(self, answer: Answer, headers: Headers, send: Send) -> None:
-        said = cors_headers(headers)
+        said = [*cors_headers(headers), *answer.headers]
         if answer.status != 204:
             said.append((b"content-length", b"%d" % len(answer.body)))
         if answer.content_type:
             said.append((b"content-type", answer.content_type))
-        if answer.status == 503:
+        if answer.status == 503 and answers.RETRY_SOON not in answer.headers:
             said.append((b"retry-after", b"%d" % self._settings.retry_after_seconds))
         if answer.status == 405:
             said.append((b"allow", b"GET,POST,OPTIONS"))

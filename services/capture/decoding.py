@@ -1,4 +1,4 @@
-"""Bytes on the wire -> the JSON text: forms, base64 and gzip, sniffed where SDKs do not say what they send.
+"""Bytes on the wire -> the JSON text: forms, base64, gzip and lz-string, sniffed where SDKs do not say what they send.
 
 Nothing here is trusted to be small: inflating stops at a cap while it runs, and what is scanned is scanned in pieces.
 """
@@ -11,6 +11,7 @@ from urllib.parse import unquote_to_bytes
 from isal import igzip_lib, isal_zlib
 
 from services.capture.answers import Refused, too_large, undecodable
+from services.capture.lz_string import BrokenText, TooLong, decompress_from_base64
 from services.capture.query import Compression, Query, compression_named
 
 Bytes = bytes | bytearray
@@ -21,6 +22,7 @@ _SNIFFED = 128
 _MOST_FIELDS = 100
 _PIECE = 64 * 1024
 _DEFLATED_PIECE = 16 * 1024  # inflates to 16 MiB at most
+_LZ_COST = 48  # a byte of lz-string takes as long as inflating so many: old SDKs send little, and Python reads it
 _FORM_FIELD = re.compile(rb"(?:^|&)(?:data|_|ip|compression)=")
 _BASE64 = re.compile(rb"[A-Za-z0-9+/=]+")
 _BASE64_OR_BLANK = re.compile(rb"[A-Za-z0-9+/= ]+")
@@ -33,14 +35,15 @@ def decode_payload(
     raw: Bytes = query.data or body
     if not raw:
         raise Refused(400, "request missing data payload", "no_payload")
-    if not _looks_like_form(raw) and _looks_like_base64(raw):
-        raw = _unbase64(raw)
     hint = query.compression
+    header_hint = compression_named(content_encoding.decode("latin-1")) if content_encoding.islower() else None
+    # lz-string is base64 itself: PostHog unwraps it too early here, and then cannot read it outside of forms
+    if "lz64" not in (hint, header_hint) and not _looks_like_form(raw) and _looks_like_base64(raw):
+        raw = _unbase64(raw)
     if content_type == FORM_TYPE:
         raw, form_hint = _read_form(raw)
         hint = hint or form_hint
-    if hint is None:
-        hint = compression_named(content_encoding.decode("latin-1")) if content_encoding.islower() else None
+    hint = hint or header_hint
     text = _uncompressed(raw, hint, max_inflated)
     # PostHog does this on /e, /capture, /engage and /track only; posthog-js may be pointed elsewhere by remote config.
     return _unbase64_text(text) if _looks_like_base64(text) else text
@@ -52,9 +55,27 @@ def _uncompressed(raw: Bytes, hint: Compression | None, max_inflated: int) -> By
         if not is_utf8(text):
             raise undecodable("invalid gzip data", "bad_gzip_text")
         return text
+    if hint == "lz64":
+        return _unlz(raw, max_inflated)
     if not is_utf8(raw):
         raise undecodable("invalid UTF8 in request payload", "bad_utf8")
     return raw
+
+
+def _unlz(raw: Bytes, limit: int) -> bytes:
+    """Raises Refused: 413 past `limit` bytes, or for more than could be read in good time; 400 for a broken text."""
+    over = too_large(f"inflated payload is larger than {limit} bytes", "inflated_too_large")
+    if len(raw) * _LZ_COST > limit:
+        raise over
+    try:
+        text = decompress_from_base64(raw, limit).encode()
+    except TooLong as exc:
+        raise over from exc
+    except BrokenText as exc:
+        raise undecodable(f"decompress_lz64: {exc}", "bad_lz64") from exc
+    if len(text) > limit:
+        raise over
+    return text
 
 
 def inflate(raw: Bytes, limit: int) -> bytearray:

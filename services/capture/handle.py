@@ -4,73 +4,46 @@ Its callers (the ASGI app, and whatever answers faster one day) produce `Decisio
 only once they are durable.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
-
 from libs.fastpath import CHOSEN
-from libs.kit.contracts.routes import CAPTURE_PATHS
-from libs.kit.eventlog import NewRecord
+from libs.kit.contracts.routes import (
+    CAPTURE_AI_PATH,
+    CAPTURE_BLACK_HOLE,
+    CAPTURE_PATHS,
+    CAPTURE_V1_PATHS,
+)
 from services.capture import answers
-from services.capture.answers import Answer, Refused
+from services.capture.ai_multipart import ai_token, read_ai_event
+from services.capture.answers import V0, V1, Dialect, Refused
 from services.capture.client import client_ip
+from services.capture.decision import Decision, Limits, Request
 from services.capture.decoding import Bytes, decode_payload
 from services.capture.query import Query, parse_query
 from services.capture.records import Circumstances, records_of
 from services.capture.scanned import records_of_scanned, scanned
-from services.capture.settings import CaptureSettings
 from services.capture.shapes import Event, Submission, json_string, known_properties, parse_submission
 from services.capture.times import parse_sent_at
 from services.capture.tokens import checked_token, one_token
+from services.capture.v1 import decide_v1
+
+__all__ = ["ROUTES", "Decision", "Limits", "Request", "decide", "dialect_of", "route_of"]
 
 PERFORMANCE_EVENT = "$performance_event"
 _LEFT_OUT = PERFORMANCE_EVENT.encode()
 SCANS = CHOSEN["_scan"] == "cython"  # msgspec is faster than the scanner's twin
-_ROUTES = {spelling: path for path in CAPTURE_PATHS for spelling in (path, f"{path}/")}
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """One request as it came. `headers` are lower-case names; `peer` is the address of the socket; `now` is receipt."""
-
-    method: str
-    path: str
-    query: bytes
-    headers: Mapping[bytes, bytes]
-    body: bytes
-    peer: str | None
-    now: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What one request may hold (see settings)."""
-
-    max_inflated_bytes: int
-    max_record_bytes: int
-    max_events: int
-
-    @classmethod
-    def of(cls, settings: CaptureSettings) -> "Limits":
-        """Those of the settings."""
-        return cls(settings.max_inflated_bytes, settings.max_record_bytes, settings.max_events)
-
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """Produce `records`, then say `answer`. `refused` is the reason when nothing is taken; `events` were asked for,
-    of which `dropped` are left out on purpose."""
-
-    answer: Answer
-    records: Sequence[NewRecord] = ()
-    refused: str | None = None
-    events: int = 0
-    dropped: int = 0
+AI_EVENTS = "/i/v1/ai/events"
+_POST_ONLY = frozenset((*CAPTURE_V1_PATHS, CAPTURE_AI_PATH, "/i/v0/ai/batch"))
+#: Every spelling of a path that is ours -> the path.
+ROUTES = {spelling: path for path in CAPTURE_PATHS for spelling in (path, f"{path}/")}
 
 
 def route_of(path: str) -> str | None:
     """The capture path a request is for, without its trailing slash; None for any other."""
-    return _ROUTES.get(path)
+    return ROUTES.get(path)
+
+
+def dialect_of(path: str) -> Dialect:
+    """How to answer on this path, for callers that fail before or after the decision."""
+    return V1 if route_of(path) in CAPTURE_V1_PATHS else V0
 
 
 def decide(request: Request, limits: Limits) -> Decision:
@@ -80,12 +53,40 @@ def decide(request: Request, limits: Limits) -> Decision:
         return Decision(answers.NOT_FOUND, refused="not_found")
     if request.method == "OPTIONS":
         return Decision(answers.PREFLIGHT)
-    if request.method not in ("GET", "POST"):
+    if request.method not in _methods_of(route):
         return Decision(answers.METHOD_NOT_ALLOWED, refused="method_not_allowed")
+    if route == CAPTURE_BLACK_HOLE:
+        return Decision(answers.OK)
+    if route in CAPTURE_V1_PATHS:
+        return decide_v1(request, limits, ai_only=route == AI_EVENTS)
     try:
-        return _take(request, route, limits)
+        return _take_ai(request, limits) if route == CAPTURE_AI_PATH else _take(request, route, limits)
     except Refused as refused:
         return Decision(refused.answer, refused=refused.reason, events=refused.events)
+
+
+def _methods_of(route: str) -> tuple[str, ...]:
+    return ("POST",) if route in _POST_ONLY else ("GET", "POST")
+
+
+def _take_ai(request: Request, limits: Limits) -> Decision:
+    token = ai_token(request.headers.get(b"authorization"))
+    text, success = read_ai_event(
+        request.headers.get(b"content-type", b""),
+        request.headers.get(b"content-encoding", b""),
+        request.body,
+        max_inflated=limits.max_inflated_bytes,
+    )
+    submission = parse_submission(text, engage=False, max_events=1)
+    circumstances = Circumstances.of(
+        token,
+        client_ip(request.headers, request.peer),
+        now=request.now,
+        sent_at=None,
+        historical_migration=False,
+        max_record_bytes=limits.max_record_bytes,
+    )
+    return Decision(success, records_of(submission.events, circumstances), events=1)
 
 
 def _take(request: Request, route: str, limits: Limits) -> Decision:
@@ -107,13 +108,13 @@ def _take(request: Request, route: str, limits: Limits) -> Decision:
 def _by_scan(text: Bytes, query: Query, request: Request, route: str, limits: Limits) -> Decision | None:
     """The common case. None: ask `_by_msgspec`, which decides everything, and words the refusals."""
     batch = scanned(text, engage=route == "/engage", max_events=limits.max_events)
-    if batch is None or not batch.count:
+    if batch is None or not batch.count or batch.carries_heatmap():
         return None
     success = answers.NO_CONTENT if query.beacon else answers.OK
     dropped = batch.count_named(_LEFT_OUT)
     kept = batch.count - dropped
     if not kept:
-        return Decision(success, events=dropped, dropped=dropped)
+        return Decision(success, events=dropped, drops=_performance(dropped))
     token = batch.token
     if token is None:
         token = one_token(batch.tokens(_LEFT_OUT), events=kept)
@@ -126,7 +127,9 @@ def _by_scan(text: Bytes, query: Query, request: Request, route: str, limits: Li
         sent_at=parse_sent_at(batch.sent_at, query.sent_at_ms),
         max_record_bytes=limits.max_record_bytes,
     )
-    return None if records is None else Decision(success, records, events=batch.count, dropped=dropped)
+    if records is None:
+        return None
+    return Decision(success, records, events=batch.count, drops=_performance(dropped))
 
 
 def _by_msgspec(text: Bytes, query: Query, request: Request, route: str, limits: Limits) -> Decision:
@@ -137,7 +140,7 @@ def _by_msgspec(text: Bytes, query: Query, request: Request, route: str, limits:
     success = answers.NO_CONTENT if query.beacon else answers.OK
     total = len(submission.events)
     if not kept:
-        return Decision(success, events=total, dropped=total)
+        return Decision(success, events=total, drops=_performance(total))
     circumstances = Circumstances.of(
         _token_of(submission, kept),
         client_ip(request.headers, request.peer),
@@ -146,7 +149,11 @@ def _by_msgspec(text: Bytes, query: Query, request: Request, route: str, limits:
         historical_migration=submission.historical_migration,
         max_record_bytes=limits.max_record_bytes,
     )
-    return Decision(success, records_of(kept, circumstances), events=total, dropped=total - len(kept))
+    return Decision(success, records_of(kept, circumstances), events=total, drops=_performance(total - len(kept)))
+
+
+def _performance(events: int) -> dict[str, int]:
+    return {"performance_event": events} if events else {}
 
 
 def _token_of(submission: Submission, events: list[Event]) -> str:

@@ -6,8 +6,8 @@ from urllib.parse import parse_qsl
 
 from services.capture.answers import Refused
 
-Compression = Literal["gzip"]
-_COMPRESSIONS: dict[str, Compression] = {"gzip": "gzip", "gzip-js": "gzip"}
+Compression = Literal["gzip", "lz64"]
+_COMPRESSIONS: dict[str, Compression] = {"gzip": "gzip", "gzip-js": "gzip", "lz64": "lz64", "lz-string": "lz64"}
 _INT64 = range(-(2**63), 2**63)
 
 

@@ -10,6 +10,7 @@ from libs.kit.contracts.events import FORMAT_VERSION, CapturedEvent
 from libs.kit.eventlog import NewRecord
 from libs.kit.eventlog.base import Headers
 from services.capture.answers import Refused, too_large, unparsable
+from services.capture.heatmaps import SKIP_HEATMAP, carries_heatmap, split
 from services.capture.identity import distinct_id, is_cookieless, new_uuid
 from services.capture.shapes import MAX_DEPTH, Event, Known, json_bytes, json_string, known_properties, too_deep
 from services.capture.times import EPOCH, event_time, rfc3339
@@ -54,42 +55,87 @@ class Circumstances:
 
 
 def records_of(events: list[Event], request: Circumstances) -> list[NewRecord]:
-    """One record an event; the first event that cannot be taken refuses them all."""
+    """One record an event, two for one that carries a heatmap; the first that cannot be taken refuses them all."""
     try:
-        return [record_of(event, known_properties(event.properties), request) for event in events]
+        return [record for event in events for record in records_of_event(event, request)]
     except Refused as refused:
         refused.events = len(events)
         raise
 
 
-def record_of(event: Event, known: Known, request: Circumstances) -> NewRecord:
+def records_of_event(event: Event, request: Circumstances) -> list[NewRecord]:
+    """The record of one event, and that of its heatmap. Raises Refused like `record_of`."""
+    known = known_properties(event.properties)
+    if not carries_heatmap(event, known):
+        return [record_of(event, known, request)]
+    carrier, heatmap = split(event, request.now)
+    return [record_of(carrier, known, request, SKIP_HEATMAP), record_of(heatmap, known, request)]
+
+
+def record_of(event: Event, known: Known, request: Circumstances, more: Headers = ()) -> NewRecord:
     """The record of one event. Raises Refused for an event that cannot be taken, or is too large for the log."""
     if not event.event:
         raise Refused(400, "event submitted with an empty event name", "no_event_name")
     data = _encoder.encode(event)
-    if len(data) > request.max_record_bytes:  # first, so that what follows is bounded
-        raise too_large(f"event takes {len(data)} bytes of {request.max_record_bytes}", "event_too_large")
+    check_data(data, request.max_record_bytes)  # first, so that what follows is bounded
     cookieless = is_cookieless(json_bytes(known.cookieless_mode))
     person = distinct_id(event.distinct_id or None, known.distinct_id or None)
+    check_depth(data)
+    return written(
+        event=event.event,
+        uuid=event.uuid or new_uuid(request.now),
+        person=person,
+        data=data,
+        moment=_moment(event, known, request),
+        cookieless=cookieless,
+        known=known,
+        request=request,
+        more=more,
+    )
+
+
+def check_data(data: bytes, most: int) -> None:
+    """Raises Refused (413) when the event alone is larger than a record may be."""
+    if len(data) > most:
+        raise too_large(f"event takes {len(data)} bytes of {most}", "event_too_large")
+
+
+def check_depth(data: bytes) -> None:
+    """Raises Refused (400) for an event nested too deep."""
     if too_deep(data):
         raise unparsable(f"event is nested deeper than {MAX_DEPTH} levels")
-    moment = _moment(event, known, request)
+
+
+def written(
+    *,
+    event: str,
+    uuid: str,
+    person: str,
+    data: bytes,
+    moment: datetime,
+    cookieless: bool,
+    known: Known,
+    request: Circumstances,
+    more: Headers = (),
+) -> NewRecord:
+    """The record of an event that is decided: `person` did it at `moment`, `data` is the raw event as JSON, `more` are
+    headers of its own. Raises Refused (413) when it is too large for the log."""
     ip = request.ip if known.capture_internal is UNSET else INTERNAL_IP
     captured = CapturedEvent(
-        uuid=event.uuid or new_uuid(request.now),
+        uuid=uuid,
         distinct_id=person,
         ip=ip,
         data=msgspec.Raw(data),
         now=request.now_text,
         sent_at=request.sent_at_text,
         token=request.token,
-        event=event.event,
+        event=event,
         timestamp=request.now_text if moment is request.now else rfc3339(moment),
         is_cookieless_mode=cookieless,
         historical_migration=request.historical_migration,
     )
     key = f"{request.token}:{ip if cookieless else person}".encode()
-    record = NewRecord(key, _encoder.encode(captured), _headers(captured, moment, known, request))
+    record = NewRecord(key, _encoder.encode(captured), (*_headers(captured, moment, known, request), *more))
     if 3 * len(record.value) + 300 > request.max_record_bytes:  # key and headers repeat, at most, what is in the value
         _check_size(record, request.max_record_bytes)
     return record

@@ -1,5 +1,7 @@
 """Capture's knobs: limits on what one request may hold, and on what all requests together may."""
 
+from pathlib import Path
+
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
@@ -34,3 +36,17 @@ class CaptureSettings(BaseSettings):
     )
     retry_after_seconds: int = Field(2, ge=1, description="Retry-After of a 503.")
     access_log_every: int = Field(100, ge=1, description="One access line per so many successful requests.")
+    wal_directory: Path | None = Field(
+        None,
+        description="Directory of the write-ahead log that takes over while the event log is away, one per process; "
+        "unset: there is none, and capture answers 503 meanwhile.",
+    )
+    wal_max_bytes: int = Field(
+        1024**3, ge=1024**2, description="Most bytes the write-ahead log may take on disk; beyond it 503."
+    )
+    wal_segment_bytes: int = Field(
+        16 * 1024**2, ge=4096, description="How far one of its files grows; a file is removed once it is drained."
+    )
+    wal_after_seconds: float = Field(
+        3.0, gt=0, description="How long the event log may take to acknowledge before the write-ahead log takes over."
+    )

@@ -18,11 +18,6 @@ from services.capture.answers import Refused, too_large, unparsable
 from services.capture.identity import canonical_uuid
 
 MAX_DEPTH = 128  # serde_json's, so PostHog's; readers behind us recurse too (orjson prints 254 levels)
-NAMELESS = Refused(
-    400,
-    "failed to hydrate events from request: non-engage request missing event name attribute",
-    "no_event_name_attribute",
-)
 T = TypeVar("T")
 Int64 = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 
@@ -42,6 +37,18 @@ class _Budget(threading.local):
 _budget = _Budget()
 
 
+def allow_events(most: int) -> None:
+    """Start counting: so many events may be built in this thread."""
+    _budget.left = most
+
+
+def spend_one_event() -> None:
+    """Count one. Raises Refused (413) past what is allowed."""
+    _budget.left -= 1
+    if _budget.left < 0:
+        raise too_large("request holds too many events", "too_many_events")
+
+
 class NamelessEvent(Struct, kw_only=True):
     """Everything of an event but its name. Encoding one gives PostHog's raw event: known fields, `token` so named."""
 
@@ -58,9 +65,7 @@ class NamelessEvent(Struct, kw_only=True):
     set_once: Raw | UnsetType = field(default=UNSET, name="$set_once")
 
     def __post_init__(self) -> None:
-        _budget.left -= 1
-        if _budget.left < 0:
-            raise too_large("request holds too many events", "too_many_events")
+        spend_one_event()
         if self.dollar_token is not UNSET or self.api_key is not UNSET:
             self.token = _only(self.token, self.dollar_token, self.api_key)
             self.dollar_token = self.api_key = UNSET
@@ -109,6 +114,9 @@ class Known(Struct):
     ignore_sent_at: Raw | UnsetType = field(default=UNSET, name="$ignore_sent_at")
     session_id: Raw | UnsetType = field(default=UNSET, name="$session_id")
     capture_internal: Raw | UnsetType = UNSET
+    heatmap_data: Raw | UnsetType = field(default=UNSET, name="$heatmap_data")
+    previous_pathname: Raw | UnsetType = field(default=UNSET, name="$prev_pageview_pathname")
+    current_url: Raw | UnsetType = field(default=UNSET, name="$current_url")
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +169,7 @@ def json_bytes(raw: Raw | UnsetType) -> bytes | None:
 
 def _first_fit(text: bytes | bytearray, *, engage: bool, max_events: int) -> Submission:
     """Raises msgspec.DecodeError with the complaint of the last shape tried."""
-    _budget.left = max_events
+    allow_events(max_events)
     if _ARRAY.match(text):
         return Submission(_array.decode(text))
     # a refusal by the decoder costs more than the search; a key may also be spelled with escapes
@@ -169,7 +177,7 @@ def _first_fit(text: bytes | bytearray, *, engage: bool, max_events: int) -> Sub
     if may_be_batch and (batch := _fits(_batch, text, max_events)) is not None:
         token = batch.token if isinstance(batch.token, str) else None
         return Submission(batch.batch, token, batch.sent_at, bool(batch.historical_migration))
-    _budget.left = max_events
+    allow_events(max_events)
     try:
         return Submission([_single.decode(text)])
     except msgspec.ValidationError as exc:
@@ -177,12 +185,18 @@ def _first_fit(text: bytes | bytearray, *, engage: bool, max_events: int) -> Sub
     if (nameless := _fits(_nameless, text, max_events)) is None:
         raise misfit
     if not engage:
-        raise NAMELESS
+        raise _nameless_event()
     return Submission([_identify(nameless)])
 
 
+def _nameless_event() -> Refused:
+    """Anew each time: an exception that is raised again keeps the frames, and bodies, of every time before."""
+    text = "failed to hydrate events from request: non-engage request missing event name attribute"
+    return Refused(400, text, "no_event_name_attribute")
+
+
 def _fits(decoder: msgspec.json.Decoder[T], text: bytes | bytearray, max_events: int) -> T | None:
-    _budget.left = max_events
+    allow_events(max_events)
     try:
         return decoder.decode(text)
     except msgspec.ValidationError:

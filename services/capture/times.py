@@ -7,6 +7,7 @@ from email.utils import parsedate_to_datetime
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 FUTURE_LIMIT = timedelta(hours=23)
 _RFC3339_UTC = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|\+00:00)")
+_RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(?:\.\d+)?(?:[Zz]|[+-]\d\d:\d\d)", re.ASCII)
 _ISO = re.compile(r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d.*)?", re.DOTALL)
 _SLASHED = re.compile(r"(?:(\d{4})/(\d{1,2})/(\d{1,2})|(\d{1,2})/(\d{1,2})/(\d{4}))(?:[T ](.+))?", re.DOTALL)
 _EPOCH = re.compile(r"\d{10}(?:\d{3})?")
@@ -31,6 +32,16 @@ def parse_timestamp(text: str) -> datetime | None:
     if parsed is None:
         return None
     return _to_utc(parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC))
+
+
+def parse_rfc3339(text: str) -> datetime | None:
+    """An aware time, or None for anything but RFC 3339: the v1 dialect guesses nothing."""
+    if len(text) > _LONGEST or not _RFC3339.fullmatch(text):
+        return None
+    try:
+        return _to_utc(datetime.fromisoformat(text.upper()))
+    except ValueError:
+        return None
 
 
 def _to_utc(moment: datetime) -> datetime | None:
@@ -75,18 +86,25 @@ def event_time(timestamp: str | None, offset: int | None, *, sent_at: datetime |
     """The rule of PostHog's capture: `offset` (milliseconds ago) wins over `timestamp`, which is shifted by the
     client's clock error; no usable time, or one more than 23 hours ahead, is now; one that no calendar holds is the
     epoch."""
-    moment = now
-    ahead = False
-    try:
-        if offset is not None:
-            ahead = offset < 0
+    if offset is not None:
+        try:
             moment = now - timedelta(milliseconds=offset)
-        elif timestamp is not None and (parsed := parse_timestamp(timestamp)) is not None:
-            ahead = sent_at is not None and sent_at < now
-            moment = parsed - (sent_at - now) if sent_at else parsed
-    except OverflowError:
-        return now if ahead else EPOCH
+        except OverflowError:
+            return now if offset < 0 else EPOCH
+    elif timestamp is not None and (parsed := parse_timestamp(timestamp)) is not None:
+        return corrected_time(parsed, sent_at=sent_at or now, now=now)
+    else:
+        return now
     return now if moment - now > FUTURE_LIMIT else moment
+
+
+def corrected_time(moment: datetime, *, sent_at: datetime, now: datetime) -> datetime:
+    """A time of the sender's clock, which said `sent_at` when ours says `now`; bounded as `event_time` bounds it."""
+    try:
+        corrected = moment - (sent_at - now)
+    except OverflowError:
+        return now if sent_at < now else EPOCH
+    return now if corrected - now > FUTURE_LIMIT else corrected
 
 
 def rfc3339(moment: datetime) -> str:

@@ -1,5 +1,6 @@
 """Knobs of the two workers: HEDGEROW_INGESTION_* and HEDGEROW_WRITER_*."""
 
+from pathlib import Path
 from typing import Self
 
 from pydantic import Field, model_validator
@@ -25,6 +26,15 @@ class IngestionSettings(BaseSettings):
         1.0, ge=0, description="How long a token of no project is remembered as such."
     )
     team_cache_size: int = Field(20_000, gt=0, description="Tokens remembered.")
+    geoip_path: Path | None = Field(
+        None,
+        description="Database of places in MaxMind's format (GeoLite2-City.mmdb or alike); read again when another "
+        "file is renamed into its place. Without it events say nothing of where they came from.",
+    )
+    ai_prices_path: Path | None = Field(
+        None,
+        description="What language models cost, as JSON: provider/model to dollars a token. Replaces the list we ship.",
+    )
 
 
 class WriterSettings(BaseSettings):

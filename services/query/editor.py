@@ -5,12 +5,18 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from libs.hogql import ast
 from libs.hogql.autocomplete import suggested, suggested_in_expression
 from libs.hogql.catalog import database_schema
 from libs.hogql.compile import Project
+from libs.hogql.errors import HogQLError
 from libs.hogql.metadata import Metadata, Remark, expression_metadata, query_metadata
-from libs.hogql.schema import HOT_PATHS
+from libs.hogql.parser import parse_expr, parse_select
+from libs.hogql.schema import HOT_PATHS, database_for
 from libs.kit.access import Team
+from services.query.preparing import Preparing, persons_mode
+
+_MOST_PROPERTIES = 5_000
 
 Language = Literal["hogQL", "hogQLExpr", "hog", "hogTemplate", "hogJson", "liquid"]
 
@@ -46,9 +52,10 @@ class DatabaseSchemaQuery(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
     kind: Literal["DatabaseSchemaQuery"]
+    modifiers: dict[str, Any] | None = None
 
 
-def metadata(team: Team, query: HogQLMetadata) -> dict[str, Any]:
+async def metadata(preparing: Preparing, team: Team, query: HogQLMetadata) -> dict[str, Any]:
     """The answer to HogQLMetadata."""
     about: Callable[[str, Project], Metadata]
     match query.language:
@@ -58,8 +65,9 @@ def metadata(team: Team, query: HogQLMetadata) -> dict[str, Any]:
             about = expression_metadata
         case language:
             about = _unread(language)
-    placeholders = {**(query.globals or {}), **{f"variables.{name}": None for name in _variables(query)}}
-    found = about(query.query, Project(team.id, team.timezone, team.week_start_day, placeholders))
+    values = {**(query.globals or {}), **{f"variables.{name}": None for name in _variables(query)}}
+    project = await preparing.project(team, _parsed(query), values=values)
+    found = about(query.query, project)
     return {
         "query": query.query,
         "isValid": not found.errors,
@@ -73,12 +81,13 @@ def metadata(team: Team, query: HogQLMetadata) -> dict[str, Any]:
     }
 
 
-def autocomplete(query: HogQLAutocomplete) -> dict[str, Any]:
-    """The answer to HogQLAutocomplete. Of properties it knows those that the table has columns for."""
+async def autocomplete(preparing: Preparing, team: Team, query: HogQLAutocomplete) -> dict[str, Any]:
+    """The answer to HogQLAutocomplete. Of properties it knows those of events."""
     if query.language not in ("hogQL", "hogQLExpr"):
         return {"suggestions": [], "incomplete_list": False}
     suggest = suggested if query.language == "hogQL" else suggested_in_expression
-    found = suggest(query.query, query.end_position, sorted(HOT_PATHS), _variables(query))
+    names = sorted({*HOT_PATHS, *await preparing.repository.property_names(team.id, _MOST_PROPERTIES)})
+    found = suggest(query.query, query.end_position, names, _variables(query))
     return {
         "suggestions": [
             {"label": item.label, "insertText": item.text, "kind": item.kind, "detail": item.detail}
@@ -88,9 +97,18 @@ def autocomplete(query: HogQLAutocomplete) -> dict[str, Any]:
     }
 
 
-def schema(query: DatabaseSchemaQuery) -> dict[str, Any]:
+async def schema(preparing: Preparing, team: Team, query: DatabaseSchemaQuery) -> dict[str, Any]:
     """The answer to DatabaseSchemaQuery."""
-    return database_schema()
+    mode = persons_mode(query.modifiers or {})
+    return database_schema(database_for(mode, await preparing.repository.group_types(team.id)))
+
+
+def _parsed(query: HogQLMetadata) -> ast.Node | None:
+    """The tree of the text, if it is one already: metadata itself says what is wrong with it."""
+    try:
+        return parse_select(query.query) if query.language == "hogQL" else parse_expr(query.query)
+    except HogQLError:
+        return None
 
 
 def _variables(query: EditorQuery) -> list[str]:

@@ -18,6 +18,7 @@ from libs.kit.errors import HedgerowError, InvalidRequest
 from libs.kit.http import error_body
 from services.query import editor
 from services.query.body import json_object
+from services.query.preparing import Preparing
 from services.query.schemas import HogQLQuery, QueryRequest
 from services.query.service import QueryService
 
@@ -54,7 +55,7 @@ async def run_query(
     """Run a query and wait for its answer. Asynchronous modes are answered at once too: an answer is never stale."""
     authorised = await access.authorise(request, project, scope="query:read")
     body = _checked(QueryRequest, json_object(await request.body()), ())
-    about = editor_answer(authorised.team, body.query)
+    about = await editor_answer(service.preparing, authorised.team, body.query)
     if about is not None:
         return Response(encoded(about), media_type="application/json")
     query = hogql_query(body.query)
@@ -70,15 +71,15 @@ def encoded(body: dict[str, Any]) -> bytes:
         return json.dumps(body, ensure_ascii=False, allow_nan=False).encode()
 
 
-def editor_answer(team: Team, query: dict[str, Any]) -> dict[str, Any] | None:
+async def editor_answer(preparing: Preparing, team: Team, query: dict[str, Any]) -> dict[str, Any] | None:
     """The answer to a kind that only looks at the text of a query; None for any other kind."""
     match query.get("kind"):
         case "HogQLMetadata":
-            return editor.metadata(team, _checked(editor.HogQLMetadata, query, ("query",)))
+            return await editor.metadata(preparing, team, _checked(editor.HogQLMetadata, query, ("query",)))
         case "HogQLAutocomplete":
-            return editor.autocomplete(_checked(editor.HogQLAutocomplete, query, ("query",)))
+            return await editor.autocomplete(preparing, team, _checked(editor.HogQLAutocomplete, query, ("query",)))
         case "DatabaseSchemaQuery":
-            return editor.schema(_checked(editor.DatabaseSchemaQuery, query, ("query",)))
+            return await editor.schema(preparing, team, _checked(editor.DatabaseSchemaQuery, query, ("query",)))
     return None
 
 
@@ -95,21 +96,7 @@ def hogql_query(query: dict[str, Any]) -> HogQLQuery:
         raise InvalidRequest(
             f"Query kind {str(kind)[:100]!r} is not supported. Supported: {SUPPORTED}.", attr="query__kind"
         )
-    found = _checked(HogQLQuery, query, ("query",))
-    if found.filters:
-        raise InvalidRequest("`filters` of a HogQLQuery is not supported yet.", attr="query__filters")
-    return found.model_copy(update={"values": {**(found.values or {}), **_variables(found.variables or {})}})
-
-
-def _variables(sent: dict[str, Any]) -> dict[str, Any]:
-    """What stands for `{variables.code}`: a value that was sent, or nothing if it says so."""
-    found: dict[str, Any] = {}
-    for variable in sent.values():
-        name = variable.get("code_name") if isinstance(variable, dict) else None
-        if not isinstance(name, str) or not ("value" in variable or variable.get("isNull")):
-            raise InvalidRequest("A variable has a `code_name` and a `value` or `isNull`.", attr="query__variables")
-        found[f"variables.{name}"] = None if variable.get("isNull") else variable["value"]
-    return found
+    return _checked(HogQLQuery, query, ("query",))
 
 
 def _checked(model: type[M], value: dict[str, Any], where: tuple[str, ...]) -> M:

@@ -12,17 +12,23 @@ from zoneinfo import ZoneInfo
 
 import orjson
 
-from libs.hogql.compile import Compiled, Project, compile_query
+from libs.hogql.catalog import information_rows
+from libs.hogql.compile import Compiled, compile_query
+from libs.hogql.errors import HogQLError, TeamGuardError
 from libs.hogql.limits import MAX_LIMIT
+from libs.hogql.parser import parse_select
+from libs.hogql.schema import DATABASE, database_for
 from libs.kit import metrics
 from libs.kit.access import Team
 from libs.kit.clickhouse import ClickHouse
 from libs.kit.clickhouse.client import Result
 from libs.kit.clock import Clock
 from libs.kit.errors import HedgerowError, QueryRefused
+from services.query.preparing import Preparing, persons_mode
 from services.query.refusals import explained
 from services.query.schemas import HogQLQuery, QueryResponse, Timing
 from services.query.settings import QuerySettings
+from services.query.system_rows import MAX_ROWS, lines_of
 from services.query.turns import Turns
 from services.query.values import converted
 
@@ -33,8 +39,9 @@ _REFRESH_AGAIN = timedelta(minutes=3)
 class QueryService:
     """The use case: text in, PostHog's envelope out."""
 
-    def __init__(self, clickhouse: ClickHouse, clock: Clock, settings: QuerySettings):
+    def __init__(self, clickhouse: ClickHouse, preparing: Preparing, clock: Clock, settings: QuerySettings):
         self._clickhouse = clickhouse
+        self.preparing = preparing
         self._clock = clock
         self._settings = settings
         self._turns = Turns(
@@ -54,9 +61,10 @@ class QueryService:
         try:
             with _timed("./compile", timings):
                 compiled = await self._compile(team, query)
+            values = {**compiled.values, **await self._rows(team, compiled, query)}
             async with self._turns.turn(team.id):
                 with _timed("./clickhouse_execute", timings):
-                    result = await self._execute(team, compiled)
+                    result = await self._execute(team, compiled, values)
         except HedgerowError as exc:
             metrics.QUERY_ERRORS.labels(exc.code).inc()
             raise
@@ -66,12 +74,37 @@ class QueryService:
             return self._response(team, query, compiled, result, timings)
 
     async def _compile(self, team: Team, query: HogQLQuery) -> Compiled:
-        project = Project(team.id, team.timezone, team.week_start_day, query.values or {})
-        if len(query.query) <= INLINE_CHARACTERS:
-            return compile_query(query.query, project)
-        return await asyncio.to_thread(compile_query, query.query, project)
+        short = len(query.query) <= INLINE_CHARACTERS
+        tree = parse_select(query.query) if short else await asyncio.to_thread(parse_select, query.query)
+        try:
+            project = await self.preparing.project(
+                team,
+                tree,
+                values=query.values,
+                variables=query.variables,
+                filters=query.filters,
+                modifiers=query.modifiers,
+            )
+        except HogQLError as error:
+            raise error.located(query.query) from None
+        if short:
+            return compile_query(query.query, project, tree=tree)
+        return await asyncio.to_thread(compile_query, query.query, project, None, tree)
 
-    async def _execute(self, team: Team, compiled: Compiled) -> Result:
+    async def _rows(self, team: Team, compiled: Compiled, query: HogQLQuery) -> dict[str, str]:
+        """The rows that the query carries with it, by parameter."""
+        found: dict[str, str] = {}
+        for parameter, table in compiled.rows.items():
+            if table.startswith("system.information_schema."):
+                types = await self.preparing.repository.group_types(team.id)
+                database = database_for(persons_mode(query.modifiers or {}), types)
+                found[parameter] = lines_of(table, information_rows(table, database), team.id)
+            else:
+                rows = await self.preparing.repository.system_rows(team.id, table, MAX_ROWS + 1)
+                found[parameter] = lines_of(table, rows, team.id)
+        return found
+
+    async def _execute(self, team: Team, compiled: Compiled, values: dict[str, Any]) -> Result:
         settings: dict[str, str | int] = {
             "transform_null_in": 1,
             "date_time_output_format": "iso",
@@ -84,14 +117,14 @@ class QueryService:
             "max_query_size": 8 * 1024**2,
             "max_parser_depth": 10_000,
             # The same guard once more, where no SQL can reach it.
-            "additional_table_filters": f"{{'events': 'team_id = {team.id:d}'}}",
+            "additional_table_filters": table_filters(compiled.tables, team.id),
         }
         if self._settings.max_bytes_to_read:
             settings["max_bytes_to_read"] = self._settings.max_bytes_to_read
         try:
             return await self._clickhouse.query(
                 compiled.sql,
-                compiled.values,
+                values,
                 settings=settings,
                 timeout=self._settings.max_execution_seconds,
                 query_id=f"{team.id}-{uuid4()}",
@@ -116,7 +149,12 @@ class QueryService:
             offset=page.offset,
             hasMore=has_more,
             timings=timings,
-            modifiers={"convertToProjectTimezone": True, "personsOnEventsMode": _PERSONS_MODE},
+            modifiers={
+                "convertToProjectTimezone": True,
+                "personsOnEventsMode": persons_mode(query.modifiers or {}),
+                "inCohortVia": "subquery",
+                "sessionTableVersion": "v2",
+            },
             cache_key=_cache_key(team, query),
             last_refresh=_iso(now, "UTC"),
             next_allowed_client_refresh=_iso(now + _REFRESH_AGAIN, "UTC"),
@@ -125,7 +163,16 @@ class QueryService:
         )
 
 
-_PERSONS_MODE = "person_id_no_override_properties_on_events"
+_STORED = frozenset(DATABASE.stored)
+
+
+def table_filters(tables: frozenset[str], team_id: int) -> str:
+    """The filter on each table with rows of several teams. Raises TeamGuardError if the query reads one that this does
+    not know to have a team's column: then nothing would hold the line beside the SQL itself."""
+    if not tables <= _STORED:
+        raise TeamGuardError(f"No filter for {', '.join(sorted(tables - _STORED))}.")
+    filters = ", ".join(f"'{table}': 'team_id = {team_id:d}'" for table in sorted(tables))
+    return f"{{{filters}}}"
 
 
 @contextmanager

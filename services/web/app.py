@@ -30,10 +30,12 @@ from services.web.live.fanout import Fanout
 from services.web.live.window import Window
 from services.web.middleware import SecurityHeaders
 from services.web.pages import error_page, to_sign_in
+from services.web.persons import routes as person_routes
 from services.web.projects import pages as project_pages
 from services.web.projects import routes as project_routes
 from services.web.projects.repository import ProjectRepository
 from services.web.projects.service import ProjectService
+from services.web.retention import routes as retention_routes
 from services.web.sdk import routes as sdk_routes
 from services.web.settings import WebSettings
 from services.web.sql import pages as sql_pages
@@ -46,7 +48,18 @@ VENDOR = STATIC / "vendor"
 # Everything else is a page: its errors are pages too.
 API_PREFIXES = ("/api", "/array", "/static", "/flags", "/decide", "/_", "/logout")
 
-SUBJECTS = (account_routes, project_routes, live_routes, health, account_pages, project_pages, live_pages, sql_pages)
+SUBJECTS = (
+    account_routes,
+    project_routes,
+    person_routes,
+    retention_routes,
+    live_routes,
+    health,
+    account_pages,
+    project_pages,
+    live_pages,
+    sql_pages,
+)
 
 
 def create_app(runtime: Runtime, settings: WebSettings) -> FastAPI:

@@ -116,8 +116,8 @@ async def _clickhouse_alone(runtime: Runtime, number: int) -> None:
     await EventStore(runtime.clickhouse, None, refill_seconds=1).insert("alone", rows)
     took, used = time.perf_counter() - began, _cpu()["ClickHouse"] - before
     print(
-        f"baseline, ClickHouse alone: {len(rows)} of these rows in one insert: {used / len(rows) * 1e6:.0f} us of CPU a "
-        f"row, {len(rows) / took:,.0f} rows/s"
+        f"baseline, ClickHouse alone: {len(rows)} of these rows in one insert: "
+        f"{used / len(rows) * 1e6:.0f} us of CPU a row, {len(rows) / took:,.0f} rows/s"
     )
 
 

@@ -93,6 +93,15 @@ async def test_what_the_table_refuses_is_an_error_and_not_stored(
     assert await count(server, name) == 100
 
 
+@pytest.mark.parametrize("more", ["TTL t + INTERVAL 90 DAY", "SETTINGS assign_part_uuids = 1"])
+async def test_parts_with_files_of_their_own_are_whole(server: Server, more: str) -> None:
+    """ttl.txt and uuid.txt are part of what a part's checksums cover."""
+    name = await made(server, "a Int64, t DateTime DEFAULT now()", f"ORDER BY a {more}")
+    assert code(await post(server, name, lines(1, 2))) == 0
+    assert await native_code(server, f"{name} (a)", [(3,)]) == 0
+    assert await count(server, name) == 3
+
+
 async def test_a_view_that_throws_is_an_error(server: Server) -> None:
     name, behind = await made(server), await made(server)
     await server.ask(f"CREATE MATERIALIZED VIEW {table()} TO {behind} AS SELECT a + throwIf(a = 7) AS a FROM {name}")

@@ -4,7 +4,9 @@
 """
 
 import asyncio
+import contextlib
 import random
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -95,3 +97,56 @@ async def test_crash_points_behind_the_real_endpoint(tmp_path: Path) -> None:
             assert not (crashes / point).exists(), f"{point} was never passed"
     finally:
         await instance.stop()
+
+
+@pytest.mark.embedded
+@pytest.mark.timeout(900)
+async def test_the_write_ahead_log_takes_over(tmp_path: Path) -> None:
+    """The log stands still, is killed, and the HTTP process is killed meanwhile: events are taken all the same."""
+    wal = tmp_path / "wal"
+    instance = Instance(
+        tmp_path / "data",
+        environment={"HEDGEROW_CAPTURE_WAL_DIRECTORY": str(wal), "HEDGEROW_CAPTURE_WAL_AFTER_SECONDS": "0.5"},
+    )
+    await instance.start()
+    rounds, kills = (1, 2) if SCALE < 1 else (10, 3)
+    ledger = Ledger(seed=3, events=rounds * scaled(FULL_SCALE_EVENTS // rounds, least=2_000))
+    each = ledger.events // ledger.batch_size // rounds // 8
+    permits = asyncio.Semaphore(0)
+    try:
+        token = instance.info["project_api_key"]
+        sending = asyncio.create_task(deliver(ledger, instance.url, token, deadline=800, permits=permits))
+        for _ in range(rounds):
+            release(permits, each)
+            async with stopped(instance, "log"):
+                for _ in range(kills):
+                    before = ledger.acknowledged
+                    release(permits, 2 * each)
+                    async with asyncio.timeout(60):
+                        while ledger.acknowledged == before:
+                            await asyncio.sleep(0.02)
+                    assert list(wal.glob("*.wal"))
+                    await instance.kill("http")
+            await instance.kill("log")
+            release(permits, each)
+            await instance.wait_healthy()
+        release(permits, ledger.events)
+        await sending
+        await assert_stored_once(instance, ledger)
+        async with asyncio.timeout(60):
+            while list(wal.glob("*.wal")):
+                await asyncio.sleep(0.1)
+    finally:
+        await instance.stop()
+
+
+@contextlib.asynccontextmanager
+async def stopped(instance: Instance, part: str) -> AsyncIterator[None]:
+    """Within the block the part's process stands still: connections stay open and nothing is answered."""
+    process = instance.part(part)
+    assert process is not None
+    process.suspend()
+    try:
+        yield
+    finally:
+        process.resume()

@@ -1,15 +1,20 @@
 """The same services on the networked set: Kafka, PgBouncer, Redis, S3. What holds on one machine holds here."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import contextlib
+import signal
+from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 
 import posthog
 import pytest
 import pytest_asyncio
 
+from hedgerow.embedded import process
 from hedgerow.embedded.instance import Instance
 from tests.e2e.test_ledger import assert_stored_once, release
+from tests.support.cutting_proxy import cutting
 from tests.support.ledger import Ledger, deliver
 from tests.support.networked import Networked, running
 from tests.support.scale import SCALE, scaled
@@ -75,3 +80,59 @@ async def test_a_process_is_killed(hedgerow: Networked, victim: str) -> None:
     hedgerow.relaunch(victim)
     await sending
     await assert_stored_once(hedgerow, ledger, within=180)
+
+
+async def test_the_broker_fails_half_way_through_a_batch(hedgerow: Networked, tmp_path: Path) -> None:
+    """Connections to the broker break in the middle of what they carry, and its answers get lost; then it is killed."""
+    assert hedgerow.broker
+    before = (await hedgerow.query("select count() from events where event = 'ledger'"))[0][0]
+    ledger = Ledger(seed=77, events=scaled(50_000), acknowledged=before)
+    token, permits = hedgerow.info["project_api_key"], asyncio.Semaphore(0)
+    changes = {
+        "HEDGEROW_KAFKA_BROKERS": f"127.0.0.1:{hedgerow.broker.proxy_port}",
+        "HEDGEROW_CAPTURE_WAL_DIRECTORY": str(tmp_path / "wal"),
+        "HEDGEROW_CAPTURE_WAL_AFTER_SECONDS": "1",
+    }
+    async with (
+        cutting(hedgerow.broker.proxy_port, hedgerow.broker.behind_proxy_port) as proxy,
+        http_with(hedgerow, changes),
+    ):
+        sending = asyncio.create_task(deliver(ledger, hedgerow.url, token, deadline=600, pause=0.01, permits=permits))
+        release(permits, 4)
+        proxy.cut_after = 20_000
+        while min(proxy.halved, proxy.muted) < scaled(100, least=2):
+            release(permits, 1)
+            await asyncio.sleep(0.1)
+        proxy.cut_after = None
+        await hedgerow.broker.stop()
+        try:
+            during = ledger.acknowledged
+            release(permits, 4)
+            async with asyncio.timeout(60):
+                while ledger.acknowledged < during + 2 * ledger.batch_size:
+                    await asyncio.sleep(0.05)
+        finally:
+            await hedgerow.broker.start()
+        release(permits, ledger.events)
+        await sending
+        await assert_stored_once(hedgerow, ledger, within=180)
+        assert not list((tmp_path / "wal").glob("*.wal"))
+
+
+@contextlib.asynccontextmanager
+async def http_with(hedgerow: Networked, changes: Mapping[str, str]) -> AsyncIterator[None]:
+    """Within the block, the HTTP process runs with other settings."""
+    unchanged = hedgerow.environment
+    try:
+        await start_http(hedgerow, {**unchanged, **changes})
+        yield
+    finally:
+        await start_http(hedgerow, unchanged)
+
+
+async def start_http(hedgerow: Networked, environment: dict[str, str]) -> None:
+    """End the HTTP process in order, and start it with these settings."""
+    process.stop(hedgerow.processes["http"], signal.SIGTERM, seconds=20)
+    hedgerow.environment = environment
+    hedgerow.relaunch("http")
+    await hedgerow.wait_healthy()

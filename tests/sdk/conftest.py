@@ -35,3 +35,19 @@ async def rows_within(instance: Instance, query: str, count: int, seconds: float
             assert len(rows) == count, rows
             return rows
         await asyncio.sleep(0.2)
+
+
+async def settled_within(instance: Instance, query: str, expected: list[list[Any]], seconds: float = 30.0) -> None:
+    """Wait until `query` gives `expected`: for what changes after the events are there, such as merged persons."""
+    deadline = time.monotonic() + seconds
+    while (rows := await instance.query(query)) != expected:
+        assert time.monotonic() < deadline, rows
+        await asyncio.sleep(0.3)
+
+
+async def one_person(instance: Instance, *distinct_ids: str, plan: str = "pro") -> None:
+    """Wait until all these ids are one person's, who has this plan."""
+    ids = ", ".join(f"'{distinct_id}'" for distinct_id in distinct_ids)
+    persons = f"select distinct person_id from events where distinct_id in ({ids})"
+    await settled_within(instance, f"select count(distinct person_id) from events where distinct_id in ({ids})", [[1]])
+    await settled_within(instance, f"select properties.plan from persons where id in ({persons})", [[plan]])

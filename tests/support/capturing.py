@@ -9,9 +9,11 @@ from typing import Any
 
 import httpx
 import orjson
+from starlette.types import ASGIApp
 
 from libs.kit.clock import ManualClock
 from libs.kit.eventlog import NewRecord
+from services.capture.app import HotPathsFirst, create_app
 from services.capture.asgi import CaptureEndpoint
 from services.capture.settings import CaptureSettings
 
@@ -38,11 +40,20 @@ class KeptLog:
         """The values, parsed."""
         return [json.loads(record.value) for record in self.records]
 
+    async def check(self) -> None:
+        """It is always there."""
+
+
+def whole_app(endpoint: CaptureEndpoint, log: KeptLog) -> ASGIApp:
+    """Capture's app, as open_app puts it together, around an endpoint."""
+    return HotPathsFirst(endpoint, create_app(log))  # type: ignore[arg-type]  # all of a log that is used
+
 
 @dataclass
 class Capturing:
-    """The endpoint, a client of it, and its log and clock."""
+    """The app, its endpoint, a client of it, and its log and clock."""
 
+    app: ASGIApp
     endpoint: CaptureEndpoint
     http: httpx.AsyncClient
     log: KeptLog
@@ -58,11 +69,12 @@ class Capturing:
 @asynccontextmanager
 async def capturing(**settings: int | float) -> AsyncIterator[Capturing]:
     """Capture with these settings, at NOW, called from CLIENT."""
-    log, clock = KeptLog(), ManualClock(NOW)
-    endpoint = CaptureEndpoint(log, clock, CaptureSettings(**settings))  # type: ignore[arg-type]  # not a whole log
-    transport = httpx.ASGITransport(endpoint, client=CLIENT)  # type: ignore[arg-type]  # httpx types scopes as dicts
+    log, clock, chosen = KeptLog(), ManualClock(NOW), CaptureSettings(**settings)  # type: ignore[arg-type]
+    endpoint = CaptureEndpoint(log, clock, chosen)  # type: ignore[arg-type]  # not a whole log
+    app = whole_app(endpoint, log)
+    transport = httpx.ASGITransport(app, client=CLIENT)  # type: ignore[arg-type]  # httpx types scopes as dicts
     try:
         async with httpx.AsyncClient(transport=transport, base_url="http://capture") as http:
-            yield Capturing(endpoint, http, log, clock)
+            yield Capturing(app, endpoint, http, log, clock)
     finally:
         endpoint.close()

@@ -11,6 +11,7 @@ from libs.kit.clickhouse.statement_settings import INSERT, JSON_INPUT
 from libs.kit.clickhouse.values import parameter
 from libs.kit.schema.clickhouse.layout import Layout
 from libs.kit.schema.clickhouse.runner import shipped
+from tests.support.hogql_tables import SESSION, recordings, tables_of
 
 TEAM, OTHER_TEAM = 1, 2
 OTHER_MARK = "of-the-other-team"
@@ -53,12 +54,13 @@ def event_row(
 ROWS: Sequence[dict[str, Any]] = [
     event_row(
         TEAM, 1, "$pageview", "2024-05-01 10:00:00.123456",
-        {"$browser": "Chrome", "plan": "pro", "price": 10, "vip": True, "tags": ["a", "b"], "$set": {"email": "a@x"}},
+        {"$browser": "Chrome", "plan": "pro", "price": 10, "vip": True, "tags": ["a", "b"], "$set": {"email": "a@x"},
+            "$session_id": SESSION, "$group_0": "acme", "$current_url": "https://x.org/a?b=c"},
         person_properties={"email": "a@x.org"},
         elements_chain='a:href="/x"text="Go"attr_id="go";button:text="Go"',
     ),
     event_row(TEAM, 2, "$pageview", "2024-05-01 22:30:00",
-        {"$browser": "Firefox", "plan": "free", "price": 2.5, "vip": False}),
+        {"$browser": "Firefox", "plan": "free", "price": 2.5, "vip": False, "$group_0": "initech"}),
     event_row(TEAM, 3, "signup", "2024-05-02 09:00:00",
         {"$browser": "Chrome", "plan": None, "price": "abc", "a b": {"c": "deep"}}),
     event_row(TEAM, 4, "signup", "2024-05-03 09:00:00",
@@ -66,10 +68,14 @@ ROWS: Sequence[dict[str, Any]] = [
     event_row(TEAM, 5, "purchase", "2024-05-04 09:00:00", {"plan": "pro", "price": 100, "due": "2024-06-01T00:00:00Z"}),
     *[
         event_row(OTHER_TEAM, number, OTHER_MARK, "2024-05-01 10:00:00",
-            {"$browser": OTHER_MARK, "plan": OTHER_MARK, "price": 666666})
+            {"$browser": OTHER_MARK, "plan": OTHER_MARK, "price": 666666, "$session_id": SESSION,
+             "$current_url": f"https://{OTHER_MARK}.org/", "$group_0": "acme"})
         for number in range(1, 8)
     ],
 ]  # fmt: skip
+
+
+_NAMES = ((TEAM, "ours"), (OTHER_TEAM, OTHER_MARK))
 
 
 class Engine:
@@ -81,14 +87,16 @@ class Engine:
         self._session.query("USE hogql")
         for migration in shipped():
             for statement in migration.statements(Layout("hogql")):
-                if "events" in statement:
-                    self._session.query(statement)
+                self._session.query(statement)
         settings = {**INSERT, **JSON_INPUT}
         assignments = ", ".join(
             f"{k} = {v!r}" for k, v in settings.items() if not k.startswith(("wait", "distributed"))
         )
-        lines = "\n".join(json.dumps(row, ensure_ascii=False) for row in ROWS)
-        self._session.query(f"INSERT INTO events SETTINGS {assignments} FORMAT JSONEachRow {lines}")
+        for table, rows in {"events": ROWS, **tables_of(TEAM, OTHER_TEAM, OTHER_MARK)}.items():
+            lines = "\n".join(json.dumps(row, ensure_ascii=False) for row in rows)
+            self._session.query(f"INSERT INTO {table} SETTINGS {assignments} FORMAT JSONEachRow {lines}")
+        for statement in recordings(TEAM, OTHER_TEAM, OTHER_MARK):
+            self._session.query(statement)
         self._session.query("SET transform_null_in = 1, output_format_json_quote_64bit_integers = 0")
 
     def run(self, sql: str, values: dict[str, Any] | None = None) -> list[list[Any]]:
@@ -105,8 +113,12 @@ class Engine:
         self._session.query(sql)
 
     def compiled(self, compiled: Compiled) -> list[list[Any]]:
-        """The rows of a compiled query."""
-        return self.run(compiled.sql, dict(compiled.values))
+        """The rows of a compiled query. Tables whose rows come with a query get a row of each team: the query's own
+        guard must tell them apart."""
+        lines = [
+            json.dumps({"id": str(team), "name": name, "table_name": name, "team_id": team}) for team, name in _NAMES
+        ]
+        return self.run(compiled.sql, {**compiled.values, **dict.fromkeys(compiled.rows, "\n".join(lines))})
 
     def hogql(self, text: str, *, team: int = TEAM, timezone: str = "UTC", **more: Any) -> list[list[Any]]:
         """The rows of a HogQL query."""

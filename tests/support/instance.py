@@ -23,8 +23,8 @@ PARTS: Mapping[str, tuple[str, ...]] = {
     "log": ("valkey", "log"),
     "state": ("valkey", "state"),
     "clickhouse": ("hedgerow.embedded.clickhouse",),
-    "http": ("serve",),
-    "workers": ("worker",),
+    "http": ("hedgerow.part", "serve"),
+    "workers": ("hedgerow.part", "worker"),
 }
 
 
@@ -94,14 +94,16 @@ class Instance:
             return []
 
     def part(self, name: str) -> psutil.Process | None:
-        """The process of a part: the topmost below the supervisor whose command line shows it."""
+        """The process of a part: the topmost below the supervisor whose command line shows it, and no other's."""
         assert self.process
+        found = []
         for child in psutil.Process(self.process.pid).children():
             with contextlib.suppress(psutil.NoSuchProcess):
                 line = " ".join(child.cmdline())
                 if all(mark in line for mark in PARTS[name]):
-                    return child
-        return None
+                    found.append(child)
+        assert len(found) < 2, f"{name} is not told apart: {[child.cmdline() for child in found]}"
+        return found[0] if found else None
 
     async def kill(self, name: str) -> None:
         """SIGKILL a part, or the supervisor itself."""

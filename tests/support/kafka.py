@@ -27,8 +27,10 @@ PROPERTIES = """
 process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@127.0.0.1:{controller}
-listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
-advertised.listeners=PLAINTEXT://127.0.0.1:{port}
+listeners=PLAINTEXT://127.0.0.1:{port},PROXIED://127.0.0.1:{behind_proxy},CONTROLLER://127.0.0.1:{controller}
+advertised.listeners=PLAINTEXT://127.0.0.1:{port},PROXIED://127.0.0.1:{proxy}
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,PROXIED:PLAINTEXT,CONTROLLER:PLAINTEXT
+inter.broker.listener.name=PLAINTEXT
 controller.listener.names=CONTROLLER
 log.dirs={directory}/data
 auto.create.topics.enable=false
@@ -50,14 +52,25 @@ controller.quorum.fetch.timeout.ms=1000
 
 
 class KafkaBroker:
-    """One broker on a directory of its own; its address stays the same when it is started again."""
+    """One broker on a directory of its own; its address stays the same when it is started again.
+
+    It listens on `behind_proxy_port` too, where it tells clients that it is found at `proxy_port`: a test that puts
+    something between the two sees everything that clients of that address say.
+    """
 
     def __init__(self, directory: Path):
         self.directory = directory
         self.port = free_port()
         self.brokers = f"127.0.0.1:{self.port}"
         self._process: subprocess.Popen[bytes] | None = None
-        properties = PROPERTIES.format(port=self.port, controller=free_port(), directory=directory)
+        self.behind_proxy_port, self.proxy_port = free_port(), free_port()
+        properties = PROPERTIES.format(
+            port=self.port,
+            behind_proxy=self.behind_proxy_port,
+            proxy=self.proxy_port,
+            controller=free_port(),
+            directory=directory,
+        )
         self._properties = directory / "server.properties"
         self._properties.write_text(properties)
         cluster_id = uuid.uuid4().hex[:22]
@@ -81,7 +94,9 @@ class KafkaBroker:
     def wait_ready(self) -> None:
         """Return once it answers on its port."""
         assert self._process is not None
-        process.wait_until(lambda: listens(self.port), self._process, seconds=START_SECONDS)
+        process.wait_until(
+            lambda: listens(self.port) and listens(self.behind_proxy_port), self._process, seconds=START_SECONDS
+        )
 
     def kill(self) -> None:
         """End it at once."""

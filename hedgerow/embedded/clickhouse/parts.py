@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 _NOT_IN_CHECKSUMS = frozenset(
     (
         *("checksums.txt", "columns.txt", "columns_substreams.txt", "metadata_version.txt"),
-        *("default_compression_codec.txt", "uuid.txt", "txn_version.txt", "ttl.txt"),
+        *("default_compression_codec.txt", "txn_version.txt"),
     )
 )
 _RECENT = (

@@ -33,10 +33,15 @@ class Route:
         return sum(2 for s in segments if not s.startswith("{") and s != "*") - self.path.endswith("/*")
 
 
-CAPTURE_PATHS = ("/i/v0/e", "/e", "/capture", "/track", "/engage", "/batch")
+#: Events in the v0 dialect; in the v1 dialect; and one AI event with its blobs.
+CAPTURE_V0_PATHS = ("/i/v0/e", "/e", "/capture", "/track", "/engage", "/batch", "/i/v0/ai/batch")
+CAPTURE_V1_PATHS = ("/i/v1/analytics/events", "/i/v1/ai/events")
+CAPTURE_AI_PATH = "/i/v0/ai"
+CAPTURE_BLACK_HOLE = "/test/black_hole"
+CAPTURE_PATHS = (*CAPTURE_V0_PATHS, *CAPTURE_V1_PATHS, CAPTURE_AI_PATH, CAPTURE_BLACK_HOLE)
 
 ROUTES: tuple[Route, ...] = (
-    *(Route(path, "capture") for path in CAPTURE_PATHS),
+    *(Route(path, "capture") for path in (*CAPTURE_PATHS, "/_liveness", "/_readiness", "/i/openapi.json")),
     *(Route(f"/api/{prefix}/{{id}}/query/*", "query") for prefix in ("projects", "environments")),
     Route("/*", "web"),
 )

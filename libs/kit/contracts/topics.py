@@ -13,7 +13,7 @@ EVENTS = Topic("events_plugin_ingestion", groups=(INGESTION_GROUP,), retention_h
 # ingestion -> writer, live views, destinations. Key: uuid, so that one writer sees every copy of an event.
 STORED_EVENTS = Topic("clickhouse_events_json", groups=(WRITER_GROUP,), admission=0.95, retention_hours=24)
 
-# ingestion and writer -> operators. The original record with headers dlq_reason, dlq_step, dlq_timestamp.
+# ingestion and writer -> operators. The original record with headers dlq_reason, dlq_step, dlq_timestamp, dlq_topic.
 DEAD_LETTERS = Topic("events_plugin_ingestion_dlq", admission=0.97, retention_hours=24 * 7)
 
 # ingestion -> writer. Whole states under a version, and warnings (libs.kit.contracts.persons). Keys: person uuid,
@@ -22,5 +22,9 @@ PERSONS = Topic("clickhouse_person", groups=(TABLES_GROUP,), admission=0.95)
 DISTINCT_IDS = Topic("clickhouse_person_distinct_id", groups=(TABLES_GROUP,), admission=0.95)
 GROUPS = Topic("clickhouse_groups", groups=(TABLES_GROUP,), admission=0.95)
 WARNINGS = Topic("clickhouse_ingestion_warnings", groups=(TABLES_GROUP,), admission=0.95)
+# ingestion -> writer. One point of a heatmap each. Key: uuid of its event.
+HEATMAPS = Topic("clickhouse_heatmap_events", groups=(TABLES_GROUP,), admission=0.95)
+# whoever runs functions -> writer. How often what happened (libs.kit.contracts.counts). Key: team.
+APP_METRICS = Topic("clickhouse_app_metrics2", groups=(TABLES_GROUP,), admission=0.95)
 
-ALL = (EVENTS, STORED_EVENTS, DEAD_LETTERS, PERSONS, DISTINCT_IDS, GROUPS, WARNINGS)
+ALL = (EVENTS, STORED_EVENTS, DEAD_LETTERS, PERSONS, DISTINCT_IDS, GROUPS, WARNINGS, HEATMAPS, APP_METRICS)

@@ -27,15 +27,20 @@ class Topic:
     retention_hours: int = 24
 
 
-class NewRecord(msgspec.Struct, frozen=True):
+class NewRecord(msgspec.Struct, frozen=True, array_like=True):
     """A record to produce. Records of one key keep their order (Kafka's murmur2 partitioner on both backends).
 
-    A key of None spreads round robin.
+    A key of None spreads round robin. Encoded, its fields go without their names: the write-ahead log's format.
     """
 
     key: bytes | None
     value: bytes
     headers: Headers = ()
+
+
+def record_bytes(records: Sequence[NewRecord]) -> int:
+    """The bytes of the records' keys and values."""
+    return sum([len(record.value) + len(record.key or b"") for record in records])
 
 
 class Record(msgspec.Struct, frozen=True, gc=False):
@@ -133,7 +138,8 @@ class EventLog(Protocol):
 
         Raises LogFull (nothing written), Unavailable (nothing written), OutcomeUnknown (some may have been written:
         consumers must expect copies) or PayloadTooLarge (Kafka: a record larger than the topic takes; sending it again
-        is of no use). A bounded number of records may be in flight; beyond it callers wait.
+        is of no use). What is in flight is bounded in bytes (`log_inflight_bytes`): beyond it callers wait,
+        and beyond twice that they get Unavailable at once.
         """
 
     def consumer(self, topics: Sequence[str], group: str) -> AbstractAsyncContextManager[Consumer]:

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections import defaultdict
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from itertools import count
 
@@ -15,16 +15,14 @@ from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 from libs.fastpath import partition_of
 from libs.kit.clock import Clock
 from libs.kit.errors import HedgerowError, OutcomeUnknown, PayloadTooLarge, Unavailable
-from libs.kit.eventlog.base import NewRecord, Record, Tail, Topic
+from libs.kit.eventlog.base import NewRecord, Record, Tail, Topic, record_bytes
+from libs.kit.eventlog.inflight import InflightBytes
 from libs.kit.eventlog.kafka_connection import connection_options
 from libs.kit.eventlog.kafka_consumer import KafkaConsumer, records_of
 from libs.kit.eventlog.kafka_metadata import TopicDescription, describe_topics
 from libs.kit.eventlog.kafka_producer import BatchProducer, Share
 from libs.kit.measured import measured
 from libs.kit.settings import KitSettings
-
-# What waits in memory for the brokers; beyond it, producers wait.
-WAITING_BYTES = 64 * 1024 * 1024
 
 
 class KafkaEventLog:
@@ -38,6 +36,7 @@ class KafkaEventLog:
         self._client: AIOKafkaClient | None = None
         self._opening = asyncio.Lock()
         self._known: set[str] = set()
+        self._inflight = InflightBytes(settings.log_inflight_bytes, settings.log_timeout_seconds)
         self._producer = BatchProducer(
             self._options, batch_bytes=settings.kafka_batch_bytes, timeout_seconds=settings.log_timeout_seconds
         )
@@ -124,35 +123,34 @@ class KafkaEventLog:
     async def _produce(self, topic: str, records: Sequence[NewRecord]) -> None:
         if not records:
             return
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + self._settings.log_timeout_seconds
+        deadline = asyncio.get_running_loop().time() + self._settings.log_timeout_seconds
         if topic not in self._known:
             await self._one(topic)  # aiokafka would ask for a missing topic over and over
         partitions = await self._producer.partitions(topic)
-        await self._room(deadline)
-        now_ms = int(self._clock.now().timestamp() * 1000)
         by_partition: defaultdict[int, list[NewRecord]] = defaultdict(list)
         for record in records:
             key = record.key
             partition = next(self._round_robin) % partitions if key is None else partition_of(key, partitions)
             by_partition[partition].append(record)
+        sizes = {partition: record_bytes(its_records) for partition, its_records in by_partition.items()}
+        async with self._inflight.reserved(sum(sizes.values())):
+            await self._send(topic, by_partition, sizes, deadline)
+
+    async def _send(
+        self, topic: str, by_partition: Mapping[int, Sequence[NewRecord]], sizes: Mapping[int, int], deadline: float
+    ) -> None:
+        now_ms = int(self._clock.now().timestamp() * 1000)
         shares: dict[int, Share] = {}
         try:
             for partition, its_records in by_partition.items():
-                shares[partition] = self._producer.submit(topic, partition, its_records, now_ms)
+                shares[partition] = self._producer.submit(topic, partition, its_records, sizes[partition], now_ms)
             futures = [share.done for share in shares.values()]
-            await asyncio.wait(futures, timeout=max(0.0, deadline - loop.time()))
+            await asyncio.wait(futures, timeout=max(0.0, deadline - asyncio.get_running_loop().time()))
         except BaseException:
             for partition, share in shares.items():
                 self._producer.withdraw(topic, partition, share)
             raise
         self._conclude(topic, shares)
-
-    async def _room(self, deadline: float) -> None:
-        while self._producer.waiting_bytes > WAITING_BYTES:
-            if asyncio.get_running_loop().time() > deadline:
-                raise Unavailable("the event log is too slow for what is produced")
-            await asyncio.sleep(0.01)
 
     def _conclude(self, topic: str, shares: dict[int, Share]) -> None:
         """Raise what became of the shares, taken together; return when all are durable."""

@@ -59,20 +59,17 @@ class BatchProducer:
         self._producer: AIOKafkaProducer | None = None
         self._starting = asyncio.Lock()
         self._queues: dict[tuple[str, int], PartitionQueue] = {}
-        self.waiting_bytes = 0
 
-    def submit(self, topic: str, partition: int, records: Sequence[NewRecord], timestamp_ms: int) -> Share:
-        """Queue records; `done` of the share resolves once all replicas in sync have them.
+    def submit(self, topic: str, partition: int, records: Sequence[NewRecord], size: int, timestamp_ms: int) -> Share:
+        """Queue records of `size` bytes; `done` of the share resolves once all replicas in sync have them.
 
         Raises Unavailable when the partition has not acknowledged anything for as long as we wait for it.
         """
         queue = self._queues.setdefault((topic, partition), PartitionQueue())
         if self._stalled(queue):
             raise Unavailable(f"{topic}/{partition} does not acknowledge what it was sent")
-        size = sum(len(record.value) + len(record.key or b"") for record in records)
         share = Share(records, timestamp_ms, size, asyncio.get_running_loop().create_future())
         queue.waiting.append(share)
-        self.waiting_bytes += size
         if queue.task is None:
             queue.task = asyncio.create_task(self._run(topic, partition, queue))
         return share
@@ -86,33 +83,27 @@ class BatchProducer:
         return [place for place, queue in self._queues.items() if self._stalled(queue)]
 
     def withdraw(self, topic: str, partition: int, share: Share) -> bool:
-        """Take back what has not been sent; False when it has."""
+        """Take back what has not been sent; False when it has, and nobody waits for it any more."""
         if share.sent:
+            share.done.add_done_callback(_heard)
             return False
         queue = self._queues[topic, partition]
         if share in queue.waiting:
             queue.waiting.remove(share)
-            self._settled(share)
         share.done.cancel()
         return True
-
-    def _settled(self, share: Share) -> None:
-        self.waiting_bytes -= share.size
 
     async def _run(self, topic: str, partition: int, queue: PartitionQueue) -> None:
         while queue.waiting:
             shares = self._take(queue)
             queue.round_started = asyncio.get_running_loop().time()
             error = await self._round(topic, partition, shares)
-            queue.round_started = None
+            if isinstance(error, PayloadTooLarge) and len(shares) > 1:  # its neighbours are not at fault
+                for share in shares:
+                    _settle(share, await self._round(topic, partition, [share]))
             for share in shares:
-                self._settled(share)
-                if share.done.done():
-                    continue
-                if error:
-                    share.done.set_exception(error)
-                else:
-                    share.done.set_result(None)
+                _settle(share, error)
+            queue.round_started = None
         queue.task = None
 
     def _take(self, queue: PartitionQueue) -> list[Share]:
@@ -211,3 +202,18 @@ class BatchProducer:
                 task.cancel()
         if self._producer is not None:
             await self._stop(self._producer)
+
+
+def _settle(share: Share, error: Exception | None) -> None:
+    if share.done.done():
+        return
+    if error:
+        share.done.set_exception(error)
+    else:
+        share.done.set_result(None)
+
+
+def _heard(done: "asyncio.Future[None]") -> None:
+    """Look at the outcome, or asyncio complains that nobody did."""
+    if not done.cancelled():
+        done.exception()

@@ -16,8 +16,10 @@ from libs.fastpath import partition_of
 from libs.kit.clock import Clock
 from libs.kit.errors import LogFull, OutcomeUnknown, Unavailable
 from libs.kit.eventlog import redis_scripts
-from libs.kit.eventlog.base import NewRecord, Record, Tail, Topic
+from libs.kit.eventlog.base import NewRecord, Record, Tail, Topic, record_bytes
+from libs.kit.eventlog.inflight import InflightBytes
 from libs.kit.eventlog.redis_consumer import RedisConsumer
+from libs.kit.eventlog.redis_producer import SCRIPT_BYTES, SCRIPT_RECORDS, MergingProducer
 from libs.kit.eventlog.redis_streams import (
     BLOCK_SECONDS,
     Incarnation,
@@ -29,10 +31,6 @@ from libs.kit.eventlog.redis_streams import (
 from libs.kit.eventlog.redis_wire import Argument, Wire
 from libs.kit.measured import measured
 from libs.kit.settings import KitSettings
-
-# A script holds the server up while it runs: a larger produce is sent in pieces of this size.
-CHUNK_RECORDS = 5_000
-CHUNK_BYTES = 4 * 1024 * 1024
 
 
 class RedisEventLog:
@@ -46,9 +44,13 @@ class RedisEventLog:
         self._clock = clock
         self._topics: dict[str, Incarnation] = {}
         self._round_robin = count()
+        self._inflight = InflightBytes(settings.log_inflight_bytes, settings.log_timeout_seconds)
         self._producers: asyncio.LifoQueue[Wire] = asyncio.LifoQueue()
         for _ in range(settings.log_producers):
             self._producers.put_nowait(self.wire())
+        self._merging = MergingProducer(
+            self._produce, lanes=settings.log_producers, timeout_seconds=settings.log_timeout_seconds
+        )
         self._control = self.wire()
 
     def wire(self, extra_seconds: float = 0.0) -> Wire:
@@ -87,8 +89,12 @@ class RedisEventLog:
         return (await self.incarnation(topic)).partitions
 
     async def produce(self, topic: str, records: Sequence[NewRecord]) -> None:
+        if not records:
+            return
         with measured("log", "produce", self._clock):
-            await self._produce(topic, records)
+            size = record_bytes(records)
+            async with self._inflight.reserved(size):
+                await self._merging.produce(topic, records, size)
 
     async def _produce(self, topic: str, records: Sequence[NewRecord]) -> None:
         written = False
@@ -127,11 +133,7 @@ class RedisEventLog:
             partition = next(self._round_robin) % partitions if key is None else partition_of(key, partitions)
             arguments += (partition + 2, entry_head(now_ms, key, record.headers), record.value)
         keys = [incarnation.meta, *incarnation.streams()]
-        try:
-            async with asyncio.timeout(settings.log_timeout_seconds):
-                wire = await self._producers.get()
-        except TimeoutError as exc:
-            raise Unavailable("the event log is too slow for what is produced") from exc
+        wire = self._producers.get_nowait()  # there are as many as lanes
         try:
             return await wire.script(redis_scripts.PRODUCE, keys, arguments)
         finally:
@@ -160,6 +162,7 @@ class RedisEventLog:
             raise LogFull("the event log has no room for new events")
 
     async def close(self) -> None:
+        await self._merging.close()
         await self._control.close()
         while not self._producers.empty():
             await self._producers.get_nowait().close()
@@ -208,10 +211,13 @@ class RedisTail:
 
 
 def _chunks(records: Sequence[NewRecord]) -> Iterator[Sequence[NewRecord]]:
+    if len(records) <= SCRIPT_RECORDS and record_bytes(records) <= SCRIPT_BYTES:
+        yield records
+        return
     start = size = 0
     for index, record in enumerate(records):
         size += len(record.value)
-        if index > start and (index - start >= CHUNK_RECORDS or size > CHUNK_BYTES):
+        if index > start and (index - start >= SCRIPT_RECORDS or size > SCRIPT_BYTES):
             yield records[start:index]
             start, size = index, len(record.value)
     if start < len(records):

@@ -1,6 +1,12 @@
 """Ingestion: what a captured event means. Resolves its team, keeps its person, makes its row.
 
 parse.py        a record -> an event, or the reason why it is none
+prepare.py      what is done to an event before it meets persons: a list of steps
+  cookieless.py   who a visitor without cookies is (siphash.py, cookieless_state.py: what is remembered of them)
+  geoip.py        where an address is       bots.py        whether a browser is a machine
+  ai.py           what a generation cost    exceptions.py  what kind of mistake it is (issues.py: of which issue)
+  heatmaps.py     points of a heatmap
+surroundings.py what these steps must know, fetched at once
 needs.py        what a batch must know before it can be decided
 properties.py   what is added to, moved in and removed from its properties
 persons.py      what it changes about its person

@@ -65,6 +65,11 @@ def parse(record: Record) -> Incoming | Rejected:
         return Rejected(record, "failed_parse_message")
 
 
+def changed(event: Incoming, *, distinct_id: str, properties: Properties, ip: str) -> Incoming:
+    """The same event, but for these."""
+    return msgspec.structs.replace(event, distinct_id=distinct_id, properties=properties, ip=ip)
+
+
 def timestamp_of(text: str) -> datetime | None:
     """RFC 3339 -> UTC; a time without a zone is UTC. None when it is no time, or none that UTC can hold."""
     try:

@@ -10,6 +10,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+import msgspec
+
 from services.cdp.ingestion.persons import (
     MAX_PROPERTIES_BYTES,
     Link,
@@ -209,11 +211,11 @@ class People:
     def _link(self, key: PersonKey) -> Link | None:
         link = self._links.get(key)
         if link is None and (known := self._loaded.links.get(key)) is not None:
-            link = self._links[key] = known.__copy__()
+            link = self._links[key] = msgspec.structs.replace(known)
         return link
 
     def _person(self, identity: PersonId) -> Person | None:
         person = self._persons.get(identity)
         if person is None and (known := self._loaded.persons.get(identity)) is not None:
-            person = self._persons[identity] = known.__copy__()
+            person = self._persons[identity] = msgspec.structs.replace(known)
         return person

@@ -8,8 +8,8 @@ from hashlib import sha1
 
 import msgspec
 
-from services.cdp.ingestion.properties import Normalised
 from libs.fastpath import Shape, members_of
+from services.cdp.ingestion.properties import Normalised
 from services.cdp.raw_json import Properties, encode, for_postgres, is_null, merged, nothing, same_value
 
 NAMESPACE = uuid.UUID("932979b4-65c3-4424-8467-0b66ec27bc22")

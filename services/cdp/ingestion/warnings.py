@@ -27,6 +27,17 @@ TYPES: Mapping[str, tuple[str, str]] = {
     "invalid_group_set": ("event", "warning"),
     "invalid_process_person_profile": ("event", "warning"),
     "client_ingestion_warning": ("event", "info"),
+    "event_dropped_too_old": ("event", "info"),
+    "cookieless_missing_user_agent": ("event", "error"),
+    "cookieless_missing_ip": ("event", "error"),
+    "cookieless_missing_host": ("event", "error"),
+    "cookieless_missing_timestamp": ("event", "error"),
+    "cookieless_timestamp_out_of_range": ("event", "error"),
+    "invalid_ai_token_property": ("event", "warning"),
+    "invalid_heatmap_data": ("event", "warning"),
+    "rejecting_heatmap_data_with_invalid_url": ("event", "warning"),
+    "rejecting_heatmap_data_with_invalid_items": ("event", "warning"),
+    "error_tracking_exception_processing_errors": ("event", "warning"),
     # ours: a value that PostgreSQL cannot hold was left off a person or a group
     "person_property_refused": ("size", "warning"),
 }

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from libs.kit import metrics
-from libs.kit.contracts.topics import DEAD_LETTERS, EVENTS, INGESTION_GROUP, STORED_EVENTS, WARNINGS
+from libs.kit.contracts.topics import DEAD_LETTERS, EVENTS, HEATMAPS, INGESTION_GROUP, STORED_EVENTS, WARNINGS
 from libs.kit.crashpoints import crash_point
 from libs.kit.errors import Conflict, Fenced, OutcomeUnknown, Unavailable
 from libs.kit.eventlog import Assignment, Batch, Consumer, NewRecord
@@ -22,7 +22,9 @@ from services.cdp.ingestion.definitions import Catalogue
 from services.cdp.ingestion.needs import needs
 from services.cdp.ingestion.parse import Incoming, Rejected
 from services.cdp.ingestion.plan import Known, Plan, parsed, plan
+from services.cdp.ingestion.prepare import Prepared, prepared
 from services.cdp.ingestion.repository import Move, PersonsRefused, PersonStore, Source
+from services.cdp.ingestion.surroundings import Surroundings
 from services.cdp.ingestion.warnings import WarningLimiter
 from services.cdp.ingestion.warnings import record as warning_record
 from services.cdp.settings import IngestionSettings
@@ -88,6 +90,7 @@ class Ingestion:
             capacity=settings.team_cache_size,
         )
         self._positions: dict[int, tuple[Assignment, int]] = {}
+        self._surroundings = Surroundings(runtime, settings)
         self._source: Source | None = None
         self._limiter = WarningLimiter()
         self._catalogue = Catalogue()
@@ -138,9 +141,11 @@ class Ingestion:
     async def _commit(self, events: Events, *, refused: set[str]) -> Output:
         positions = await self._stand(sorted({event.record.partition for event in events}))
         teams = await self._teams.by_tokens(event.token for event in events if isinstance(event, Incoming))
-        known = Known(teams, *await self._store.load(needs(events, teams, positions)), self._catalogue)
         now = self._clock.now()
-        decided = plan(events, known, positions, refused, now)
+        ready = prepared(events, teams, await self._surroundings.of(events, teams, positions, now))
+        known = Known(teams, *await self._store.load(needs(ready.events, teams, positions)), self._catalogue)
+        decided = plan(ready.events, known, positions, refused, now)
+        _join(decided, ready)
         if decided.findings:
             await self._store.define(decided.findings)
         self._catalogue.remember(decided.findings)
@@ -156,7 +161,7 @@ class Ingestion:
         dead = [dead_letter(one.record, one.reason, one.step, now) for one in decided.dead]
         at = self._clock.monotonic()
         told = [warning_record(warned, now) for warned in decided.warned if self._limiter.passes(warned, at)]
-        updates = {**decided.updates, WARNINGS.name: told}
+        updates = {**decided.updates, HEATMAPS.name: ready.points, WARNINGS.name: told}
         return Output(decided.rows, dead, decided.first_of - self._begun, updates)
 
     async def _stand(self, partitions: Sequence[int]) -> dict[int, int]:
@@ -221,6 +226,13 @@ def _moves(events: Events, positions: Mapping[int, int]) -> dict[int, Move]:
     for event in events:
         ends[event.record.partition] = event.record.offset + 1
     return {partition: Move(positions[partition], end) for partition, end in ends.items() if end > positions[partition]}
+
+
+def _join(decided: Plan, ready: Prepared) -> None:
+    """What was said and dropped before the plan was made belongs to it."""
+    decided.outcomes.update(ready.outcomes)
+    decided.warned += ready.warned
+    decided.warnings.update(warned.type for warned in ready.warned)
 
 
 def _count(decided: Plan) -> None:

@@ -11,10 +11,13 @@ from uuid import uuid4
 
 from libs.kit.clickhouse import ClickHouse
 from libs.kit.errors import DeadlineExceeded, QueryRefused, Unavailable
+from libs.kit.schema.clickhouse import sessions
 from services.cdp.writer.copies import DIGEST_SQL, Identity
 from services.cdp.writer.rows import Row
 
 TABLE = "events"
+# through a Distributed table: answer when the shard has it
+_WHOLE = {"distributed_foreground_insert": 1}
 # ClickHouse limits one form field; 40 bytes a uuid, 35 a digest.
 LOOKUP_ROWS = 2_000
 
@@ -22,6 +25,9 @@ _STORED_OFFSETS = """
     SELECT _offset FROM events
     WHERE _log_id = {log:String} AND _partition = {partition:UInt32} AND _offset >= {position:UInt64}
 """
+_FEED_SESSIONS = "INSERT INTO raw_sessions " + sessions.select(
+    "events", "_log_id = {log:String} AND _partition = {partition:UInt32} AND _offset >= {position:UInt64}"
+)
 _STORED_COPIES = """
     SELECT team_id, toString(uuid), event, distinct_id FROM events
     WHERE _timestamp >= toDateTime({since:UInt32}, 'UTC')
@@ -86,6 +92,15 @@ class EventStore:
         """Which offsets from `position` on are stored. There are few: a position moves after each batch."""
         params = {"log": log_id, "partition": partition, "position": position}
         return {int(row[0]) for row in await self._read(_STORED_OFFSETS, params)}
+
+    async def feed_again(self, log_id: str, partition: int, position: int) -> None:
+        """Give the stored rows from `position` on to the tables that views fill: an insert that was cut off may have
+        stored a row and not what a view makes of it. These tables do not change when they get a row twice."""
+        params = {"log": log_id, "partition": partition, "position": position}
+        try:
+            await self._clickhouse.query(_FEED_SESSIONS, params, settings=_WHOLE, readonly=False)
+        except (DeadlineExceeded, QueryRefused) as exc:
+            raise Unavailable(f"Sessions are not fed again: {exc.detail}") from exc
 
     async def stored_copies(self, rows: Sequence[Row], since_ms: int) -> set[Identity]:
         """Which of these identities are stored, among rows that arrived since `since_ms`."""

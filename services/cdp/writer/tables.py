@@ -1,4 +1,5 @@
-"""A record that tells of a person, a distinct id or a group, or a warning -> lines of its tables. No I/O, no clock."""
+"""A record that tells of a person, a distinct id or a group, a warning, a heatmap's point or a metric -> lines of its
+tables. No I/O, no clock."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -6,8 +7,9 @@ from uuid import UUID
 
 import msgspec
 
+from libs.kit.contracts.counts import AppMetric, HeatmapPoint
 from libs.kit.contracts.persons import DistinctIdUpdate, GroupUpdate, IngestionWarning, PersonUpdate
-from libs.kit.contracts.topics import DISTINCT_IDS, GROUPS, PERSONS, WARNINGS
+from libs.kit.contracts.topics import APP_METRICS, DISTINCT_IDS, GROUPS, HEATMAPS, PERSONS, WARNINGS
 from libs.kit.eventlog import Record
 from libs.kit.schema.event_row import quoted, readable
 
@@ -18,6 +20,8 @@ _person = msgspec.json.Decoder(PersonUpdate)
 _distinct_id = msgspec.json.Decoder(DistinctIdUpdate)
 _group = msgspec.json.Decoder(GroupUpdate)
 _warning = msgspec.json.Decoder(IngestionWarning)
+_point = msgspec.json.Decoder(HeatmapPoint)
+_metric = msgspec.json.Decoder(AppMetric)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +62,15 @@ def _warnings(value: bytes) -> Parts:
     return msgspec.structs.asdict(_warning.decode(value)), None
 
 
+def _points(value: bytes) -> Parts:
+    point = _point.decode(value)
+    return {**msgspec.structs.asdict(point), "uuid": str(UUID(point.uuid))}, None
+
+
+def _metrics(value: bytes) -> Parts:
+    return msgspec.structs.asdict(_metric.decode(value)), None
+
+
 def _distinct_id_tables(columns: Mapping[str, object]) -> tuple[str, ...]:
     both = ("person_distinct_id2", "person_distinct_id_overrides")
     return both if columns["version"] else both[:1]
@@ -68,6 +81,8 @@ _TOPICS: Mapping[str, tuple[Callable[[Mapping[str, object]], tuple[str, ...]], C
     DISTINCT_IDS.name: (_distinct_id_tables, _distinct_ids),
     GROUPS.name: (lambda _: ("groups",), _groups),
     WARNINGS.name: (lambda _: ("ingestion_warnings",), _warnings),
+    HEATMAPS.name: (lambda _: ("heatmaps",), _points),
+    APP_METRICS.name: (lambda _: ("app_metrics2",), _metrics),
 }
 TOPICS = tuple(_TOPICS)
 

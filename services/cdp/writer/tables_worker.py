@@ -1,5 +1,6 @@
-"""The loop that writes persons, distinct ids, groups and warnings. Highest version wins in these tables, so whatever is
-in doubt is simply inserted again: no offsets are looked up, no copies are searched. The position moves last."""
+"""The loop that writes persons, distinct ids, groups, warnings, heatmaps and metrics. In these tables one row of a
+sorting key wins (of warnings a second one does little harm), so whatever is in doubt is simply inserted again: no
+offsets are looked up, no copies are searched. The position moves last."""
 
 import asyncio
 from collections.abc import Sequence

@@ -2,7 +2,7 @@
 
 At every start, on every partition that becomes ours, and after every insert whose outcome is unknown:
   1. end what still runs there, whoever started it;  2. read which offsets from the position on are stored;
-  3. insert only the others, under a fresh id;       4. (tables filled by materialized views are fed again; none yet)
+  3. insert only the others, under a fresh id;       4. feed what is stored again to sessions, which a view fills
 """
 
 import asyncio
@@ -216,7 +216,7 @@ class Writer:
         partition.stored = {offset for offset in partition.stored if offset >= batch.next_offset}
 
     async def _recover(self) -> None:
-        """Steps 1 and 2 for every partition that is new to us or in doubt, and the filter for those new to us."""
+        """Steps 1, 2 and 4 for every partition that is new to us or in doubt, and the filter for those new to us."""
         assignments = {number: owned for (_, number), owned in self._consumer.assignments().items()}
         known = {n: state for n, state in self._partitions.items() if assignments.get(n) is state.owned}
         new = sorted(assignments.keys() - known.keys())
@@ -231,6 +231,8 @@ class Writer:
         for number in looked_at:
             position = known[number].position if number in known else assignments[number].position
             stored = await self._store.stored_offsets(self._log_id, number, position)
+            if stored:
+                await self._store.feed_again(self._log_id, number, position)
             found[number] = Partition(assignments[number], position, stored)
         if new:
             await self._refill(new)

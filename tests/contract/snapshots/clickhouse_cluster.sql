@@ -127,3 +127,257 @@ ENGINE = ReplicatedMergeTree('/clickhouse/tables/all/hedgerow/ingestion_warnings
 PARTITION BY toYYYYMMDD(timestamp)
 ORDER BY (team_id, toHour(timestamp), type, source, timestamp)
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1;
+
+CREATE TABLE IF NOT EXISTS `hedgerow`.`sharded_raw_sessions` ON CLUSTER `main`
+(
+    team_id Int64,
+    session_id_v7 UInt128,
+    distinct_id AggregateFunction(argMax, String, DateTime64(6, 'UTC')),
+    person_id AggregateFunction(argMax, UUID, DateTime64(6, 'UTC')),
+    min_timestamp SimpleAggregateFunction(min, DateTime64(6, 'UTC')),
+    max_timestamp SimpleAggregateFunction(max, DateTime64(6, 'UTC')),
+    max_inserted_at SimpleAggregateFunction(max, DateTime64(6, 'UTC')),
+    urls SimpleAggregateFunction(groupUniqArrayArray, Array(String)),
+    end_url AggregateFunction(argMax, String, DateTime64(6, 'UTC')),
+    last_external_click_url AggregateFunction(argMax, Nullable(String), DateTime64(6, 'UTC')),
+    entry_url AggregateFunction(argMin, String, DateTime64(6, 'UTC')),
+    initial_referring_domain AggregateFunction(argMin, String, DateTime64(6, 'UTC')),
+    initial_referrer AggregateFunction(argMin, String, DateTime64(6, 'UTC')),
+    initial_utm_source AggregateFunction(argMin, String, DateTime64(6, 'UTC')),
+    initial_utm_campaign AggregateFunction(argMin, String, DateTime64(6, 'UTC')),
+    initial_utm_medium AggregateFunction(argMin, String, DateTime64(6, 'UTC')),
+    initial_utm_term AggregateFunction(argMin, String, DateTime64(6, 'UTC')),
+    initial_utm_content AggregateFunction(argMin, String, DateTime64(6, 'UTC')),
+    initial_gclid AggregateFunction(argMin, String, DateTime64(6, 'UTC')),
+    initial_gad_source AggregateFunction(argMin, String, DateTime64(6, 'UTC')),
+    initial_gclsrc AggregateFunction(argMin, String, DateTime64(6, 'UTC')),
+    initial_dclid AggregateFunction(argMin, String, DateTime64(6, 'UTC')),
+    initial_gbraid AggregateFunction(argMin, String, DateTime64(6, 'UTC')),
+    initial_wbraid AggregateFunction(argMin, String, DateTime64(6, 'UTC')),
+    initial_fbclid AggregateFunction(argMin, String, DateTime64(6, 'UTC')),
+    initial_msclkid AggregateFunction(argMin, String, DateTime64(6, 'UTC')),
+    initial_twclid AggregateFunction(argMin, String, DateTime64(6, 'UTC')),
+    initial_li_fat_id AggregateFunction(argMin, String, DateTime64(6, 'UTC')),
+    initial_mc_cid AggregateFunction(argMin, String, DateTime64(6, 'UTC')),
+    initial_igshid AggregateFunction(argMin, String, DateTime64(6, 'UTC')),
+    initial_ttclid AggregateFunction(argMin, String, DateTime64(6, 'UTC')),
+    initial_epik AggregateFunction(argMin, String, DateTime64(6, 'UTC')),
+    initial_qclid AggregateFunction(argMin, String, DateTime64(6, 'UTC')),
+    initial_sccid AggregateFunction(argMin, String, DateTime64(6, 'UTC')),
+    initial__kx AggregateFunction(argMin, String, DateTime64(6, 'UTC')),
+    initial_irclid AggregateFunction(argMin, String, DateTime64(6, 'UTC')),
+    initial_browser AggregateFunction(argMin, String, DateTime64(6, 'UTC')),
+    initial_browser_version AggregateFunction(argMin, String, DateTime64(6, 'UTC')),
+    initial_os AggregateFunction(argMin, String, DateTime64(6, 'UTC')),
+    initial_os_version AggregateFunction(argMin, String, DateTime64(6, 'UTC')),
+    initial_device_type AggregateFunction(argMin, String, DateTime64(6, 'UTC')),
+    initial_viewport_width AggregateFunction(argMin, Int64, DateTime64(6, 'UTC')),
+    initial_viewport_height AggregateFunction(argMin, Int64, DateTime64(6, 'UTC')),
+    initial_geoip_country_code AggregateFunction(argMin, String, DateTime64(6, 'UTC')),
+    initial_geoip_subdivision_1_code AggregateFunction(argMin, String, DateTime64(6, 'UTC')),
+    initial_geoip_subdivision_1_name AggregateFunction(argMin, String, DateTime64(6, 'UTC')),
+    initial_geoip_subdivision_city_name AggregateFunction(argMin, String, DateTime64(6, 'UTC')),
+    initial_geoip_time_zone AggregateFunction(argMin, String, DateTime64(6, 'UTC')),
+    pageview_uniq AggregateFunction(uniq, Nullable(UUID)),
+    autocapture_uniq AggregateFunction(uniq, Nullable(UUID)),
+    screen_uniq AggregateFunction(uniq, Nullable(UUID)),
+    page_screen_autocapture_uniq_up_to AggregateFunction(uniqUpTo(1), Nullable(UUID)),
+    vitals_lcp AggregateFunction(argMin, Nullable(Float64), DateTime64(6, 'UTC'))
+)
+ENGINE = ReplicatedAggregatingMergeTree('/clickhouse/tables/{shard}/hedgerow/sharded_raw_sessions', '{replica}')
+PARTITION BY if(toYear(toDateTime(intDiv(toUInt64(bitShiftRight(session_id_v7, 80)), 1000), 'UTC')) BETWEEN 2020 AND 2043, toYear(toDateTime(intDiv(toUInt64(bitShiftRight(session_id_v7, 80)), 1000), 'UTC')) * 10 + toQuarter(toDateTime(intDiv(toUInt64(bitShiftRight(session_id_v7, 80)), 1000), 'UTC')), 0)
+ORDER BY (team_id, toStartOfHour(toDateTime(intDiv(toUInt64(bitShiftRight(session_id_v7, 80)), 1000), 'UTC')), cityHash64(session_id_v7), session_id_v7)
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1;
+
+CREATE TABLE IF NOT EXISTS `hedgerow`.`raw_sessions` ON CLUSTER `main` AS `hedgerow`.`sharded_raw_sessions`
+ENGINE = Distributed('main', 'hedgerow', 'sharded_raw_sessions', cityHash64(session_id_v7));
+
+CREATE MATERIALIZED VIEW IF NOT EXISTS `hedgerow`.`raw_sessions_mv` ON CLUSTER `main` TO `hedgerow`.`sharded_raw_sessions` AS
+SELECT
+    team_id, session_id_v7, distinct_id, person_id, min_timestamp, max_timestamp, max_inserted_at, urls, end_url,
+    last_external_click_url,
+    initializeAggregation('argMinState', tupleElement(said, '$current_url'), first_at) AS entry_url,
+    initializeAggregation('argMinState', tupleElement(said, '$referring_domain'), first_at) AS initial_referring_domain,
+    initializeAggregation('argMinState', tupleElement(said, '$referrer'), first_at) AS initial_referrer,
+    initializeAggregation('argMinState', tupleElement(said, 'utm_source'), first_at) AS initial_utm_source,
+    initializeAggregation('argMinState', tupleElement(said, 'utm_campaign'), first_at) AS initial_utm_campaign,
+    initializeAggregation('argMinState', tupleElement(said, 'utm_medium'), first_at) AS initial_utm_medium,
+    initializeAggregation('argMinState', tupleElement(said, 'utm_term'), first_at) AS initial_utm_term,
+    initializeAggregation('argMinState', tupleElement(said, 'utm_content'), first_at) AS initial_utm_content,
+    initializeAggregation('argMinState', tupleElement(said, 'gclid'), first_at) AS initial_gclid,
+    initializeAggregation('argMinState', tupleElement(said, 'gad_source'), first_at) AS initial_gad_source,
+    initializeAggregation('argMinState', tupleElement(said, 'gclsrc'), first_at) AS initial_gclsrc,
+    initializeAggregation('argMinState', tupleElement(said, 'dclid'), first_at) AS initial_dclid,
+    initializeAggregation('argMinState', tupleElement(said, 'gbraid'), first_at) AS initial_gbraid,
+    initializeAggregation('argMinState', tupleElement(said, 'wbraid'), first_at) AS initial_wbraid,
+    initializeAggregation('argMinState', tupleElement(said, 'fbclid'), first_at) AS initial_fbclid,
+    initializeAggregation('argMinState', tupleElement(said, 'msclkid'), first_at) AS initial_msclkid,
+    initializeAggregation('argMinState', tupleElement(said, 'twclid'), first_at) AS initial_twclid,
+    initializeAggregation('argMinState', tupleElement(said, 'li_fat_id'), first_at) AS initial_li_fat_id,
+    initializeAggregation('argMinState', tupleElement(said, 'mc_cid'), first_at) AS initial_mc_cid,
+    initializeAggregation('argMinState', tupleElement(said, 'igshid'), first_at) AS initial_igshid,
+    initializeAggregation('argMinState', tupleElement(said, 'ttclid'), first_at) AS initial_ttclid,
+    initializeAggregation('argMinState', tupleElement(said, 'epik'), first_at) AS initial_epik,
+    initializeAggregation('argMinState', tupleElement(said, 'qclid'), first_at) AS initial_qclid,
+    initializeAggregation('argMinState', tupleElement(said, 'sccid'), first_at) AS initial_sccid,
+    initializeAggregation('argMinState', tupleElement(said, '_kx'), first_at) AS initial__kx,
+    initializeAggregation('argMinState', tupleElement(said, 'irclid'), first_at) AS initial_irclid,
+    initializeAggregation('argMinState', tupleElement(said, '$browser'), first_at) AS initial_browser,
+    initializeAggregation('argMinState', tupleElement(said, '$browser_version'), first_at) AS initial_browser_version,
+    initializeAggregation('argMinState', tupleElement(said, '$os'), first_at) AS initial_os,
+    initializeAggregation('argMinState', tupleElement(said, '$os_version'), first_at) AS initial_os_version,
+    initializeAggregation('argMinState', tupleElement(said, '$device_type'), first_at) AS initial_device_type,
+    initializeAggregation('argMinState', tupleElement(said, '$viewport_width'), first_at) AS initial_viewport_width,
+    initializeAggregation('argMinState', tupleElement(said, '$viewport_height'), first_at) AS initial_viewport_height,
+    initializeAggregation('argMinState', tupleElement(said, '$geoip_country_code'), first_at) AS initial_geoip_country_code,
+    initializeAggregation('argMinState', tupleElement(said, '$geoip_subdivision_1_code'), first_at) AS initial_geoip_subdivision_1_code,
+    initializeAggregation('argMinState', tupleElement(said, '$geoip_subdivision_1_name'), first_at) AS initial_geoip_subdivision_1_name,
+    initializeAggregation('argMinState', tupleElement(said, '$geoip_city_name'), first_at) AS initial_geoip_subdivision_city_name,
+    initializeAggregation('argMinState', tupleElement(said, '$geoip_time_zone'), first_at) AS initial_geoip_time_zone,
+    pageview_uniq, autocapture_uniq, screen_uniq, page_screen_autocapture_uniq_up_to, vitals_lcp
+FROM
+(
+    SELECT
+        events.team_id AS team_id,
+        toUInt128(accurateCastOrDefault(ifNull(properties.`$session_id`, ''), 'UUID')) AS session_id_v7,
+        argMaxState(events.distinct_id, events.timestamp) AS distinct_id,
+        argMaxState(events.person_id, events.timestamp) AS person_id,
+        min(events.timestamp) AS first_at,
+        minSimpleState(events.timestamp) AS min_timestamp,
+        maxSimpleState(events.timestamp) AS max_timestamp,
+        maxSimpleState(events.inserted_at) AS max_inserted_at,
+        groupUniqArrayArraySimpleState(if(ifNull(properties.`$current_url`, '') = '', [], [ifNull(properties.`$current_url`, '')])) AS urls,
+        argMaxState(ifNull(properties.`$current_url`, ''), events.timestamp) AS end_url,
+        argMaxState(nullIf(CAST(properties.`$external_click_url`, 'Nullable(String)'), ''), events.timestamp) AS last_external_click_url,
+        uniqState(if(event IN ('$pageview'), uuid, NULL)) AS pageview_uniq,
+        uniqState(if(event IN ('$autocapture'), uuid, NULL)) AS autocapture_uniq,
+        uniqState(if(event IN ('$screen'), uuid, NULL)) AS screen_uniq,
+        uniqUpToState(1)(if(event IN ('$pageview', '$screen', '$autocapture'), uuid, NULL)) AS page_screen_autocapture_uniq_up_to,
+        argMinState(accurateCastOrNull(nullIf(CAST(properties.`$web_vitals_LCP_value`, 'Nullable(String)'), ''), 'Float64'), events.timestamp) AS vitals_lcp,
+        JSONExtract(argMin(properties_raw, events.timestamp), 'Tuple(`$current_url` String, `$referring_domain` String, `$referrer` String, `utm_source` String, `utm_campaign` String, `utm_medium` String, `utm_term` String, `utm_content` String, `gclid` String, `gad_source` String, `gclsrc` String, `dclid` String, `gbraid` String, `wbraid` String, `fbclid` String, `msclkid` String, `twclid` String, `li_fat_id` String, `mc_cid` String, `igshid` String, `ttclid` String, `epik` String, `qclid` String, `sccid` String, `_kx` String, `irclid` String, `$browser` String, `$browser_version` String, `$os` String, `$os_version` String, `$device_type` String, `$viewport_width` Int64, `$viewport_height` Int64, `$geoip_country_code` String, `$geoip_subdivision_1_code` String, `$geoip_subdivision_1_name` String, `$geoip_city_name` String, `$geoip_time_zone` String)') AS said
+    FROM `hedgerow`.`sharded_events` AS events
+    WHERE bitAnd(bitShiftRight(session_id_v7, 76), 15) = 7 AND bitAnd(bitShiftRight(session_id_v7, 62), 3) = 2 AND 1
+    GROUP BY team_id, session_id_v7
+);
+
+INSERT INTO `hedgerow`.`raw_sessions`
+SELECT
+    team_id, session_id_v7, distinct_id, person_id, min_timestamp, max_timestamp, max_inserted_at, urls, end_url,
+    last_external_click_url,
+    initializeAggregation('argMinState', tupleElement(said, '$current_url'), first_at) AS entry_url,
+    initializeAggregation('argMinState', tupleElement(said, '$referring_domain'), first_at) AS initial_referring_domain,
+    initializeAggregation('argMinState', tupleElement(said, '$referrer'), first_at) AS initial_referrer,
+    initializeAggregation('argMinState', tupleElement(said, 'utm_source'), first_at) AS initial_utm_source,
+    initializeAggregation('argMinState', tupleElement(said, 'utm_campaign'), first_at) AS initial_utm_campaign,
+    initializeAggregation('argMinState', tupleElement(said, 'utm_medium'), first_at) AS initial_utm_medium,
+    initializeAggregation('argMinState', tupleElement(said, 'utm_term'), first_at) AS initial_utm_term,
+    initializeAggregation('argMinState', tupleElement(said, 'utm_content'), first_at) AS initial_utm_content,
+    initializeAggregation('argMinState', tupleElement(said, 'gclid'), first_at) AS initial_gclid,
+    initializeAggregation('argMinState', tupleElement(said, 'gad_source'), first_at) AS initial_gad_source,
+    initializeAggregation('argMinState', tupleElement(said, 'gclsrc'), first_at) AS initial_gclsrc,
+    initializeAggregation('argMinState', tupleElement(said, 'dclid'), first_at) AS initial_dclid,
+    initializeAggregation('argMinState', tupleElement(said, 'gbraid'), first_at) AS initial_gbraid,
+    initializeAggregation('argMinState', tupleElement(said, 'wbraid'), first_at) AS initial_wbraid,
+    initializeAggregation('argMinState', tupleElement(said, 'fbclid'), first_at) AS initial_fbclid,
+    initializeAggregation('argMinState', tupleElement(said, 'msclkid'), first_at) AS initial_msclkid,
+    initializeAggregation('argMinState', tupleElement(said, 'twclid'), first_at) AS initial_twclid,
+    initializeAggregation('argMinState', tupleElement(said, 'li_fat_id'), first_at) AS initial_li_fat_id,
+    initializeAggregation('argMinState', tupleElement(said, 'mc_cid'), first_at) AS initial_mc_cid,
+    initializeAggregation('argMinState', tupleElement(said, 'igshid'), first_at) AS initial_igshid,
+    initializeAggregation('argMinState', tupleElement(said, 'ttclid'), first_at) AS initial_ttclid,
+    initializeAggregation('argMinState', tupleElement(said, 'epik'), first_at) AS initial_epik,
+    initializeAggregation('argMinState', tupleElement(said, 'qclid'), first_at) AS initial_qclid,
+    initializeAggregation('argMinState', tupleElement(said, 'sccid'), first_at) AS initial_sccid,
+    initializeAggregation('argMinState', tupleElement(said, '_kx'), first_at) AS initial__kx,
+    initializeAggregation('argMinState', tupleElement(said, 'irclid'), first_at) AS initial_irclid,
+    initializeAggregation('argMinState', tupleElement(said, '$browser'), first_at) AS initial_browser,
+    initializeAggregation('argMinState', tupleElement(said, '$browser_version'), first_at) AS initial_browser_version,
+    initializeAggregation('argMinState', tupleElement(said, '$os'), first_at) AS initial_os,
+    initializeAggregation('argMinState', tupleElement(said, '$os_version'), first_at) AS initial_os_version,
+    initializeAggregation('argMinState', tupleElement(said, '$device_type'), first_at) AS initial_device_type,
+    initializeAggregation('argMinState', tupleElement(said, '$viewport_width'), first_at) AS initial_viewport_width,
+    initializeAggregation('argMinState', tupleElement(said, '$viewport_height'), first_at) AS initial_viewport_height,
+    initializeAggregation('argMinState', tupleElement(said, '$geoip_country_code'), first_at) AS initial_geoip_country_code,
+    initializeAggregation('argMinState', tupleElement(said, '$geoip_subdivision_1_code'), first_at) AS initial_geoip_subdivision_1_code,
+    initializeAggregation('argMinState', tupleElement(said, '$geoip_subdivision_1_name'), first_at) AS initial_geoip_subdivision_1_name,
+    initializeAggregation('argMinState', tupleElement(said, '$geoip_city_name'), first_at) AS initial_geoip_subdivision_city_name,
+    initializeAggregation('argMinState', tupleElement(said, '$geoip_time_zone'), first_at) AS initial_geoip_time_zone,
+    pageview_uniq, autocapture_uniq, screen_uniq, page_screen_autocapture_uniq_up_to, vitals_lcp
+FROM
+(
+    SELECT
+        events.team_id AS team_id,
+        toUInt128(accurateCastOrDefault(ifNull(properties.`$session_id`, ''), 'UUID')) AS session_id_v7,
+        argMaxState(events.distinct_id, events.timestamp) AS distinct_id,
+        argMaxState(events.person_id, events.timestamp) AS person_id,
+        min(events.timestamp) AS first_at,
+        minSimpleState(events.timestamp) AS min_timestamp,
+        maxSimpleState(events.timestamp) AS max_timestamp,
+        maxSimpleState(events.inserted_at) AS max_inserted_at,
+        groupUniqArrayArraySimpleState(if(ifNull(properties.`$current_url`, '') = '', [], [ifNull(properties.`$current_url`, '')])) AS urls,
+        argMaxState(ifNull(properties.`$current_url`, ''), events.timestamp) AS end_url,
+        argMaxState(nullIf(CAST(properties.`$external_click_url`, 'Nullable(String)'), ''), events.timestamp) AS last_external_click_url,
+        uniqState(if(event IN ('$pageview'), uuid, NULL)) AS pageview_uniq,
+        uniqState(if(event IN ('$autocapture'), uuid, NULL)) AS autocapture_uniq,
+        uniqState(if(event IN ('$screen'), uuid, NULL)) AS screen_uniq,
+        uniqUpToState(1)(if(event IN ('$pageview', '$screen', '$autocapture'), uuid, NULL)) AS page_screen_autocapture_uniq_up_to,
+        argMinState(accurateCastOrNull(nullIf(CAST(properties.`$web_vitals_LCP_value`, 'Nullable(String)'), ''), 'Float64'), events.timestamp) AS vitals_lcp,
+        JSONExtract(argMin(properties_raw, events.timestamp), 'Tuple(`$current_url` String, `$referring_domain` String, `$referrer` String, `utm_source` String, `utm_campaign` String, `utm_medium` String, `utm_term` String, `utm_content` String, `gclid` String, `gad_source` String, `gclsrc` String, `dclid` String, `gbraid` String, `wbraid` String, `fbclid` String, `msclkid` String, `twclid` String, `li_fat_id` String, `mc_cid` String, `igshid` String, `ttclid` String, `epik` String, `qclid` String, `sccid` String, `_kx` String, `irclid` String, `$browser` String, `$browser_version` String, `$os` String, `$os_version` String, `$device_type` String, `$viewport_width` Int64, `$viewport_height` Int64, `$geoip_country_code` String, `$geoip_subdivision_1_code` String, `$geoip_subdivision_1_name` String, `$geoip_city_name` String, `$geoip_time_zone` String)') AS said
+    FROM `hedgerow`.`events` AS events
+    WHERE bitAnd(bitShiftRight(session_id_v7, 76), 15) = 7 AND bitAnd(bitShiftRight(session_id_v7, 62), 3) = 2 AND 1
+    GROUP BY team_id, session_id_v7
+);
+
+CREATE TABLE IF NOT EXISTS `hedgerow`.`sharded_heatmaps` ON CLUSTER `main`
+(
+    session_id String,
+    team_id Int64,
+    distinct_id String,
+    timestamp DateTime64(6, 'UTC'),
+    x Int16,
+    y Int16,
+    scale_factor Int16,
+    viewport_width Int16,
+    viewport_height Int16,
+    pointer_target_fixed Bool,
+    current_url String,
+    type LowCardinality(String),
+    uuid UUID,
+    item UInt32,
+    _timestamp DateTime('UTC'),
+    _offset UInt64,
+    _partition UInt64
+)
+ENGINE = ReplicatedReplacingMergeTree('/clickhouse/tables/{shard}/hedgerow/sharded_heatmaps', '{replica}', _timestamp)
+PARTITION BY toYYYYMM(timestamp)
+ORDER BY (type, team_id, toDate(timestamp), current_url, viewport_width, uuid, item)
+TTL toDateTime(timestamp) + INTERVAL 90 DAY
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1;
+
+CREATE TABLE IF NOT EXISTS `hedgerow`.`heatmaps` ON CLUSTER `main` AS `hedgerow`.`sharded_heatmaps`
+ENGINE = Distributed('main', 'hedgerow', 'sharded_heatmaps', cityHash64(uuid));
+
+CREATE TABLE IF NOT EXISTS `hedgerow`.`sharded_app_metrics2` ON CLUSTER `main`
+(
+    team_id Int64,
+    timestamp DateTime64(6, 'UTC'),
+    app_source LowCardinality(String),
+    app_source_id String,
+    instance_id String,
+    metric_kind LowCardinality(String),
+    metric_name LowCardinality(String),
+    count Int64,
+    _timestamp DateTime('UTC'),
+    _offset UInt64,
+    _partition UInt64
+)
+ENGINE = ReplicatedReplacingMergeTree('/clickhouse/tables/{shard}/hedgerow/sharded_app_metrics2', '{replica}', _timestamp)
+PARTITION BY toYYYYMM(timestamp)
+ORDER BY (team_id, app_source, app_source_id, instance_id, toStartOfHour(timestamp), metric_kind, metric_name, _timestamp, _partition, _offset)
+TTL toDateTime(timestamp) + INTERVAL 90 DAY
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1;
+
+CREATE TABLE IF NOT EXISTS `hedgerow`.`app_metrics2` ON CLUSTER `main` AS `hedgerow`.`sharded_app_metrics2`
+ENGINE = Distributed('main', 'hedgerow', 'sharded_app_metrics2', cityHash64(app_source_id));
+
+ALTER TABLE `hedgerow`.`ingestion_warnings` ON CLUSTER `main` MODIFY TTL toDateTime(timestamp) + INTERVAL 90 DAY;

@@ -4,7 +4,6 @@ import json
 import uuid
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from types import ModuleType
 from typing import Any
 
 import msgspec

@@ -12,4 +12,8 @@ for (let n = 0; n < 25; n++) {
 }
 client.identify({ distinctId: `${mark}-0`, properties: { plan: 'pro' } })
 client.capture({ distinctId: `${mark}-0`, event: `node ${mark}`, properties: { n: 25 }, timestamp: new Date(Date.now() - 3600_000) })
+client.alias({ distinctId: `${mark}-0`, alias: `${mark}-alias` })
+client.groupIdentify({ groupType: 'company', groupKey: `${mark}-acme`, properties: { size: 7 }, distinctId: `${mark}-0` })
+client.capture({ distinctId: `${mark}-alias`, event: `grouped ${mark}`, groups: { company: `${mark}-acme` } })
+client.captureAi({ distinctId: `${mark}-0`, event: '$ai_generation', properties: { mark, $ai_model: 'm', $ai_input_tokens: 3 } })
 await client.shutdown()

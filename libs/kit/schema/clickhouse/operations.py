@@ -25,8 +25,8 @@ class Operation(Protocol):
 class CreateTable:
     """A MergeTree table. `columns` and `indexes` are ClickHouse's own words; `sharding_key` splits it over shards.
 
-    version: the column whose highest value wins among rows of one sorting key, once parts are merged. ttl: when a row
-    may go.
+    version: the column whose highest value wins among rows of one sorting key, once parts are merged. aggregating: its
+    columns are states, and the rows of one sorting key are merged into one. ttl: when a row may go.
     """
 
     name: str
@@ -38,6 +38,7 @@ class CreateTable:
     sharding_key: str | None = None
     version: str | None = None
     ttl: str | None = None
+    aggregating: bool = False
 
     def render(self, layout: Layout) -> list[str]:
         if not layout.cluster:
@@ -52,7 +53,8 @@ class CreateTable:
 
     def _engine(self, *replica: str) -> str:
         """replica: path and name, where there are several."""
-        kind = ("Replicated" if replica else "") + ("Replacing" if self.version else "") + "MergeTree"
+        merges = "Replacing" if self.version else "Aggregating" if self.aggregating else ""
+        kind = ("Replicated" if replica else "") + merges + "MergeTree"
         arguments = [*(f"'{each}'" for each in replica), *([self.version] if self.version else [])]
         return f"{kind}({', '.join(arguments)})" if arguments else kind
 
@@ -119,8 +121,56 @@ class AddIndex:
 
 
 @dataclass(frozen=True)
+class ModifyTtl:
+    """When a row of a table may go, also for those that are there already."""
+
+    table: str
+    ttl: str
+    sharded: bool = True
+
+    def render(self, layout: Layout) -> list[str]:
+        table = local_name(self.table) if layout.cluster and self.sharded else self.table
+        return [f"ALTER TABLE {layout.name(table)}{layout.clause} MODIFY TTL {self.ttl}"]
+
+
+@dataclass(frozen=True)
+class CreateView:
+    """A materialized view: what is inserted into `source` also goes, through `select`, into `target`.
+
+    Both are sharded alike. On a cluster a shard's rows stay on it, whatever the target's sharding key says, so that one
+    insert answers for both: readers must put the rows of one key together across shards. `select` names the source
+    `{source}`.
+    """
+
+    name: str
+    source: str
+    target: str
+    select: str
+
+    def render(self, layout: Layout) -> list[str]:
+        local = [local_name(table) if layout.cluster else table for table in (self.source, self.target)]
+        source, target = map(layout.name, local)
+        select = self.select.replace("{source}", source)
+        name = layout.name(self.name)
+        return [f"CREATE MATERIALIZED VIEW IF NOT EXISTS {name}{layout.clause} TO {target} AS\n{select}"]
+
+
+@dataclass(frozen=True)
+class Fill:
+    """Rows that are there already go where a new view puts those to come. `target` must bear repetition."""
+
+    source: str
+    target: str
+    select: str
+
+    def render(self, layout: Layout) -> list[str]:
+        select = self.select.replace("{source}", layout.name(self.source))
+        return [f"INSERT INTO {layout.name(self.target)}\n{select}"]
+
+
+@dataclass(frozen=True)
 class DropTable:
-    """The reverse of CreateTable."""
+    """The reverse of CreateTable; of CreateView too, as one that is not sharded."""
 
     table: str
     sharded: bool = True

@@ -26,6 +26,13 @@ def test_a_truncated_file(part: Path, name: str, size: int) -> None:
     assert not is_whole(part, 563)
 
 
+@pytest.mark.parametrize("name", ["ttl.txt", "uuid.txt"])
+def test_a_file_that_only_some_parts_have_counts(part: Path, name: str) -> None:
+    (part / name).write_bytes(b"x" * 36)
+    assert is_whole(part, 599)
+    assert not is_whole(part, 563)
+
+
 def test_a_missing_file(part: Path) -> None:
     (part / "data.bin").unlink()
     assert not is_whole(part, 563)

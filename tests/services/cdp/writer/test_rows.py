@@ -44,8 +44,8 @@ def stored(draw: st.DrawFn) -> bytes:
     members = [
         (name.encode(), draw(st.one_of(*[st.just(USUAL[name][0])] * 5, st.sampled_from(USUAL[name])))) for name in names
     ]
-    for name in (b"properties", b"person_properties"):
-        members.append((name, draw(st.one_of(*[objects()] * 9, VALUES))))
+    held = st.one_of(*[objects()] * 9, VALUES)
+    members += [(name, draw(held)) for name in (b"properties", b"person_properties")]
     return draw(BLANKS) + draw(object_of(draw(st.permutations(members)))) + draw(BLANKS)
 
 

@@ -5,7 +5,7 @@ A story stays on one lane, and a lane sends one batch at a time, so each person'
 
 import asyncio
 import gzip
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,7 +28,15 @@ class Sending:
 
 
 class NotTaken(Exception):
-    """Hedgerow refused a batch, or could not be reached for too long. The message is for people."""
+    """Hedgerow could not be reached for too long. The message is for people."""
+
+
+class BatchRefused(NotTaken):
+    """Hedgerow refused a batch: sending it again is of no use."""
+
+    def __init__(self, status: int, text: str):
+        super().__init__(f"Hedgerow answered {status}: {text[:200]}")
+        self.status = status
 
 
 async def send_events(
@@ -86,19 +94,26 @@ async def _drive(
         waiting += story or ()
         while len(waiting) >= sending.batch_events or (story is None and waiting):
             batch, waiting = waiting[: sending.batch_events], waiting[sending.batch_events :]
-            await _deliver(client, encode(token, batch), sending, sleep)
+            await deliver(client, encode(token, batch), sending, sleep)
             progress(len(batch))
 
 
-def encode(token: str, batch: list[Event]) -> bytes:
-    """The body of `/batch/`. Without `sent_at`: the times are meant as they are, no clock is to be corrected."""
-    return gzip.compress(orjson.dumps({"api_key": token, "batch": batch}), compresslevel=1, mtime=0)
+def encode(token: str, batch: Sequence[Event], *, historical: bool = False) -> bytes:
+    """The body of `/batch/`. Without `sent_at`: the times are meant as they are, no clock is to be corrected.
+
+    historical: these events wait behind live ones.
+    """
+    said = {"api_key": token, "batch": batch, **({"historical_migration": True} if historical else {})}
+    return gzip.compress(orjson.dumps(said), compresslevel=1, mtime=0)
 
 
-async def _deliver(
-    client: httpx.AsyncClient, body: bytes, sending: Sending, sleep: Callable[[float], Awaitable[None]]
+async def deliver(
+    client: httpx.AsyncClient,
+    body: bytes,
+    sending: Sending,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> None:
-    """Until it is acknowledged. The events carry their uuids, so a batch sent twice is stored once."""
+    """Until it is acknowledged. The events carry their uuids, so a batch sent twice is stored once. Raises NotTaken."""
     waited, pause = 0.0, 0.5
     while True:
         problem, wanted = await _try(client, body)
@@ -121,6 +136,6 @@ async def _try(client: httpx.AsyncClient, body: bytes) -> tuple[str | None, floa
     if answer.is_success:
         return None, 0.0
     if answer.status_code < 500 and answer.status_code not in (408, 429):
-        raise NotTaken(f"Hedgerow answered {answer.status_code}: {answer.text[:200]}")
+        raise BatchRefused(answer.status_code, answer.text)
     asked = answer.headers.get("retry-after", "")
     return f"Hedgerow answered {answer.status_code}: {answer.text[:200]}", float(asked) if asked.isdigit() else 0.0

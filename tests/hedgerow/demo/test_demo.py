@@ -1,10 +1,7 @@
 """Sending the demo: through capture itself, exactly as many events as asked, in each person's order, with patience."""
 
 import gzip
-import socket
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from io import StringIO
 from typing import Any
@@ -12,17 +9,14 @@ from typing import Any
 import httpx
 import orjson
 import pytest
-import uvicorn
 from rich.console import Console
 
 from hedgerow import demo
-from hedgerow.demo.sending import NotTaken, Sending, send_events
-from libs.kit.clock import SystemClock
+from hedgerow.sending import NotTaken, Sending, send_events
 from libs.kit.errors import LogFull
 from libs.kit.eventlog import NewRecord
-from services.capture.asgi import CaptureEndpoint
-from services.capture.settings import CaptureSettings
 from tests.support.capturing import KeptLog, capturing
+from tests.support.served_capture import served
 
 NOW = datetime(2026, 11, 21, 15, 30, tzinfo=UTC)
 
@@ -37,22 +31,6 @@ class FullAtTimes(KeptLog):
         if self.asked % 3 == 0:
             raise LogFull("full")
         await super().produce(topic, records)
-
-
-@contextmanager
-def served(log: KeptLog) -> Iterator[str]:
-    """Capture over HTTP, on a thread; its address."""
-    endpoint = CaptureEndpoint(log, SystemClock(), CaptureSettings(retry_after_seconds=1))  # type: ignore[arg-type]
-    listening = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(endpoint, lifespan="off", log_config=None))  # type: ignore[arg-type]
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
-    finally:
-        server.should_exit = True
-        thread.join(10)
-        endpoint.close()
 
 
 def test_a_run_sends_exactly_what_was_asked_and_says_so() -> None:

@@ -1,0 +1,103 @@
+"""Producing to Redis Streams in scripts that grow while every connection is busy.
+
+A script costs the server and us about as much for one record as for twenty. So a produce that finds all connections
+busy waits here, and leaves together with the others that do. Records of one script are written all or none.
+"""
+
+import asyncio
+from collections import OrderedDict, deque
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+
+from libs.kit.errors import OutcomeUnknown, Unavailable
+from libs.kit.eventlog.base import NewRecord
+
+# A script holds the server up while it runs: one takes no more than this, unless a single produce is larger.
+SCRIPT_RECORDS = 5_000
+SCRIPT_BYTES = 4 * 1024 * 1024
+
+Write = Callable[[str, Sequence[NewRecord]], Awaitable[None]]
+
+
+@dataclass(slots=True)
+class Share:
+    """One produce's records. `sent`: they have left, and can no longer be taken back."""
+
+    records: Sequence[NewRecord]
+    size: int
+    done: "asyncio.Future[None]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+    sent: bool = False
+
+
+class MergingProducer:
+    """Runs at most `lanes` calls of `write` at a time, each with all that waits for its topic."""
+
+    def __init__(self, write: Write, *, lanes: int, timeout_seconds: float):
+        self._write = write
+        self._lanes = lanes
+        self._timeout_seconds = timeout_seconds
+        self._waiting: OrderedDict[str, deque[Share]] = OrderedDict()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def produce(self, topic: str, records: Sequence[NewRecord], size: int) -> None:
+        """Return when `write` has; raise what it raised. Unavailable when no turn came in time."""
+        share = Share(records, size)
+        self._waiting.setdefault(topic, deque()).append(share)
+        if len(self._tasks) < self._lanes:
+            task = asyncio.create_task(self._run())
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        try:
+            async with asyncio.timeout(self._timeout_seconds):
+                await share.done
+        except TimeoutError as exc:
+            if share.sent:
+                raise OutcomeUnknown(f"{topic} did not acknowledge in time") from exc
+            raise Unavailable("the event log is too slow for what is produced") from exc
+        finally:
+            self._withdraw(topic, share)
+
+    def _withdraw(self, topic: str, share: Share) -> None:
+        queue = self._waiting.get(topic)
+        if not share.sent and queue is not None and share in queue:
+            queue.remove(share)
+            if not queue:
+                del self._waiting[topic]
+
+    async def _run(self) -> None:
+        while self._waiting:
+            topic, shares = self._take()
+            merged = shares[0].records if len(shares) == 1 else [record for one in shares for record in one.records]
+            error: Exception | None = None
+            try:
+                await self._write(topic, merged)
+            except Exception as exc:  # whatever it is, those who wait for the records must hear of it
+                error = exc
+            for share in shares:
+                if share.done.done():
+                    continue
+                if error is None:
+                    share.done.set_result(None)
+                else:
+                    share.done.set_exception(error)
+
+    def _take(self) -> tuple[str, list[Share]]:
+        """Shares of the topic that waits longest for its turn, as many as one script may hold; always one."""
+        topic, queue = self._waiting.popitem(last=False)
+        shares = [queue.popleft()]
+        size, count = shares[0].size, len(shares[0].records)
+        while queue:
+            size, count = size + queue[0].size, count + len(queue[0].records)
+            if size > SCRIPT_BYTES or count > SCRIPT_RECORDS:
+                break
+            shares.append(queue.popleft())
+        if queue:
+            self._waiting[topic] = queue
+        for share in shares:
+            share.sent = True
+        return topic, shares
+
+    async def close(self) -> None:
+        """Wait for what is under way, no longer than for an acknowledgement."""
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=self._timeout_seconds)

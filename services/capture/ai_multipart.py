@@ -1,0 +1,186 @@
+"""`/i/v0/ai`: one AI event as multipart/form-data, its prompts and answers as parts of their own.
+
+The parts are put back into one event, JSON as JSON, text as text, anything else as a `data:` address, and the event
+goes the way of all others; PostHog stores the parts elsewhere and leaves a reference.
+"""
+
+import base64
+from dataclasses import dataclass
+from typing import TypeVar
+
+import msgspec
+from msgspec import Raw
+from python_multipart.multipart import parse_options_header
+
+from services.capture.answers import JSON, Answer, Refused, undecodable
+from services.capture.decoding import Bytes, inflate, is_utf8
+from services.capture.shapes import repair_surrogates
+from services.capture.tokens import checked_token
+
+MAX_EVENT_BYTES = 32 * 1024
+MAX_EVENT_AND_PROPERTIES_BYTES = 960 * 1024
+MAX_PARTS_BYTES = 25 * 1024**2
+MAX_PARTS = 256
+_MAX_HEADER_BYTES = 8 * 1024
+_MAX_BOUNDARY = 70  # RFC 2046
+_PROPERTIES = "event.properties"
+_PROPERTY = "event.properties."
+T = TypeVar("T")
+_object = msgspec.json.Decoder(dict[str, Raw])
+_any = msgspec.json.Decoder(Raw)
+_encode = msgspec.json.Encoder().encode
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One part. `kind` and `coding` are its Content-Type and Content-Encoding, empty where it has none."""
+
+    name: str
+    kind: str
+    coding: str
+    body: bytes
+
+
+def ai_token(authorization: bytes | None) -> str:
+    """The token of `Bearer ...`. Raises Refused (401)."""
+    scheme, _, token = (authorization or b"").decode("latin-1").partition(" ")
+    if scheme.lower() != "bearer" or not token.strip():
+        raise Refused(401, "event submitted without an api_key", "no_token")
+    return checked_token(token, events=1)
+
+
+def read_ai_event(
+    content_type: bytes, content_encoding: bytes, body: bytes, *, max_inflated: int
+) -> tuple[bytes, Answer]:
+    """The event as JSON text, and the answer once it is taken. Raises Refused (400, 413)."""
+    if not body:
+        raise Refused(400, "request missing data payload", "no_payload")
+    whole: Bytes = inflate(body, max_inflated) if content_encoding.strip().lower() == b"gzip" else body
+    parts = parts_of(bytes(whole), _boundary(content_type))
+    _check_sizes(parts)
+    event = _event_of(parts, max_inflated)
+    accepted = [
+        {"name": p.name, "length": len(p.body), "content-type": p.kind or None, "content-encoding": p.coding or None}
+        for p in parts
+    ]
+    return _encode(event), Answer(200, _encode({"accepted_parts": accepted}), JSON)
+
+
+def parts_of(body: bytes, boundary: bytes) -> list[Part]:
+    """The parts between the boundaries (RFC 2046, 5.1.1). Raises Refused (400)."""
+    pieces = (b"\r\n" + body).split(b"\r\n--" + boundary, MAX_PARTS + 2)
+    parts: list[Part] = []
+    for piece in pieces[1:]:
+        if piece.startswith(b"--"):
+            return parts
+        if len(parts) == MAX_PARTS:
+            raise _broken(f"more than {MAX_PARTS} parts")
+        padding, line_end, rest = piece.partition(b"\r\n")
+        head, blank, content = (b"\r\n" + rest).partition(b"\r\n\r\n")
+        if padding.strip(b" \t") or not line_end or not blank or len(head) > _MAX_HEADER_BYTES:
+            raise _broken("a part without headers")
+        parts.append(_part(head, content))
+    raise _broken("the closing boundary is missing")
+
+
+def _part(head: bytes, content: bytes) -> Part:
+    headers = {}
+    for line in head.split(b"\r\n"):
+        name, _, value = line.partition(b":")
+        headers[name.strip().lower()] = value.strip()
+    disposition, options = parse_options_header(headers.get(b"content-disposition", b""))
+    if disposition != b"form-data" or b"name" not in options:
+        raise _broken("a part without a name")
+    try:
+        name_ = options[b"name"].decode()
+        kind = headers.get(b"content-type", b"").decode()
+        return Part(name_, kind, headers.get(b"content-encoding", b"").decode().lower(), content)
+    except UnicodeDecodeError as exc:
+        raise _broken("a part whose headers are not UTF-8") from exc
+
+
+def _boundary(content_type: bytes) -> bytes:
+    kind, options = parse_options_header(content_type)
+    if kind != b"multipart/form-data":
+        raise undecodable("Content-Type must be multipart/form-data", "bad_multipart")
+    boundary = options.get(b"boundary", b"")
+    if not boundary or len(boundary) > _MAX_BOUNDARY:
+        raise undecodable("Invalid boundary in Content-Type", "bad_multipart")
+    return boundary
+
+
+def _check_sizes(parts: list[Part]) -> None:
+    event = sum(len(part.body) for part in parts if part.name == "event")
+    both = event + sum(len(part.body) for part in parts if part.name == _PROPERTIES)
+    for size, most, what in (
+        (event, MAX_EVENT_BYTES, "Event part size"),
+        (both, MAX_EVENT_AND_PROPERTIES_BYTES, "Combined event and properties size"),
+        (sum(len(part.body) for part in parts), MAX_PARTS_BYTES, "Sum of all parts"),
+    ):
+        if size > most:
+            text = f"{what} ({size} bytes) exceeds maximum allowed size ({most} bytes)"
+            raise Refused(413, f"maximum event size exceeded: {text}", "event_too_large")
+
+
+def _event_of(parts: list[Part], max_inflated: int) -> dict[str, Raw]:
+    """The event with all its parts in it."""
+    if not parts or parts[0].name != "event":
+        raise undecodable("First part must be 'event'", "bad_ai_event")
+    names = [part.name for part in parts]
+    if len(set(names)) < len(names):
+        raise undecodable("a part comes twice", "bad_ai_event")
+    event = _json_object(parts[0].body, "Event part")
+    apart = next((part for part in parts if part.name == _PROPERTIES), None)
+    if apart is not None and "properties" in event:
+        text = "Event cannot have both embedded properties and a separate 'event.properties' part"
+        raise undecodable(text, "bad_ai_event")
+    properties = _json_object(bytes(event.get("properties", b"{}")) if apart is None else apart.body, "Properties part")
+    _check(event, properties)
+    for part in parts:
+        if part.name.startswith(_PROPERTY) and len(part.name) > len(_PROPERTY):
+            properties[part.name.removeprefix(_PROPERTY)] = _value(part, max_inflated)
+    event["properties"] = Raw(_encode(properties))
+    return event
+
+
+def _check(event: dict[str, Raw], properties: dict[str, Raw]) -> None:
+    if not _text(event, "event").startswith("$ai_"):
+        raise undecodable("Event name must start with '$ai_'", "bad_ai_event")
+    if not _text(event, "distinct_id"):
+        raise undecodable("distinct_id cannot be empty", "bad_ai_event")
+    if not _text(properties, "$ai_model"):
+        raise undecodable("Event properties must contain '$ai_model'", "bad_ai_event")
+
+
+def _text(fields: dict[str, Raw], name: str) -> str:
+    """A string among the fields; empty for any other value and for none."""
+    raw = bytes(fields.get(name, b'""'))
+    return msgspec.json.decode(raw, type=str) if raw[:1] == b'"' else ""
+
+
+def _value(part: Part, max_inflated: int) -> Raw:
+    """A part as a JSON value."""
+    body = inflate(part.body, max_inflated) if part.coding == "gzip" else part.body
+    kind = part.kind.partition(";")[0].strip().lower()
+    if is_utf8(body) and kind == "application/json":
+        return _json(bytes(body), f"Part {part.name}", _any)
+    if is_utf8(body) and (kind.startswith("text/") or not kind):
+        return Raw(_encode(body.decode()))
+    return Raw(_encode(f"data:{kind or 'application/octet-stream'};base64,{base64.b64encode(body).decode()}"))
+
+
+def _json_object(text: bytes, what: str) -> dict[str, Raw]:
+    return _json(text, what, _object)
+
+
+def _json(text: bytes, what: str, decoder: msgspec.json.Decoder[T]) -> T:
+    if not is_utf8(text):
+        raise undecodable(f"{what} must be valid UTF-8", "bad_ai_event")
+    try:
+        return decoder.decode(repair_surrogates(text))
+    except (msgspec.DecodeError, RecursionError) as exc:
+        raise undecodable(f"{what} must be valid JSON", "bad_ai_event") from exc
+
+
+def _broken(detail: str) -> Refused:
+    return undecodable(f"Multipart parsing failed: {detail}", "bad_multipart")

@@ -1,0 +1,58 @@
+"""What is asked of capture and what it decides: the shapes that its callers and its dialects share."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from libs.kit.eventlog import NewRecord
+from services.capture import answers
+from services.capture.answers import Answer
+from services.capture.settings import CaptureSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request as it came. `headers` are lower-case names; `peer` is the address of the socket; `now` is receipt."""
+
+    method: str
+    path: str
+    query: bytes
+    headers: Mapping[bytes, bytes]
+    body: bytes
+    peer: str | None
+    now: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one request may hold (see settings)."""
+
+    max_inflated_bytes: int
+    max_record_bytes: int
+    max_events: int
+
+    @classmethod
+    def of(cls, settings: CaptureSettings) -> "Limits":
+        """Those of the settings."""
+        return cls(settings.max_inflated_bytes, settings.max_record_bytes, settings.max_events)
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Produce `records`, then say `answer`; if the log did not take them, say `not_taken`.
+
+    `refused` is the reason when nothing is taken; `events` were asked for, of which `drops` are left out on purpose, by
+    reason.
+    """
+
+    answer: Answer
+    records: Sequence[NewRecord] = ()
+    refused: str | None = None
+    events: int = 0
+    drops: Mapping[str, int] = field(default_factory=dict)
+    not_taken: Answer = answers.TRANSIENT
+
+    @property
+    def dropped(self) -> int:
+        """How many events are left out on purpose."""
+        return sum(self.drops.values())

@@ -1,0 +1,266 @@
+"""What is done to an event before it meets persons: a list of steps, in the order of PostHog's own pipeline. No I/O.
+
+Each step looks at one event and may change its properties, take something out of it, warn, or drop it. What a step must
+know beforehand (`Around`) is fetched for the whole batch by `surroundings.py`.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+import msgspec
+
+from libs.kit.eventlog import NewRecord
+from libs.kit.teams import Team
+from services.cdp.ingestion import ai, bots, cookieless, exceptions, heatmaps
+from services.cdp.ingestion.cookieless import Identity
+from services.cdp.ingestion.geoip import Place
+from services.cdp.ingestion.issues import IssueKey, Sighting
+from services.cdp.ingestion.parse import MAX_DISTINCT_ID, Incoming, Rejected, changed
+from services.cdp.ingestion.rows import clickhouse_time
+from services.cdp.ingestion.warnings import Warned
+from services.cdp.raw_json import Properties, encode, nothing, object_of, text_of
+
+STEP = "prepare"
+# What a sender cannot break off with: values that no step can read stay as they were sent.
+_UNREADABLE = (msgspec.MsgspecError, UnicodeError, RecursionError)
+
+
+@dataclass(frozen=True, slots=True)
+class Around:
+    """What steps must know. identities: of cookieless events, by partition and offset."""
+
+    now: datetime
+    place: Callable[[str], Place | None] | None = None
+    identities: Mapping[tuple[int, int], Identity | cookieless.Refused] = field(default_factory=dict)
+    issues: Mapping[IssueKey, UUID] = field(default_factory=dict)
+    prices: ai.Prices = field(default_factory=lambda: ai.Prices({}))
+
+
+@dataclass(slots=True)
+class Prepared:
+    """What becomes of a batch before it is planned. events: those that go on, in order. points: of heatmaps."""
+
+    events: list[Incoming | Rejected] = field(default_factory=list)
+    points: list[NewRecord] = field(default_factory=list)
+    outcomes: Counter[tuple[str, str]] = field(default_factory=Counter)
+    warned: list[Warned] = field(default_factory=list)
+
+
+class Draft:
+    """One event on its way through the steps. `properties` are its own copy as soon as `edit` was called."""
+
+    __slots__ = ("distinct_id", "edited", "event", "ip", "left", "points", "properties", "team", "warned")
+
+    def __init__(self, event: Incoming, team: Team):
+        self.event, self.team = event, team
+        self.distinct_id, self.ip = event.distinct_id, event.ip
+        self.properties: Properties = event.properties
+        self.edited = False
+        self.left: tuple[str, str] | None = None
+        self.points: list[NewRecord] = []
+        self.warned: list[Warned] = []
+
+    def edit(self) -> Properties:
+        """The properties, to be changed."""
+        if not self.edited:
+            self.properties = self.properties.copy()
+            self.edited = True
+        return self.properties
+
+    def drop(self, reason: str, *, warned: bool = False, result: str = "dropped") -> None:
+        """The event goes no further. The reason is PostHog's word for it."""
+        self.left = (result, reason)
+        if warned:
+            self.warn(reason)
+
+    def warn(self, kind: str) -> None:
+        """Tell the project."""
+        event = self.event
+        about = {"eventUuid": event.uuid, "event": event.event[:200], "distinctId": event.distinct_id[:MAX_DISTINCT_ID]}
+        self.warned.append(Warned(self.team.id, kind, STEP, event.distinct_id[:MAX_DISTINCT_ID], about))
+
+    def happened(self, now: datetime) -> datetime:
+        """The event's time, as its row has it."""
+        return self.event.timestamp or now
+
+
+Step = Callable[[Draft, Around], None]
+
+
+def prepared(events: Sequence[Incoming | Rejected], teams: Mapping[str, Team], around: Around) -> Prepared:
+    """Run the steps. Events of no team, and those that are no events, go on as they are: they are dealt with later."""
+    done = Prepared()
+    for event in events:
+        team = teams.get(event.token) if isinstance(event, Incoming) else None
+        if team is None or not isinstance(event, Incoming) or len(event.distinct_id) > MAX_DISTINCT_ID:
+            done.events.append(event)
+            continue
+        draft = Draft(event, team)
+        for step in STEPS:
+            try:
+                step(draft, around)
+            except _UNREADABLE:
+                continue
+            if draft.left:
+                done.outcomes[draft.left] += 1
+                break
+        else:
+            done.events.append(_finished(draft))
+        done.points += draft.points
+        done.warned += draft.warned
+    return done
+
+
+def sightings(
+    events: Sequence[Incoming | Rejected], teams: Mapping[str, Team], fresh_from: Mapping[int, int], now: datetime
+) -> dict[IssueKey, Sighting]:
+    """The kinds of exceptions in a batch, each as it comes first."""
+    seen: dict[IssueKey, Sighting] = {}
+    for event in events:
+        if not isinstance(event, Incoming) or event.event != exceptions.EVENT:
+            continue
+        if (team := teams.get(event.token)) is None:
+            continue
+        found = _exceptional(event.properties)
+        if found is None or found.fingerprint is None:
+            continue
+        key = (team.id, found.fingerprint)
+        fresh = event.record.offset >= fresh_from.get(event.record.partition, 0)
+        before = seen.get(key)
+        if before is None or (fresh and not before.fresh):
+            seen[key] = Sighting(event.timestamp or now, found.name, found.description, fresh)
+    return seen
+
+
+def _finished(draft: Draft) -> Incoming:
+    if not draft.edited:
+        return draft.event
+    return changed(draft.event, distinct_id=draft.distinct_id, properties=draft.properties, ip=draft.ip)
+
+
+# --- the steps
+
+
+def _too_old(draft: Draft, _: Around) -> None:
+    limit, event = draft.team.drop_events_older_than_seconds, draft.event
+    if limit and event.now and event.timestamp and (event.now - event.timestamp).total_seconds() > limit:
+        draft.drop("event_dropped_too_old", warned=True)
+
+
+def _cookieless(draft: Draft, around: Around) -> None:
+    if cookieless.MODE not in draft.properties or not cookieless.is_cookieless(draft.properties):
+        return
+    record = draft.event.record
+    identity = around.identities[record.partition, record.offset]
+    if isinstance(identity, cookieless.Refused):
+        draft.drop(identity.reason, warned=identity.warned)
+        return
+    stateful = draft.team.cookieless_server_hash_mode == cookieless.STATEFUL
+    draft.distinct_id, draft.properties = cookieless.identified(draft.event, identity, stateful=stateful)
+    # without an address: the row must not get back what was taken away
+    draft.ip, draft.edited = "", True
+
+
+def _heatmap_lane(draft: Draft, around: Around) -> None:
+    if draft.event.event != heatmaps.EVENT:
+        return
+    _take_points(draft, around)
+    if not draft.left:
+        draft.drop("heatmap", result="ok")
+
+
+def _survey(draft: Draft, around: Around) -> None:
+    """Somebody has seen a survey: flags and surveys ask when that was last."""
+    if draft.event.event == "survey shown":
+        moment = draft.happened(around.now).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        latest = _object(draft.properties, "$set")
+        if "$survey_last_seen_date" not in latest:
+            latest["$survey_last_seen_date"] = encode(moment)
+            draft.edit()["$set"] = encode(latest)
+
+
+def _bot(draft: Draft, _: Around) -> None:
+    """posthog-js says so itself where it is told to let bots through; a server that sends does not."""
+    if "$raw_user_agent" not in draft.properties or "$browser_type" in draft.properties:
+        return
+    agent = text_of(draft.properties.get("$raw_user_agent"))
+    if agent and bots.is_bot(agent):
+        draft.edit()["$browser_type"] = encode("bot")
+
+
+def _geoip(draft: Draft, around: Around) -> None:
+    if around.place is None:
+        return
+    disabled = draft.properties.get("$geoip_disable")
+    if disabled is not None and bytes(disabled).strip() not in (b"false", b"null", b"0", b'""'):
+        return
+    said = draft.properties.get("$ip")
+    place = around.place((text_of(said) or "") if said is not None else draft.ip)
+    if place is None:
+        return
+    properties = draft.edit()
+    properties.update(place.event)
+    for name, more in (("$set", place.latest), ("$set_once", place.first)):
+        members = _object(properties, name)
+        members.update(more)
+        properties[name] = encode(members)
+
+
+def _ai(draft: Draft, around: Around) -> None:
+    if draft.event.event in ai.EVENTS:
+        for kind in ai.with_ai(draft.event.event, draft.edit(), around.prices):
+            draft.warn(kind)
+
+
+def _exception(draft: Draft, around: Around) -> None:
+    if draft.event.event != exceptions.EVENT:
+        return
+    found = exceptions.exceptional(draft.properties)
+    if found.errors:
+        draft.warn("error_tracking_exception_processing_errors")
+    issue = around.issues.get((draft.team.id, found.fingerprint)) if found.fingerprint else None
+    exceptions.described(draft.edit(), found, str(issue) if issue else None)
+
+
+def _points(draft: Draft, around: Around) -> None:
+    if heatmaps.has_points(draft.properties) and ("skip_heatmap_processing", b"true") not in draft.event.record.headers:
+        _take_points(draft, around)
+
+
+STEPS: tuple[Step, ...] = (_too_old, _cookieless, _heatmap_lane, _survey, _bot, _geoip, _ai, _exception, _points)
+
+
+def _take_points(draft: Draft, around: Around) -> None:
+    if draft.team.heatmaps_opt_in is False:
+        return
+    event = draft.event
+    made = heatmaps.points_of(
+        draft.properties,
+        uuid=event.uuid,
+        team_id=draft.team.id,
+        distinct_id=draft.distinct_id,
+        timestamp=clickhouse_time(draft.happened(around.now)),
+    )
+    if heatmaps.DATA in draft.properties:
+        del draft.edit()[heatmaps.DATA]
+    for kind in made.warnings:
+        draft.warn(kind)
+    if made.dropped:
+        draft.drop(made.dropped)
+    draft.points = [NewRecord(event.uuid.encode(), msgspec.json.encode(point)) for point in made.points]
+
+
+def _object(properties: Properties, name: str) -> Properties:
+    """A member that is an object, to be changed; an empty one in place of anything else."""
+    found = object_of(properties.get(name))
+    return found if found is not None else nothing()
+
+
+def _exceptional(properties: Properties) -> exceptions.Exceptional | None:
+    try:
+        return exceptions.exceptional(properties)
+    except _UNREADABLE:
+        return None

@@ -1,0 +1,101 @@
+"""Events go when they are older than their project keeps them, and the oldest months when the disk budget is spent."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from libs.kit.runtime import Runtime
+from libs.kit.schema.clickhouse.layout import layout_of
+from libs.kit.schema.clickhouse.operations import local_name
+from services.web.jobs.mutations import mutate
+from services.web.jobs.reports import report
+from services.web.jobs.settings import JobsSettings
+from services.web.retention.repository import ALL_OTHERS, RetentionRepository
+
+
+@dataclass(frozen=True, slots=True)
+class Expired:
+    """What of a project may go: a condition on events, with its values, and what to call it."""
+
+    what: str
+    condition: str
+    params: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Month:
+    """A partition of the events table and its bytes on disk, all replicas' shards together."""
+
+    partition: str
+    bytes_on_disk: int
+
+
+def expired(team_id: int, days: Mapping[str, int], now: datetime) -> list[Expired]:
+    """Conditions by event name, and one for all others. days: per event name, '' for all others."""
+    found = []
+    named = [event for event in days if event != ALL_OTHERS]
+    for event, kept in days.items():
+        params: dict[str, Any] = {"team": team_id, "until": int((now - timedelta(days=kept)).timestamp())}
+        condition = "team_id = {team:Int64} AND timestamp < fromUnixTimestamp64Micro({until:Int64} * 1000000)"
+        if event == ALL_OTHERS:
+            condition += " AND event NOT IN {named:Array(String)}" if named else ""
+            params |= {"named": named} if named else {}
+        else:
+            condition += " AND event = {event:String}"
+            params["event"] = event
+        found.append(Expired(event or "all other events", condition, params))
+    return found
+
+
+def over_budget(months: Sequence[Month], budget: int, current: str) -> list[Month]:
+    """The oldest months that must go for the rest to fit. The current one stays, and so does what has no plain date."""
+    total = sum(month.bytes_on_disk for month in months)
+    gone = []
+    for month in sorted(months, key=lambda month: month.partition):
+        if total <= budget:
+            break
+        if month.partition != "0" and month.partition < current:
+            gone.append(month)
+            total -= month.bytes_on_disk
+    return gone
+
+
+async def retain(runtime: Runtime, settings: JobsSettings) -> None:
+    """Apply what projects chose, then the disk budget."""
+    rules = await RetentionRepository(runtime.postgres).all()
+    for team_id, days in rules.items():
+        await _expire(runtime, settings, team_id, days)
+    if settings.events_disk_budget_bytes:
+        await _fit(runtime, settings)
+
+
+async def _expire(runtime: Runtime, settings: JobsSettings, team_id: int, days: Mapping[str, int]) -> None:
+    layout, gone = layout_of(runtime.settings), {}
+    for each in expired(team_id, days, runtime.clock.now()):
+        count = f"SELECT count() FROM events WHERE {each.condition}"  # noqa: S608 - our own text; values are bound
+        if number := int((await runtime.clickhouse.query(count, each.params)).rows[0][0]):
+            change = f"DELETE WHERE {each.condition}"
+            await mutate(runtime.clickhouse, layout, "events", change, each.params, seconds=settings.mutation_seconds)
+            gone[each.what] = number
+    if gone:
+        await report(runtime.postgres, "retention", team_id, {"deleted": gone})
+
+
+async def _fit(runtime: Runtime, settings: JobsSettings) -> None:
+    layout = layout_of(runtime.settings)
+    table = local_name("events") if layout.cluster else "events"
+    parts = f"clusterAllReplicas('{layout.cluster}', system.parts)" if layout.cluster else "system.parts"
+    found = await runtime.clickhouse.query(
+        "SELECT partition, sum(bytes_on_disk) FROM (SELECT partition, name, max(bytes_on_disk) AS bytes_on_disk "  # noqa: S608
+        f"FROM {parts} WHERE active AND database = {{database:String}} AND table = {{table:String}} "
+        "GROUP BY partition, name) GROUP BY partition",
+        {"database": layout.database, "table": table},
+    )
+    months = [Month(str(partition), int(size)) for partition, size in found.rows]
+    budget = settings.events_disk_budget_bytes
+    for month in over_budget(months, budget, runtime.clock.now().strftime("%Y%m")):
+        drop = f"ALTER TABLE {layout.name(table)}{layout.clause} DROP PARTITION {int(month.partition)}"
+        await runtime.clickhouse.execute(drop)
+        said = {"dropped_month": month.partition, "bytes": month.bytes_on_disk, "disk_budget_bytes": budget}
+        await report(runtime.postgres, "retention", None, said)

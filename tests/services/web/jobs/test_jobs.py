@@ -1,0 +1,189 @@
+"""Jobs against real engines: what is asked to go is gone from both databases, and nothing else is."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from libs.kit.contracts import topics
+from libs.kit.runtime import Runtime
+from services.web.jobs.deletions import delete
+from services.web.jobs.reports import newest
+from services.web.jobs.retention import retain
+from services.web.jobs.settings import JobsSettings
+from services.web.jobs.squash import squash
+from services.web.jobs.worker import run
+from services.web.persons.repository import PersonRepository
+from services.web.retention.repository import RetentionRepository
+from tests.support.captured import captured_new
+from tests.support.pipeline import Workers, drained, prepare, stored, until
+
+AT_ONCE = JobsSettings(deletion_grace_seconds=0, squash_min_age_hours=0, poll_seconds=0.1)
+
+
+def said(distinct_id: str, event: str = "a", timestamp: str = "2026-11-01T10:00:00Z", **properties: Any) -> Any:
+    return captured_new(event=event, distinct_id=distinct_id, timestamp=timestamp, properties=properties)
+
+
+async def send(runtime: Runtime, *records: Any) -> None:
+    await runtime.log.produce(topics.EVENTS.name, records)
+    await drained(runtime)
+
+
+async def rows(runtime: Runtime, sql: str, **params: Any) -> list[list[Any]]:
+    return [list(row) for row in (await runtime.clickhouse.query(sql, params)).rows]
+
+
+async def person_of(runtime: Runtime, distinct_id: str) -> UUID:
+    [person] = await PersonRepository(runtime.postgres).find(1, distinct_ids=[distinct_id])
+    return person.uuid
+
+
+async def test_a_deleted_person_is_gone_with_all_events_and_only_these(runtime: Runtime) -> None:
+    await prepare(runtime)
+    repository = PersonRepository(runtime.postgres)
+    async with Workers(runtime):
+        await send(runtime, said("anon"), said("ada", "$identify", **{"$anon_distinct_id": "anon"}))
+        await send(runtime, *(said("ada") for _ in range(5)), *(said("bob") for _ in range(3)))
+        ada = await person_of(runtime, "ada")
+        assert await repository.request_deletion(1, [ada], events=True, keep_person=False) == [ada]
+        assert await repository.find(1, uuids=[ada]) == []
+        assert await delete(runtime, JobsSettings()) == 0  # told and deleted, but some may still be under way
+        await drained(runtime)
+        assert await rows(runtime, "SELECT distinct_id, count() FROM events GROUP BY 1") == [["bob", 3]]
+        assert await delete(runtime, AT_ONCE) == 1
+        await drained(runtime)
+        assert await delete(runtime, AT_ONCE) == 0
+        for table in ("person_distinct_id2", "person_distinct_id_overrides"):
+            found = await rows(runtime, f"SELECT DISTINCT distinct_id FROM {table}")
+            assert found in ([["bob"]], []), table
+        assert await rows(runtime, "SELECT count() FROM person WHERE id = {id:UUID}", id=str(ada)) == [[0]]
+        left = await runtime.postgres.fetch("SELECT distinct_id FROM posthog_persondistinctid")
+        assert [row["distinct_id"] for row in left] == ["bob"]
+        asked = await runtime.postgres.fetch("SELECT distinct_ids, delete_verified_at FROM posthog_asyncdeletion")
+        assert [(row["distinct_ids"], row["delete_verified_at"] is None) for row in asked] == [([], False)]
+        assert [said for _, said in await newest(runtime.postgres, "deletions", 1)] == [{"persons": 1}]
+        # somebody new, who happens to have the same distinct id
+        await send(runtime, said("ada", **{"$set": {"new": True}}))
+        [back] = await repository.find(1, distinct_ids=["ada"])
+        assert back.properties["new"] is True
+        assert "anon" not in back.distinct_ids
+    alive = "SELECT argMax(is_deleted, version) FROM person WHERE id = {id:UUID}"
+    assert await rows(runtime, alive, id=str(back.uuid)) == [[0]]
+
+
+async def test_who_comes_back_before_the_deletion_is_done_stays(runtime: Runtime) -> None:
+    await prepare(runtime)
+    repository = PersonRepository(runtime.postgres)
+    async with Workers(runtime):
+        await send(runtime, said("ada", **{"$set": {"old": 1}}))
+        ada = await person_of(runtime, "ada")
+        await repository.request_deletion(1, [ada], events=True, keep_person=False)
+        await asyncio.sleep(1.1)  # arrival is known to the second
+        await send(runtime, said("ada", "again", **{"$set": {"new": 1}}))
+        await delete(runtime, AT_ONCE)
+        await drained(runtime)
+        assert await delete(runtime, AT_ONCE) == 1
+    assert await rows(runtime, "SELECT event FROM events") == [["again"]]
+    [back] = await repository.find(1, distinct_ids=["ada"])
+    assert set(back.properties) >= {"new"}
+    assert "old" not in back.properties
+    newest_row = await rows(runtime, "SELECT argMax(is_deleted, version) FROM person WHERE id = {id:UUID}", id=str(ada))
+    assert newest_row == [[0]]
+
+
+async def test_events_may_go_while_the_person_stays(runtime: Runtime) -> None:
+    await prepare(runtime)
+    async with Workers(runtime):
+        await send(runtime, said("ada"), said("ada"), said("bob"))
+        ada = await person_of(runtime, "ada")
+        await PersonRepository(runtime.postgres).request_deletion(1, [ada], events=True, keep_person=True)
+        await delete(runtime, AT_ONCE)
+        assert await delete(runtime, AT_ONCE) == 1
+        assert await person_of(runtime, "ada") == ada
+    assert await rows(runtime, "SELECT distinct_id FROM events") == [["bob"]]
+
+
+async def test_another_teams_person_of_the_same_name_stays(runtime: Runtime) -> None:
+    await prepare(runtime)
+    await runtime.postgres.execute(
+        "INSERT INTO posthog_team (id, organization_id, name, api_token) "
+        "SELECT 2, organization_id, 'Other', 'phc_two' FROM posthog_team"
+    )
+    async with Workers(runtime):
+        other = captured_new(event="a", distinct_id="ada", timestamp="2026-11-01T10:00:00Z", token="phc_two")
+        await send(runtime, said("ada"), other)
+        ada = await person_of(runtime, "ada")
+        repository = PersonRepository(runtime.postgres)
+        assert await repository.request_deletion(2, [ada], events=True, keep_person=False) == []
+        await repository.request_deletion(1, [ada], events=True, keep_person=False)
+        await delete(runtime, AT_ONCE)
+        assert await delete(runtime, AT_ONCE) == 1
+    assert await rows(runtime, "SELECT team_id FROM events") == [[2]]
+
+
+async def test_a_squash_says_in_the_event_whose_it_is(runtime: Runtime) -> None:
+    await prepare(runtime)
+    async with Workers(runtime):
+        await send(runtime, said("anon"), said("anon"), said("bob"), said("ada"))
+        await send(runtime, said("ada", "$identify", **{"$anon_distinct_id": "anon"}))
+        ada, bob = await person_of(runtime, "ada"), await person_of(runtime, "bob")
+        assert await squash(runtime, JobsSettings()) == 0  # too young
+        assert len(await rows(runtime, "SELECT distinct_id FROM person_distinct_id_overrides")) == 1
+        assert await squash(runtime, AT_ONCE) == 1
+        assert await squash(runtime, AT_ONCE) == 0
+    found = await rows(runtime, "SELECT distinct_id, toString(person_id), count() FROM events GROUP BY 1, 2 ORDER BY 1")
+    assert found == [["ada", str(ada), 2], ["anon", str(ada), 2], ["bob", str(bob), 1]]
+    assert await rows(runtime, "SELECT distinct_id FROM person_distinct_id_overrides") == []
+
+
+async def test_events_go_when_they_are_older_than_the_project_keeps_them(runtime: Runtime) -> None:
+    await prepare(runtime)
+    now = datetime.now(UTC)
+
+    def ago(days: float, event: str) -> Any:
+        return said("ada", event, timestamp=(now - timedelta(days=days)).isoformat())
+
+    async with Workers(runtime):
+        await send(runtime, ago(100, "a"), ago(20, "a"), ago(100, "kept"), ago(20, "noise"), ago(0.5, "noise"))
+    await retain(runtime, AT_ONCE)
+    assert await stored(runtime) == (5, 5)  # nothing was chosen
+    await RetentionRepository(runtime.postgres).replace(1, {"": 30, "kept": 365, "noise": 7})
+    await retain(runtime, AT_ONCE)
+    left = await rows(runtime, "SELECT event, dateDiff('day', timestamp, now()) FROM events ORDER BY event, 2")
+    assert left == [["a", 20], ["kept", 100], ["noise", 0]]
+    told = [report for _, report in await newest(runtime.postgres, "retention", 1)]
+    assert told == [{"deleted": {"all other events": 1, "noise": 1}}]
+    await retain(runtime, AT_ONCE)
+    assert len(await newest(runtime.postgres, "retention", 1)) == 1  # nothing to do, nothing said
+
+
+async def test_the_disk_budget_drops_whole_months(runtime: Runtime) -> None:
+    await prepare(runtime)
+    now = datetime.now(UTC)
+    async with Workers(runtime):
+        await send(runtime, said("ada", timestamp="2020-01-05T00:00:00Z"), said("ada", timestamp=now.isoformat()))
+    await retain(runtime, JobsSettings(events_disk_budget_bytes=1))
+    assert await rows(runtime, "SELECT toYear(timestamp) FROM events") == [[now.year]]
+    [(_, told)] = await newest(runtime.postgres, "retention", 1)
+    assert told["dropped_month"] == "202001"
+
+
+@pytest.mark.timeout(60)
+async def test_the_worker_runs_what_is_due_and_stops(runtime: Runtime) -> None:
+    await prepare(runtime)
+    async with Workers(runtime):
+        await send(runtime, said("ada"))
+        ada = await person_of(runtime, "ada")
+        await PersonRepository(runtime.postgres).request_deletion(1, [ada], events=True, keep_person=False)
+        stop = asyncio.Event()
+        working = asyncio.create_task(run(runtime, AT_ONCE, stop))
+
+        async def gone() -> bool:
+            return await stored(runtime) == (0, 0)
+
+        await until(gone, 50)
+        stop.set()
+        await asyncio.wait_for(working, 10)
