@@ -38,7 +38,7 @@ _DATA_FIELDS = frozenset((b"properties", b"$set", b"$set_once"))
 
 
 class Shape:
-    """The names of an object, in order. shared: others with these names have this very Shape, while it is remembered."""
+    """The names of an object, in order. shared: others with these names have this very Shape while it is remembered."""
 
     def __init__(self, names: tuple[str, ...]):
         self.names = names
@@ -269,8 +269,8 @@ def stored(
 
 def line(value: bytes, place: bytes) -> tuple[int, str, str, str, str, bytes] | None:
     """A record of clickhouse_events_json in its usual form: team_id, uuid, event, distinct_id, timestamp, and the line
-    of the events table that the writer's slow way makes of it. place: the columns that say where in the log it stood, as
-    `,"name":value` one behind the other.
+    of the events table that the writer's slow way makes of it. place: the columns that say where in the log it stood,
+    as `,"name":value` one behind the other.
 
     None for what is declined. The plain version declines everything: the slow way is the reference.
     """

@@ -20,6 +20,7 @@ from libs.kit.teams import Team
 from services.cdp.ingestion.definitions import Catalogue
 from services.cdp.ingestion.needs import needs
 from services.cdp.ingestion.plan import Known, parsed, plan
+from services.cdp.ingestion.prepare import Around, prepared
 from tests.bench.mix import Mix
 from tests.support.people_store import MemoryStore
 
@@ -27,7 +28,7 @@ T = TypeVar("T")
 BATCH = 2_000
 NOW = datetime(2026, 11, 5, 10, 12, tzinfo=UTC)
 TEAMS = {"phc_one": Team(1, "phc_one")}
-STEPS = ("decode only", "parse", "needs", "plan")
+STEPS = ("decode only", "parse", "prepare", "needs", "plan")
 
 
 def measure(number: int) -> dict[str, float]:
@@ -66,6 +67,7 @@ def _spent(records: list[Record], store: MemoryStore, catalogue: Catalogue) -> d
 
         best("decode only", partial(_decoded, batch))
         events = best("parse", partial(parsed, batch))
+        events = best("prepare", partial(prepared, events, TEAMS, Around(NOW))).events
         asked = best("needs", partial(needs, events, TEAMS, positions))
         loaded, groups = store.load(asked)
         known = Known(TEAMS, loaded, groups, catalogue)

@@ -56,7 +56,9 @@ class People:
 
     def __init__(self, loaded: Loaded):
         self._loaded = loaded
-        self._persons: dict[PersonId, Person] = {}
+        # ours in place of loaded ones, by the loaded one's id(): a UUID's hash is slow, and asked for once is enough
+        self._copies: dict[int, Person] = {}
+        self._made: dict[PersonId, Person] = {}
         self._links: dict[PersonKey, Link] = {}
         # made when it is first asked for: most batches merge few
         self._by_person: defaultdict[PersonId, set[PersonKey]] | None = None
@@ -86,7 +88,10 @@ class People:
         """A new person, with this distinct id. One that was deleted comes back to life under its old uuid."""
         made = self.imagined(key, happened, properties)
         made.is_identified = identified
-        self._persons[made.id] = made
+        if (known := self._loaded.persons.get(made.id)) is not None:
+            self._copies[id(known)] = made
+        else:
+            self._made[made.id] = made
         self._retold_persons.pop(made.id, None)
         self.give(key, made)
         return made
@@ -174,7 +179,7 @@ class People:
 
     def changed_persons(self) -> list[Person]:
         """To be written."""
-        return [person for person in self._persons.values() if person.changed]
+        return [person for person in (*self._copies.values(), *self._made.values()) if person.changed]
 
     def changed_links(self) -> list[Link]:
         """To be written."""
@@ -215,7 +220,9 @@ class People:
         return link
 
     def _person(self, identity: PersonId) -> Person | None:
-        person = self._persons.get(identity)
-        if person is None and (known := self._loaded.persons.get(identity)) is not None:
-            person = self._persons[identity] = msgspec.structs.replace(known)
+        if (known := self._loaded.persons.get(identity)) is None:
+            return self._made.get(identity)
+        person = self._copies.get(id(known))
+        if person is None:
+            person = self._copies[id(known)] = msgspec.structs.replace(known)
         return person
