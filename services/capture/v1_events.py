@@ -29,6 +29,7 @@ NOBODY = frozenset(
     )
 )
 WITHOUT_PERSON: Headers = (("force_disable_person_processing", b"true"),)
+_LONGEST_OPTION = 1_000  # bytes
 NULL = Raw(b"null")
 _FLAGS = {"true": True, "1": True, "false": False, "0": False}
 _encode = msgspec.json.Encoder().encode
@@ -196,8 +197,15 @@ def _is_null(raw: Raw) -> bool:
     return bytes(raw) == b"null"
 
 
+def _scalar(raw: Raw) -> Any:
+    """A value that is small, whatever was sent: a list of millions is not built to be told that it is no boolean."""
+    if len(memoryview(raw)) > _LONGEST_OPTION or chr(memoryview(raw)[0]) in "[{":
+        raise ValueError("no scalar")
+    return msgspec.json.decode(raw)
+
+
 def _flag(raw: Raw) -> bool:
-    value: Any = msgspec.json.decode(raw)
+    value = _scalar(raw)
     if isinstance(value, str):
         value = _FLAGS.get(value.strip())
     if isinstance(value, int | float):  # of which bool is one
@@ -206,7 +214,7 @@ def _flag(raw: Raw) -> bool:
 
 
 def _tour(raw: Raw) -> str:
-    value: Any = msgspec.json.decode(raw)
+    value = _scalar(raw)
     if isinstance(value, str):
         return value
     if isinstance(value, int) and not isinstance(value, bool):

@@ -51,6 +51,8 @@ async def test_capture_gets_its_paths(path: str) -> None:
         ("/api/environments/1/query", "query"),
         ("/api/projects/1/", "web"),
         ("/batching", "web"),
+        ("/i/openapi.json", "capture"),
+        ("/i/v1/logs", "web"),
         ("//", "web"),
         ("/%0a", "web"),
     ],

@@ -4,7 +4,15 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from services.capture.times import EPOCH, event_time, parse_sent_at, parse_timestamp, rfc3339
+from services.capture.times import (
+    EPOCH,
+    corrected_time,
+    event_time,
+    parse_rfc3339,
+    parse_sent_at,
+    parse_timestamp,
+    rfc3339,
+)
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 
@@ -72,3 +80,27 @@ def test_the_limit_is_strict() -> None:
 )
 def test_sent_at(text: str | None, milliseconds: int | None, expected: datetime | None) -> None:
     assert parse_sent_at(text, milliseconds) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "utc"),
+    [
+        ("2026-11-21T11:00:00Z", "2026-11-21T11:00:00+00:00"),
+        ("2026-11-21t11:00:00.123456789z", "2026-11-21T11:00:00.123456+00:00"),
+        ("2026-11-21 11:00:00.5+02:00", "2026-11-21T09:00:00.500000+00:00"),
+        *(
+            (text, None)
+            for text in ("2026-11-21", "2026-11-21T11:00Z", "2026-11-21T11:00:00", "1700000000", "", "x" * 99)
+        ),
+        *((text, None) for text in ("2026-13-21T11:00:00Z", "2026-11-21T11:00:00+0200", "２026-11-21T11:00:00Z")),
+    ],
+)
+def test_rfc_3339_and_nothing_else(text: str, utc: str | None) -> None:
+    parsed = parse_rfc3339(text)
+    assert (parsed.isoformat() if parsed else None) == utc
+
+
+def test_a_clock_that_is_off_by_all_there_is() -> None:
+    first, last = datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC)
+    assert corrected_time(first, sent_at=last, now=first) == EPOCH
+    assert corrected_time(last, sent_at=first, now=last) == last

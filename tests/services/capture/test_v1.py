@@ -147,6 +147,7 @@ DROPPED: dict[str, tuple[dict[str, Any], str]] = {
     "48 an unreadable option": ({"options": {"process_person_profile": "maybe"}}, "invalid_options"),
     "options that are none": ({"options": [1]}, "invalid_options"),
     "an option out of range": ({"options": {"cookieless_mode": {}}}, "invalid_options"),
+    "an option of many digits": ({"options": {"cookieless_mode": "1" * 5000}}, "invalid_options"),
     "a tour of 1.5": ({"options": {"product_tour_id": 1.5}}, "invalid_options"),
     "no name": ({"event": ""}, "missing_event_name"),
     "a long name": ({"event": "x" * 201}, "event_name_too_long"),
