@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 
 import typer
 
-from hedgerow import __version__
+from hedgerow import __version__, limits
 
 if TYPE_CHECKING:
     from libs.kit.settings import KitSettings
@@ -21,6 +21,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_show_locals=False,  # locals hold passwords
 )
+app.add_typer(limits.app, name="limits")
 
 DataDir = Annotated[Path, typer.Option("--data-dir", help="Where everything is kept.", envvar="HEDGEROW_DATA_DIR")]
 Host = Annotated[str, typer.Option(help="Address to listen on; anything but loopback opens it to the network.")]

@@ -6,6 +6,7 @@ its position. A second SIGTERM (or Ctrl-C) ends the process now.
 
 import asyncio
 import contextlib
+import gc
 import os
 import signal
 import socket
@@ -20,6 +21,7 @@ from hedgerow import __version__, part_states
 from hedgerow.composition import SERVICES, WORKERS
 from hedgerow.gateway import Gateway, Probes, Report
 from hedgerow.settings import ServeSettings
+from libs.kit.hot_http import HotPaths, HotService
 from libs.kit.logging import configure_logging, get_logger
 from libs.kit.runtime import Runtime, open_runtime
 from libs.kit.settings import KitSettings
@@ -79,7 +81,9 @@ async def _serve_services(names: Sequence[str], listener: socket.socket, setting
             return {**states().statuses, **await runtime.health.report()}
 
         probes = await stack.enter_async_context(probing(runtime.health.report, states, settings.probes_port))
-        server = Server(_config(Gateway(apps, report), limits))
+        server = Server(_config(Gateway(apps, report), _hot_paths(apps, limits), limits))
+        gc.collect()
+        gc.freeze()  # what was imported lives as long as we do: looking through it again and again costs every request
         serving = asyncio.create_task(server.serve(sockets=[listener]))
         await _first(serving, stop)
         probes.stopping = True
@@ -165,10 +169,23 @@ def stop_on_signals() -> asyncio.Event:
     return stop
 
 
-def _config(app: ASGIApp, limits: ServeSettings) -> uvicorn.Config:
+def _hot_paths(apps: Mapping[str, ASGIApp], limits: ServeSettings) -> HotPaths:
+    """What the apps offer to answer past ASGI."""
+    services: dict[str, HotService] = {}
+    for app in apps.values():
+        services |= getattr(app, "hot_paths", {})
+    return HotPaths(
+        services,
+        head_seconds=limits.head_seconds,
+        keep_alive_seconds=limits.keep_alive_seconds,
+        max_head_bytes=limits.max_head_bytes,
+    )
+
+
+def _config(app: ASGIApp, hot: HotPaths, limits: ServeSettings) -> uvicorn.Config:
     return uvicorn.Config(
         app,
-        http="httptools",
+        http=hot.protocol_class(),
         ws="none",
         lifespan="off",
         log_config=None,

@@ -43,4 +43,6 @@ class ServeSettings(BaseSettings):
 
     drain_seconds: int = Field(10, gt=0, description="How long requests and batches in flight may take when stopping.")
     keep_alive_seconds: int = Field(65, gt=0, description="How long an idle connection stays open; above a proxy's 60.")
+    head_seconds: int = Field(30, gt=0, description="How long a request's head may take to arrive.")
+    max_head_bytes: int = Field(64 * 1024, ge=1024, description="Largest head of a request; beyond it 431.")
     max_connections: int = Field(4000, gt=0, description="Open connections and requests; beyond it 503.")

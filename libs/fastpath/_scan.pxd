@@ -83,6 +83,10 @@ cdef class Writer:
         bytes id_text
         bytes key
         tuple id_header
+        Span last_name
+        Span last_session
+        tuple name_header
+        tuple session_header
         tuple headers
         object distinct_id_of
         object time_of
@@ -97,6 +101,9 @@ cdef class Writer:
     cdef int put_data(self, const Event* event) except -1
     cdef int put_span(self, Span span) except -1
     cdef int put_name(self, const Event* event) except -1
+    cdef tuple all_headers(self, tuple stamp, tuple uuid, bint has_session)
+    cdef int recall_name(self, const Event* event) except -1
+    cdef int recall_session(self, Span span) except -1
     cdef tuple headers_of(self, const Event* event, int64_t moment)
     cdef int64_t moment(self, const Event* event) except? -1
     cdef int64_t within_reach(self, int64_t moment, bint ahead) noexcept

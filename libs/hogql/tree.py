@@ -1,25 +1,33 @@
 """What the two trees have in common: frozen nodes, and how one gets to the nodes below a node."""
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from typing import Any, TypeVar
+
+import msgspec
 
 from libs.hogql.visitor import Visitor, method_name
 
 
-@dataclass(frozen=True, slots=True)
 class TreeNode:
-    """A node of either tree."""
+    """A node of either tree: a dataclass, or a Struct of msgspec."""
+
+    __slots__ = ()
 
 
 N = TypeVar("N", bound=TreeNode)
 _LEAVES = frozenset(("type", "start", "end"))
+_ATOMS = frozenset((str, int, float, bool, type(None)))
 _FIELDS: dict[type[TreeNode], tuple[str, ...]] = {}
 
 
-def _field_names(node_type: type[TreeNode]) -> tuple[str, ...]:
+def field_names(node_type: type[TreeNode]) -> tuple[str, ...]:
+    """The fields of a node that say what it means: neither its positions nor its type."""
     names = _FIELDS.get(node_type)
     if names is None:
-        found = (field.name for field in fields(node_type))
+        if issubclass(node_type, msgspec.Struct):
+            found = node_type.__struct_fields__
+        else:
+            found = tuple(field.name for field in fields(node_type))  # type: ignore[arg-type]
         names = _FIELDS[node_type] = tuple(name for name in found if name not in _LEAVES)
     return names
 
@@ -27,25 +35,36 @@ def _field_names(node_type: type[TreeNode]) -> tuple[str, ...]:
 def with_children(node: N, change: Any) -> N:
     """The same node with `change` applied to every node below it; itself if nothing changed."""
     changes = {}
-    for name in _field_names(node.__class__):
+    for name in field_names(node.__class__):
         old = getattr(node, name)
+        if old.__class__ in _ATOMS:
+            continue
         new = _changed(old, change)
         if new is not old:
             changes[name] = new
-    return replace(node, **changes) if changes else node
+    return changed(node, **changes) if changes else node
+
+
+def changed(node: N, **changes: Any) -> N:
+    """The node with some fields changed."""
+    make: Any = msgspec.structs.replace if isinstance(node, msgspec.Struct) else replace
+    copied: N = make(node, **changes)
+    return copied
 
 
 def _changed(value: Any, change: Any) -> Any:
     if isinstance(value, TreeNode):
         return change(value)
-    if (isinstance(value, tuple) and value and not isinstance(value[0], str | int | float)) or _is_pairs(value):
-        new = tuple(_changed(item, change) for item in value)
-        return new if any(a is not b for a, b in zip(new, value, strict=True)) else value
-    return value
+    if not isinstance(value, tuple) or not value:
+        return value
+    if isinstance(value[0], str | int | float) and not _is_pair(value):
+        return value
+    new = tuple([_changed(item, change) for item in value])
+    return new if any(a is not b for a, b in zip(new, value, strict=True)) else value
 
 
-def _is_pairs(value: Any) -> bool:
-    return isinstance(value, tuple) and len(value) == 2 and isinstance(value[1], TreeNode)
+def _is_pair(value: tuple[Any, ...]) -> bool:
+    return len(value) == 2 and isinstance(value[1], TreeNode)
 
 
 class Rewriter(Visitor[Any]):

@@ -1,11 +1,15 @@
 """Capture: takes events from SDKs over HTTP and acknowledges them once the event log has them durably.
 
-Writes the topic `events_plugin_ingestion` (shape: `kit.contracts.events.CapturedEvent`); owns no table, reads no store,
-and never asks whether a token exists: ingestion does. In order of control flow:
+Writes the topics `events_plugin_ingestion`, `..._overflow` and `..._historical` (shape:
+`kit.contracts.events.CapturedEvent`), and dead letters where a restriction says so; owns no table, waits for no store
+but the log, and never asks whether a token exists: ingestion does. In order of control flow:
 
-    asgi.py        the ASGI caller: reads the body under a cap, asks `handle`, produces, answers
+    protocol.py    the fast caller: POSTs straight from the parser      asgi.py    the ASGI caller, for all others
+    bodies.py      what bodies may take of the memory while they are read
+    intake.py      asks `handle`, produces by group_commit.py, answers; accounting.py counts
     handle.py      the decision: request in, records and answer out; no I/O
     decision.py    what is asked and what is decided: the shapes all callers and dialects share
+    policies/      quotas, restrictions, limits: what is kept, and on which topic
     client.py      address and CORS of the sender
     answers.py     what is said back, the refusals, and how each dialect says them
     openapi.py     the document of the endpoints

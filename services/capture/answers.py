@@ -1,9 +1,12 @@
 """What capture says back. SDKs look at the status; people who debug look at the text, so both are PostHog's."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import msgspec
+
+from services.capture.client import Headers, cors_headers
 
 TEXT = b"text/plain; charset=utf-8"
 JSON = b"application/json"
@@ -11,7 +14,7 @@ JSON = b"application/json"
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One HTTP answer, without the headers that depend on the request (see client.cors_headers)."""
+    """One HTTP answer, without the headers that depend on the request (see `answer_headers`)."""
 
     status: int
     body: bytes = b""
@@ -29,6 +32,26 @@ STALLED = Answer(408, b"client stopped sending data", TEXT)
 OUR_BUG = Answer(500, b"internal server error", TEXT)
 
 
+def answer_headers(answer: Answer, request: Headers, retry_after_seconds: int) -> list[tuple[bytes, bytes]]:
+    """All headers of the answer to a request with these headers."""
+    said = [*cors_headers(request), *answer.headers]
+    if answer.status != 204:
+        said.append((b"content-length", b"%d" % len(answer.body)))
+    if answer.content_type:
+        said.append((b"content-type", answer.content_type))
+    if answer.status in (429, 503) and RETRY_SOON not in answer.headers:
+        said.append((b"retry-after", b"%d" % retry_after_seconds))
+    if answer.status == 405:
+        said.append((b"allow", b"GET,POST,OPTIONS"))
+    return said
+
+
+def header_lines(answer: Answer, request: Headers, retry_after_seconds: int) -> bytes:
+    """The same as they stand on the wire, each with its line end."""
+    said = answer_headers(answer, request, retry_after_seconds)
+    return b"".join(b"%b: %b\r\n" % header for header in said)
+
+
 class Refused(Exception):
     """The request is not taken, and nothing of it is. `reason` is a metric label: a word of ours, never input.
 
@@ -43,11 +66,27 @@ class Refused(Exception):
         self.reason = reason
         self.events = events
         self.tag = tag
+        self.token = ""  # whose events they are, once that is known
 
     @property
     def answer(self) -> Answer:
         """The refusal as an answer in the v0 dialect."""
         return Answer(self.status, self.text.encode(), TEXT)
+
+
+@contextmanager
+def refused_to(token: str) -> Iterator[None]:
+    """A refusal from here on is one to this project."""
+    try:
+        yield
+    except Refused as refused:
+        refused.token = token
+        raise
+
+
+def too_fast(events: int) -> Refused:
+    """The project is above its rate."""
+    return Refused(429, "rate limited", "rate_limited", events=events, tag="rate_limited")
 
 
 @dataclass(frozen=True, slots=True)

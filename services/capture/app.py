@@ -1,32 +1,40 @@
 """Wiring: capture's hot paths in front of a small FastAPI app that answers the rest."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI, Response
 from fastapi.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from libs.kit.contracts.topics import EVENTS
+from libs.kit.contracts.topics import CAPTURED, DEAD_LETTERS
 from libs.kit.errors import Unavailable
 from libs.kit.eventlog import EventLog
 from libs.kit.eventlog.wal import WalOptions, WriteAheadLog, write_ahead
+from libs.kit.hot_http import HotService
 from libs.kit.http import install_error_handlers
 from libs.kit.retry import until_settled
 from libs.kit.runtime import Runtime
 from services.capture.asgi import CaptureEndpoint
-from services.capture.handle import route_of
+from services.capture.handle import ROUTES, route_of
+from services.capture.intake import Intake
 from services.capture.openapi import document
+from services.capture.policies.policies import Policies
+from services.capture.protocol import HotCapture
 from services.capture.settings import CaptureSettings
 
 
 class HotPathsFirst:
-    """Sends capture's own paths to `endpoint`, past FastAPI, and everything else to `rest`."""
+    """Sends capture's own paths to `endpoint`, past FastAPI, and everything else to `rest`.
 
-    def __init__(self, endpoint: CaptureEndpoint, rest: ASGIApp):
-        self._endpoint = endpoint
+    hot_paths: what a server with our protocol class (libs.kit.hot_http) may answer without asking this app.
+    """
+
+    def __init__(self, intake: Intake, rest: ASGIApp):
+        self._endpoint = CaptureEndpoint(intake)
         self._rest = rest
+        self.hot_paths: Mapping[str, HotService] = dict.fromkeys(ROUTES, HotCapture(intake))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and route_of(scope["path"]) is not None:
@@ -62,17 +70,21 @@ def create_app(event_log: EventLog) -> FastAPI:
 
 @asynccontextmanager
 async def open_app(runtime: Runtime, settings: CaptureSettings) -> AsyncIterator[ASGIApp]:
-    """The app. Its topic is made in the background: while the log is away, capture runs, and answers 503 or appends."""
+    """The app. Its topics are made in the background: while the log is away, capture runs, and answers 503 or
+    appends."""
     stop = asyncio.Event()
+    policies = Policies(runtime.state, runtime.clock, settings)
     async with _log_of(runtime, settings) as event_log:
-        endpoint = CaptureEndpoint(event_log, runtime.clock, settings)
-        ensuring = asyncio.create_task(_ensure_topic(runtime, stop))
+        intake = Intake(event_log, runtime.clock, settings, policies)
+        ensuring = asyncio.create_task(_ensure_topics(runtime, stop))
+        refreshing = asyncio.create_task(policies.run(stop))
         try:
-            yield HotPathsFirst(endpoint, create_app(event_log))
+            yield HotPathsFirst(intake, create_app(event_log))
         finally:
             stop.set()
             await ensuring
-            endpoint.close()
+            await intake.close()
+            await refreshing
 
 
 @asynccontextmanager
@@ -89,7 +101,7 @@ async def _log_of(runtime: Runtime, settings: CaptureSettings) -> AsyncIterator[
         yield wal
 
 
-async def _ensure_topic(runtime: Runtime, stop: asyncio.Event) -> None:
+async def _ensure_topics(runtime: Runtime, stop: asyncio.Event) -> None:
     async for attempt in until_settled(runtime.clock, stop):
         with attempt:
-            await runtime.log.ensure([EVENTS])
+            await runtime.log.ensure([*CAPTURED, DEAD_LETTERS])

@@ -1,8 +1,9 @@
 """What is asked of capture and what it decides: the shapes that its callers and its dialects share."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
+
+from msgspec import Struct, field
 
 from libs.kit.eventlog import NewRecord
 from services.capture import answers
@@ -10,8 +11,7 @@ from services.capture.answers import Answer
 from services.capture.settings import CaptureSettings
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(Struct, frozen=True):
     """One request as it came. `headers` are lower-case names; `peer` is the address of the socket; `now` is receipt."""
 
     method: str
@@ -23,8 +23,7 @@ class Request:
     now: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(Struct, frozen=True):
     """What one request may hold (see settings)."""
 
     max_inflated_bytes: int
@@ -37,12 +36,11 @@ class Limits:
         return cls(settings.max_inflated_bytes, settings.max_record_bytes, settings.max_events)
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(Struct, frozen=True):
     """Produce `records`, then say `answer`; if the log did not take them, say `not_taken`.
 
     `refused` is the reason when nothing is taken; `events` were asked for, of which `drops` are left out on purpose, by
-    reason.
+    reason. `token` says whose they are where `records` do not, if that got known.
     """
 
     answer: Answer
@@ -51,6 +49,7 @@ class Decision:
     events: int = 0
     drops: Mapping[str, int] = field(default_factory=dict)
     not_taken: Answer = answers.TRANSIENT
+    token: str = ""
 
     @property
     def dropped(self) -> int:

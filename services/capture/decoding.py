@@ -17,6 +17,7 @@ from services.capture.query import Compression, Query, compression_named
 Bytes = bytes | bytearray
 FORM_TYPE = b"application/x-www-form-urlencoded"  # exactly: with a charset behind it, PostHog reads no form either
 GZIP_MAGIC = b"\x1f\x8b"
+_JSON_OR_GZIP = b"{[\x1f"  # no base64 begins so
 _GZIP_WINDOW = 31
 _SNIFFED = 128
 _MOST_FIELDS = 100
@@ -38,7 +39,7 @@ def decode_payload(
     hint = query.compression
     header_hint = compression_named(content_encoding.decode("latin-1")) if content_encoding.islower() else None
     # lz-string is base64 itself: PostHog unwraps it too early here, and then cannot read it outside of forms
-    if "lz64" not in (hint, header_hint) and not _looks_like_form(raw) and _looks_like_base64(raw):
+    if "lz64" not in (hint, header_hint) and _looks_like_base64(raw) and not _looks_like_form(raw):
         raw = _unbase64(raw)
     if content_type == FORM_TYPE:
         raw, form_hint = _read_form(raw)
@@ -46,7 +47,7 @@ def decode_payload(
     hint = hint or header_hint
     text = _uncompressed(raw, hint, max_inflated)
     # PostHog does this on /e, /capture, /engage and /track only; posthog-js may be pointed elsewhere by remote config.
-    return _unbase64_text(text) if _looks_like_base64(text) else text
+    return _unbase64_text(text) if text and text[0] not in b"{[" and _looks_like_base64(text) else text
 
 
 def _uncompressed(raw: Bytes, hint: Compression | None, max_inflated: int) -> Bytes:
@@ -78,16 +79,21 @@ def _unlz(raw: Bytes, limit: int) -> bytes:
     return text
 
 
-def inflate(raw: Bytes, limit: int) -> bytearray:
+def inflate(raw: Bytes, limit: int) -> Bytes:
     """The first gzip member, as flate2 reads it. Raises Refused: 413 past `limit` bytes, 400 for a broken or cut one.
 
     Fed in small pieces, so that output stops within one piece of the limit whatever the input claims.
     """
     inflater = isal_zlib.decompressobj(_GZIP_WINDOW)
-    text = bytearray()
     view = memoryview(raw)
     try:
-        for start in range(0, len(raw), _DEFLATED_PIECE):
+        first = inflater.decompress(view[:_DEFLATED_PIECE], limit + 1)
+        if inflater.eof and len(first) <= limit:  # the usual case, and nothing is copied
+            return first
+        text = bytearray(first)
+        if len(text) > limit:
+            raise too_large(f"inflated payload is larger than {limit} bytes", "inflated_too_large")
+        for start in range(_DEFLATED_PIECE, len(raw), _DEFLATED_PIECE):
             text += inflater.decompress(view[start : start + _DEFLATED_PIECE], limit - len(text) + 1)
             if len(text) > limit:
                 raise too_large(f"inflated payload is larger than {limit} bytes", "inflated_too_large")
@@ -118,7 +124,12 @@ def _looks_like_form(raw: Bytes) -> bool:
 
 
 def _looks_like_base64(raw: Bytes, alphabet: re.Pattern[bytes] = _BASE64) -> bool:
-    return len(raw) > 0 and len(raw) % 4 == 0 and alphabet.fullmatch(raw[:_SNIFFED]) is not None
+    return (
+        len(raw) > 0
+        and len(raw) % 4 == 0
+        and raw[0] not in _JSON_OR_GZIP
+        and alphabet.fullmatch(raw[:_SNIFFED]) is not None
+    )
 
 
 def _unbase64(raw: Bytes) -> Bytes:

@@ -1,7 +1,6 @@
 """The decision on one request: what goes to the log and what is said back. No I/O, no clock.
 
-Its callers (the ASGI app, and whatever answers faster one day) produce `Decision.records`, and say `Decision.answer`
-only once they are durable.
+Whoever calls it (intake.py) produces `Decision.records`, and says `Decision.answer` only once they are durable.
 """
 
 from libs.fastpath import CHOSEN
@@ -13,7 +12,7 @@ from libs.kit.contracts.routes import (
 )
 from services.capture import answers
 from services.capture.ai_multipart import ai_token, read_ai_event
-from services.capture.answers import V0, V1, Dialect, Refused
+from services.capture.answers import V0, V1, Dialect, Refused, refused_to
 from services.capture.client import client_ip
 from services.capture.decision import Decision, Limits, Request
 from services.capture.decoding import Bytes, decode_payload
@@ -62,7 +61,7 @@ def decide(request: Request, limits: Limits) -> Decision:
     try:
         return _take_ai(request, limits) if route == CAPTURE_AI_PATH else _take(request, route, limits)
     except Refused as refused:
-        return Decision(refused.answer, refused=refused.reason, events=refused.events)
+        return Decision(refused.answer, refused=refused.reason, events=refused.events, token=refused.token)
 
 
 def _methods_of(route: str) -> tuple[str, ...]:
@@ -149,7 +148,9 @@ def _by_msgspec(text: Bytes, query: Query, request: Request, route: str, limits:
         historical_migration=submission.historical_migration,
         max_record_bytes=limits.max_record_bytes,
     )
-    return Decision(success, records_of(kept, circumstances), events=total, drops=_performance(total - len(kept)))
+    with refused_to(circumstances.token):
+        records = records_of(kept, circumstances)
+    return Decision(success, records, events=total, drops=_performance(total - len(kept)))
 
 
 def _performance(events: int) -> dict[str, int]:

@@ -1,8 +1,11 @@
 """Query parameters of the v0 routes. Unknown ones, and unknown compressions, are ignored."""
 
-from dataclasses import dataclass
+import re
+from collections.abc import Iterable
 from typing import Literal
 from urllib.parse import parse_qsl
+
+from msgspec import Struct
 
 from services.capture.answers import Refused
 
@@ -11,8 +14,7 @@ _COMPRESSIONS: dict[str, Compression] = {"gzip": "gzip", "gzip-js": "gzip", "lz6
 _INT64 = range(-(2**63), 2**63)
 
 
-@dataclass(frozen=True, slots=True)
-class Query:
+class Query(Struct, frozen=True):
     """data: a payload in the address, which wins over the body. sent_at_ms: the client's clock when it sent."""
 
     data: bytes = b""
@@ -22,6 +24,8 @@ class Query:
 
 
 NOTHING = Query()
+# What posthog-js sends, read at one go: the same as the loop below finds in it.
+_USUAL = re.compile(rb"(?:compression=(gzip(?:-js)?)&)?(?:ip=[01]&)?(?:_=(\d{1,15}))?(?:&ver=[0-9.]{1,20})?")
 _KNOWN = {"data", "compression", "_", "sent_at", "beacon"}
 
 
@@ -34,8 +38,11 @@ def parse_query(query: bytes) -> Query:
     """Read the query string. Raises Refused (400) when a number is not one, or a parameter is given twice."""
     if not query:
         return NOTHING
+    if usual := _USUAL.fullmatch(query):
+        compression, sent = usual.groups()
+        return Query(b"", "gzip" if compression else None, None if sent is None else int(sent))
     given: dict[str, str] = {}
-    for name, value in parse_qsl(query.decode("latin-1"), keep_blank_values=True, errors="replace"):
+    for name, value in _pairs(query.decode("latin-1")):
         if name in _KNOWN and (name in given or {name, *given} >= {"_", "sent_at"}):
             raise _refuse(f"duplicate field `{name}`")
         given[name] = value
@@ -45,6 +52,13 @@ def parse_query(query: bytes) -> Query:
         sent_at_ms=_integer(given.get("_", given.get("sent_at"))),
         beacon=_integer(given.get("beacon")) == 1,
     )
+
+
+def _pairs(query: str) -> Iterable[tuple[str, str]]:
+    if "%" in query or "+" in query:
+        return parse_qsl(query, keep_blank_values=True, errors="replace")
+    # what SDKs send has nothing to unquote, and then this is the same and ten times as fast
+    return [(name, value) for name, _, value in (part.partition("=") for part in query.split("&") if part)]
 
 
 def _integer(text: str | None) -> int | None:

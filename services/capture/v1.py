@@ -12,7 +12,7 @@ import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
 from libs.kit.eventlog import NewRecord
-from services.capture.answers import JSON, RETRY_SOON, V1, Answer, Refused
+from services.capture.answers import JSON, RETRY_SOON, V1, Answer, Refused, refused_to
 from services.capture.client import client_ip
 from services.capture.content_codings import decoded
 from services.capture.decision import Decision, Limits, Request
@@ -72,7 +72,7 @@ def decide_v1(request: Request, limits: Limits, *, ai_only: bool) -> Decision:
     except Refused as refused:
         said = V1.refusal(refused)
         answer = Answer(said.status, said.body, said.content_type, (*said.headers, *echo))
-        return Decision(answer, refused=refused.reason, events=refused.events)
+        return Decision(answer, refused=refused.reason, events=refused.events, token=refused.token)
 
 
 def _echo(request: Request) -> tuple[tuple[bytes, bytes], ...]:
@@ -82,8 +82,9 @@ def _echo(request: Request) -> tuple[tuple[bytes, bytes], ...]:
 
 def _take(request: Request, limits: Limits, echo: tuple[tuple[bytes, bytes], ...], *, ai_only: bool) -> Decision:
     preamble = read_preamble(request.headers)
-    batch = _read(request, preamble, limits)
-    _check_uuids(batch.batch)
+    with refused_to(preamble.token):
+        batch = _read(request, preamble, limits)
+        _check_uuids(batch.batch)
     circumstances = Circumstances.of(
         preamble.token,
         INTERNAL_IP if batch.capture_internal else client_ip(request.headers, request.peer),
@@ -101,6 +102,7 @@ def _take(request: Request, limits: Limits, echo: tuple[tuple[bytes, bytes], ...
         [one.record for one in judged if one.record is not None],
         events=len(judged),
         drops=drops,
+        token=preamble.token,
         not_taken=_results(judged, echo, taken=False),
     )
 

@@ -7,10 +7,10 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from libs.kit.contracts.dead_letters import NAMES, why
 from libs.kit.contracts.topics import ALL, DEAD_LETTERS, EVENTS
 from libs.kit.eventlog import EventLog, NewRecord, Record
 
-_OURS = frozenset(("dlq_reason", "dlq_step", "dlq_timestamp", "dlq_topic"))
 _TOPICS = frozenset(topic.name for topic in ALL)
 _READ_AT_ONCE = 500
 _QUIET_SECONDS = 1.0
@@ -18,13 +18,7 @@ _QUIET_SECONDS = 1.0
 
 def dead_letter(record: Record, reason: str, step: str, now: datetime) -> NewRecord:
     """The original record with headers dlq_reason, dlq_step, dlq_timestamp, dlq_topic."""
-    why = (
-        ("dlq_reason", reason.encode()),
-        ("dlq_step", step.encode()),
-        ("dlq_timestamp", now.isoformat().encode()),
-        ("dlq_topic", record.topic.encode()),
-    )
-    return NewRecord(record.key, record.value, (*original_headers(record), *why))
+    return NewRecord(record.key, record.value, (*original_headers(record), *why(reason, step, record.topic, now)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +39,7 @@ class DeadLetter:
 
 def original_headers(record: Record) -> tuple[tuple[str, bytes], ...]:
     """Without those of an earlier death."""
-    return tuple((name, value) for name, value in record.headers if name not in _OURS)
+    return tuple((name, value) for name, value in record.headers if name not in NAMES)
 
 
 def read(record: Record) -> DeadLetter:

@@ -6,7 +6,7 @@ from typing import Self
 from pydantic import Field, model_validator
 from pydantic_settings import SettingsConfigDict
 
-from libs.kit.contracts.topics import EVENTS
+from libs.kit.contracts.topics import CAPTURED
 from libs.kit.settings import BaseSettings
 
 
@@ -15,6 +15,11 @@ class IngestionSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="HEDGEROW_INGESTION_", frozen=True, extra="ignore")
 
+    lanes: str = Field(
+        "live,overflow,historical",
+        pattern=r"^(live|overflow|historical)(,(live|overflow|historical))*$",
+        description="Topics this process reads, each in a loop of its own. Every lane needs a process somewhere.",
+    )
     batch_records: int = Field(2_000, gt=0, description="Records decided at once, at most.")
     batch_bytes: int = Field(
         16 * 1024 * 1024, gt=0, description="Bytes of records decided at once, at most; one larger record goes alone."
@@ -61,9 +66,10 @@ class WriterSettings(BaseSettings):
     @model_validator(mode="after")
     def _window_covers_the_log(self) -> Self:
         # what the log still holds may come again, and must then be known
-        if self.duplicate_window_hours < EVENTS.retention_hours:
-            raise ValueError(
-                f"duplicate_window_hours is {self.duplicate_window_hours:g}, shorter than the {EVENTS.retention_hours} "
-                f"hours for which {EVENTS.name} keeps its records"
-            )
+        for topic in CAPTURED:
+            if self.duplicate_window_hours < topic.retention_hours:
+                raise ValueError(
+                    f"duplicate_window_hours is {self.duplicate_window_hours:g}, shorter than the "
+                    f"{topic.retention_hours} hours for which {topic.name} keeps its records"
+                )
         return self

@@ -24,6 +24,9 @@ from services.web.accounts import pages as account_pages
 from services.web.accounts import routes as account_routes
 from services.web.accounts.repository import AccountRepository
 from services.web.accounts.service import AccountService
+from services.web.ingestion import routes as ingestion_routes
+from services.web.ingestion.repository import TraceRepository
+from services.web.ingestion.tracing import Bounds, Tracing
 from services.web.live import pages as live_pages
 from services.web.live import routes as live_routes
 from services.web.live.fanout import Fanout
@@ -54,6 +57,7 @@ SUBJECTS = (
     person_routes,
     retention_routes,
     live_routes,
+    ingestion_routes,
     health,
     account_pages,
     project_pages,
@@ -79,6 +83,13 @@ def create_app(runtime: Runtime, settings: WebSettings) -> FastAPI:
         runtime.clock,
         most=settings.live_subscribers,
         queue_events=settings.live_queue_events,
+    )
+    app.state.tracing = Tracing(
+        TraceRepository(runtime.postgres, runtime.clickhouse),
+        runtime.log,
+        runtime.state,
+        runtime.clock,
+        Bounds(settings.trace_records, settings.trace_seconds, settings.trace_concurrency),
     )
     app.state.assets = assets
     app.state.posthog_js_version = _posthog_js_version(assets)

@@ -28,3 +28,8 @@ class WebSettings(BaseSettings):
     )
     live_heartbeat_seconds: float = Field(15.0, gt=0, description="Longest silence on a live stream.")
     live_retry_seconds: float = Field(1.0, gt=0, description="Wait before reading the event log again after an error.")
+    trace_records: int = Field(
+        2_000, gt=0, description="Following an event: newest records of each partition of a topic that are looked at."
+    )
+    trace_seconds: float = Field(5.0, gt=0, description="Following an event: limit on looking at one place.")
+    trace_concurrency: int = Field(2, gt=0, description="Events followed at once by one process; others wait, or 429.")

@@ -312,6 +312,21 @@ async def test_a_tail_may_start_before_the_end(log: EventLog, topic: str) -> Non
         assert [r.offset for r in await tail_all(tail.fetch, 4)] == [5, 6, 7, 8]
 
 
+async def test_a_tail_says_when_it_has_caught_up(log: EventLog, topic: str) -> None:
+    async with log.tail(topic, last=5) as tail:
+        assert tail.caught_up  # there is nothing
+    await log.produce(topic, numbered(30))
+    async with log.tail(topic) as tail:
+        assert tail.caught_up
+    async with log.tail(topic, last=100) as tail:
+        records: list[Record] = []
+        deadline = time.monotonic() + PATIENCE
+        while not tail.caught_up:
+            assert time.monotonic() < deadline
+            records += await tail.fetch(max_records=7, timeout=0.2)
+        assert sorted(record.value for record in records) == sorted(one.value for one in numbered(30))
+
+
 async def tail_all(fetch: Callable[..., object], count: int) -> Sequence[Record]:
     records: list[Record] = []
     deadline = time.monotonic() + PATIENCE

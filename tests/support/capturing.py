@@ -9,12 +9,15 @@ from typing import Any
 
 import httpx
 import orjson
+from redis.asyncio import Redis
 from starlette.types import ASGIApp
 
 from libs.kit.clock import ManualClock
 from libs.kit.eventlog import NewRecord
 from services.capture.app import HotPathsFirst, create_app
 from services.capture.asgi import CaptureEndpoint
+from services.capture.intake import Intake
+from services.capture.policies.policies import Policies
 from services.capture.settings import CaptureSettings
 
 NOW = datetime(2026, 11, 21, 12, 0, 0, tzinfo=UTC)
@@ -26,14 +29,14 @@ class KeptLog:
     """Takes records and keeps them, or raises `failure`. Only what capture calls of an EventLog."""
 
     records: list[NewRecord] = field(default_factory=list)
-    topics: list[str] = field(default_factory=list)
+    topics: list[str] = field(default_factory=list)  # of each record
     failure: Exception | None = None
 
     async def produce(self, topic: str, records: Sequence[NewRecord]) -> None:
         """Durable here means: in the list."""
         if self.failure:
             raise self.failure
-        self.topics.append(topic)
+        self.topics += [topic] * len(records)
         self.records.extend(records)
 
     def events(self) -> list[dict[str, Any]]:
@@ -44,17 +47,19 @@ class KeptLog:
         """It is always there."""
 
 
-def whole_app(endpoint: CaptureEndpoint, log: KeptLog) -> ASGIApp:
-    """Capture's app, as open_app puts it together, around an endpoint."""
-    return HotPathsFirst(endpoint, create_app(log))  # type: ignore[arg-type]  # all of a log that is used
+def whole_app(intake: Intake, log: KeptLog) -> ASGIApp:
+    """Capture's app, as open_app puts it together, around an intake."""
+    return HotPathsFirst(intake, create_app(log))  # type: ignore[arg-type]  # all of it that is used
 
 
 @dataclass
 class Capturing:
-    """The app, its endpoint, a client of it, and its log and clock."""
+    """The app, its endpoint and what that calls, a client of it, and its log and clock."""
 
     app: ASGIApp
     endpoint: CaptureEndpoint
+    intake: Intake
+    policies: Policies
     http: httpx.AsyncClient
     log: KeptLog
     clock: ManualClock
@@ -67,14 +72,25 @@ class Capturing:
 
 
 @asynccontextmanager
-async def capturing(**settings: int | float) -> AsyncIterator[Capturing]:
-    """Capture with these settings, at NOW, called from CLIENT."""
-    log, clock, chosen = KeptLog(), ManualClock(NOW), CaptureSettings(**settings)  # type: ignore[arg-type]
-    endpoint = CaptureEndpoint(log, clock, chosen)  # type: ignore[arg-type]  # not a whole log
-    app = whole_app(endpoint, log)
+async def capturing(state: Redis | None = None, **settings: Any) -> AsyncIterator[Capturing]:
+    """Capture with these settings, at NOW, called from CLIENT. Without a `state` server its policies hold none."""
+    log, clock, chosen = KeptLog(), ManualClock(NOW), CaptureSettings(**settings)
+    policies = Policies(state or Redis(port=1), clock, chosen)
+    intake = Intake(log, clock, chosen, policies)  # type: ignore[arg-type]  # not a whole log
+    app = whole_app(intake, log)
     transport = httpx.ASGITransport(app, client=CLIENT)  # type: ignore[arg-type]  # httpx types scopes as dicts
     try:
         async with httpx.AsyncClient(transport=transport, base_url="http://capture") as http:
-            yield Capturing(app, endpoint, http, log, clock)
+            yield Capturing(app, CaptureEndpoint(intake), intake, policies, http, log, clock)
     finally:
-        endpoint.close()
+        await intake.close()
+
+
+def record(
+    event: str = "a", distinct_id: str = "u", at: int = 1_790_000_000_000, historical: bool = False
+) -> NewRecord:
+    """A record with the headers that capture gives it, in its order."""
+    imported = (("historical_migration", b"true"),) if historical else ()
+    headers = (("v", b"1"), ("token", b"phc_t"), ("now", b"-"), *imported, ("distinct_id", distinct_id.encode()))
+    more = (("timestamp", b"%d" % at), ("event", event.encode()), ("uuid", b"id"))
+    return NewRecord(f"phc_t:{distinct_id}".encode(), b"{}", (*headers, *more))

@@ -10,6 +10,7 @@ from uuid import UUID
 from libs.kit.contracts.topics import DISTINCT_IDS, PERSONS
 from libs.kit.eventlog import Record
 from libs.kit.teams import Team
+from services.cdp.ingestion import cookieless
 from services.cdp.ingestion.cookieless import Identity, Refused
 from services.cdp.ingestion.geoip import Place
 from services.cdp.ingestion.needs import needs
@@ -27,7 +28,7 @@ class Ingested:
 
     team: Team = field(default_factory=lambda: Team(1, "phc_one"))
     places: Mapping[str, Place] = field(default_factory=dict)
-    identities: Mapping[tuple[int, int], Identity | Refused] = field(default_factory=dict)
+    identities: Mapping[cookieless.Place, Identity | Refused] = field(default_factory=dict)
     issues: Mapping[tuple[int, str], UUID] = field(default_factory=dict)
     store: MemoryStore = field(default_factory=MemoryStore)
     rows: list[dict[str, Any]] = field(default_factory=list)

@@ -20,7 +20,7 @@ TOKEN = "phc_one"
 QUICK_INGESTION = IngestionSettings(fetch_seconds=0.1, linger_seconds=0.01)
 QUICK_WRITER = WriterSettings(fetch_seconds=0.1, linger_seconds=0.01, seen_filter_mebibytes=1)
 GROUPS = (
-    (topics.EVENTS.name, topics.INGESTION_GROUP),
+    *((topic.name, topic.groups[0]) for topic in topics.CAPTURED),
     (topics.STORED_EVENTS.name, topics.WRITER_GROUP),
     *((topic, topics.TABLES_GROUP) for topic in TOPICS),
 )

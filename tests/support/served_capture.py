@@ -1,14 +1,18 @@
 """Capture over HTTP in this process, for what sends to it."""
 
+import asyncio
 import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import uvicorn
+from redis.asyncio import Redis
 
 from libs.kit.clock import SystemClock
 from services.capture.asgi import CaptureEndpoint
+from services.capture.intake import Intake
+from services.capture.policies.policies import Policies
 from services.capture.settings import CaptureSettings
 from tests.support.capturing import KeptLog
 
@@ -16,9 +20,10 @@ from tests.support.capturing import KeptLog
 @contextmanager
 def served(log: KeptLog) -> Iterator[str]:
     """Capture on a thread, on `log`; its address."""
-    endpoint = CaptureEndpoint(log, SystemClock(), CaptureSettings(retry_after_seconds=1))  # type: ignore[arg-type]
+    clock, settings = SystemClock(), CaptureSettings(retry_after_seconds=1)
+    intake = Intake(log, clock, settings, Policies(Redis(port=1), clock, settings))  # type: ignore[arg-type]
     listening = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(endpoint, lifespan="off", log_config=None))  # type: ignore[arg-type]
+    server = uvicorn.Server(uvicorn.Config(CaptureEndpoint(intake), lifespan="off", log_config=None))  # type: ignore[arg-type]
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
     thread.start()
     try:
@@ -26,4 +31,4 @@ def served(log: KeptLog) -> Iterator[str]:
     finally:
         server.should_exit = True
         thread.join(10)
-        endpoint.close()
+        asyncio.run(intake.close())

@@ -3,12 +3,19 @@
 from libs.kit.eventlog.base import Topic
 
 INGESTION_GROUP = "ingestion"
+OVERFLOW_GROUP = "ingestion_overflow"
+HISTORICAL_GROUP = "ingestion_historical"
 WRITER_GROUP = "writer"
 # of its own: all members of a group read the same topics
 TABLES_GROUP = "tables"
 
 # capture -> ingestion. Key: token:distinct_id, so that one person's events stay in order.
 EVENTS = Topic("events_plugin_ingestion", groups=(INGESTION_GROUP,), retention_hours=24)
+
+# capture -> ingestion, each read by a lane of its own, so that neither holds live events back: keys that send too much,
+# without their key, and imports. They stop at lower marks than live events: an import must not make these a 503.
+OVERFLOW = Topic("events_plugin_ingestion_overflow", groups=(OVERFLOW_GROUP,), admission=0.6, retention_hours=24)
+HISTORICAL = Topic("events_plugin_ingestion_historical", groups=(HISTORICAL_GROUP,), admission=0.5, retention_hours=24)
 
 # ingestion -> writer, live views, destinations. Key: uuid, so that one writer sees every copy of an event.
 STORED_EVENTS = Topic("clickhouse_events_json", groups=(WRITER_GROUP,), admission=0.95, retention_hours=24)
@@ -27,4 +34,7 @@ HEATMAPS = Topic("clickhouse_heatmap_events", groups=(TABLES_GROUP,), admission=
 # whoever runs functions -> writer. How often what happened (libs.kit.contracts.counts). Key: team.
 APP_METRICS = Topic("clickhouse_app_metrics2", groups=(TABLES_GROUP,), admission=0.95)
 
-ALL = (EVENTS, STORED_EVENTS, DEAD_LETTERS, PERSONS, DISTINCT_IDS, GROUPS, WARNINGS, HEATMAPS, APP_METRICS)
+# what capture writes for ingestion
+CAPTURED = (EVENTS, OVERFLOW, HISTORICAL)
+
+ALL = (*CAPTURED, STORED_EVENTS, DEAD_LETTERS, PERSONS, DISTINCT_IDS, GROUPS, WARNINGS, HEATMAPS, APP_METRICS)

@@ -120,6 +120,11 @@ class Tail(Protocol):
     async def fetch(self, *, max_records: int, timeout: float) -> Sequence[Record]:
         """Newest records since the last call, in partition order; empty after `timeout` seconds."""
 
+    @property
+    def caught_up(self) -> bool:
+        """Whether all that was there when the tail was opened has been fetched. On Kafka an empty fetch says nothing:
+        the brokers may not have answered yet."""
+
 
 class EventLog(Protocol):
     """Durable, partitioned, ordered per key."""

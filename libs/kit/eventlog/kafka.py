@@ -194,10 +194,10 @@ class KafkaEventLog:
             try:
                 async with asyncio.timeout(self._settings.log_timeout_seconds):
                     await consumer.start()
-                    await _seek_before_end(consumer, topic, await self.partitions(topic), last)
+                    behind = await _seek_before_end(consumer, topic, await self.partitions(topic), last)
             except (KafkaError, OSError, TimeoutError) as exc:
                 raise Unavailable(f"the event log cannot be reached: {exc!r}") from exc
-            yield KafkaTail(consumer)
+            yield KafkaTail(consumer, behind)
         finally:
             await consumer.stop()
 
@@ -216,23 +216,35 @@ class KafkaEventLog:
                 await self._client.close()
 
 
-async def _seek_before_end(consumer: AIOKafkaConsumer, topic: str, partitions: int, last: int) -> None:
+async def _seek_before_end(
+    consumer: AIOKafkaConsumer, topic: str, partitions: int, last: int
+) -> dict[TopicPartition, int]:
+    """Returns the ends of partitions that have records to read before them."""
     places = [TopicPartition(topic, partition) for partition in range(partitions)]
     consumer.assign(places)
     begins, ends = await consumer.beginning_offsets(places), await consumer.end_offsets(places)
     for place in places:
         consumer.seek(place, max(begins[place], ends[place] - last))
+    return {place: ends[place] for place in places if ends[place] > max(begins[place], ends[place] - last)}
 
 
 class KafkaTail:
     """`Tail`: a consumer that belongs to no group."""
 
-    def __init__(self, consumer: AIOKafkaConsumer):
+    def __init__(self, consumer: AIOKafkaConsumer, behind: dict[TopicPartition, int]):
         self._consumer = consumer
+        self._behind = behind
+
+    @property
+    def caught_up(self) -> bool:
+        return not self._behind
 
     async def fetch(self, *, max_records: int, timeout: float) -> Sequence[Record]:
         try:
             found = await self._consumer.getmany(timeout_ms=int(timeout * 1000), max_records=max_records)
         except KafkaError as exc:
             raise Unavailable(f"the event log cannot be read: {exc!r}") from exc
+        for place, entries in found.items():
+            if entries and entries[-1].offset + 1 >= self._behind.get(place, entries[-1].offset + 2):
+                del self._behind[place]
         return [record for entries in found.values() for record in records_of(entries)]

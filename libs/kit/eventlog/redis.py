@@ -178,6 +178,11 @@ class RedisTail:
         self._wire = log.wire(extra_seconds=BLOCK_SECONDS)
         self._incarnation: Incarnation | None = None
         self._next: dict[Source, int] = {}
+        self._behind: dict[int, int] = {}
+
+    @property
+    def caught_up(self) -> bool:
+        return not self._behind
 
     async def fetch(self, *, max_records: int, timeout: float) -> Sequence[Record]:
         loop = asyncio.get_running_loop()
@@ -190,8 +195,11 @@ class RedisTail:
             for source, batch in read:
                 self._next.pop(source)
                 self._next[source] = batch.next_offset  # to the end of the order: the others come first next time
+                if batch.next_offset >= self._behind.get(source[1], batch.next_offset + 1):
+                    del self._behind[source[1]]
             if read:
                 return [record for _, batch in read for record in batch.records]
+            self._behind.clear()  # the server has answered: there is nothing more
             await self.locate()
             if loop.time() >= deadline:
                 return []
@@ -204,6 +212,8 @@ class RedisTail:
         ends = await self._wire.script(redis_scripts.ENDS, known.streams(), [])
         first = self._incarnation is None
         self._next = {(known, p): max(0, end - self._last) if first else 0 for p, end in enumerate(ends)}
+        if first:
+            self._behind = {p: end for p, end in enumerate(ends) if end > self._next[known, p]}
         self._incarnation = known
 
     async def close(self) -> None:

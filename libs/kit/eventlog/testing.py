@@ -338,6 +338,11 @@ class MemoryTail:
         self._log = log
         self._topic = topic
         self._next = [max(0, partition.end - last) for partition in log.state(topic).partitions]
+        self._ends = [partition.end for partition in log.state(topic).partitions]
+
+    @property
+    def caught_up(self) -> bool:
+        return all(at >= end for at, end in zip(self._next, self._ends, strict=True))
 
     async def fetch(self, *, max_records: int, timeout: float) -> Sequence[Record]:
         deadline = self._log.clock.monotonic() + timeout

@@ -3,6 +3,10 @@
 import re
 from functools import lru_cache
 
+import msgspec
+
+from services.cdp.raw_json import text_of
+
 # Of each the part that its operator documents. posthog-js holds such events back by itself; a site that tells it not
 # to (`opt_out_useragent_filter`), or that sends from its server, gets them marked.
 _KNOWN = (
@@ -32,6 +36,7 @@ _ANY = re.compile("|".join(map(re.escape, _KNOWN)))
 
 
 @lru_cache(8192)
-def is_bot(user_agent: str) -> bool:
-    """Known ones only: a visitor with an unusual browser is a visitor."""
-    return _ANY.search(user_agent[:1000].lower()) is not None
+def is_bot(raw: bytes) -> bool:
+    """Of a `$raw_user_agent` as it was sent. Known ones only: a visitor with an unusual browser is a visitor."""
+    agent = text_of(msgspec.Raw(raw))
+    return agent is not None and _ANY.search(agent[:1000].lower()) is not None

@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 
 from publicsuffixlist import PublicSuffixList
 
+from libs.kit.eventlog import Record
 from libs.kit.teams import Team
 from services.cdp.ingestion.parse import Incoming, timestamp_of
 from services.cdp.ingestion.siphash import siphash128
@@ -28,6 +29,10 @@ _EARLIEST, _LATEST = timedelta(hours=-12), timedelta(hours=14 + 72)
 _NEVER = frozenset({"$create_alias", "$merge_dangerously"})
 _MAX_EXTRA = 100
 _suffixes = lru_cache(1)(PublicSuffixList)
+
+
+# Topic, partition and offset: what a record is.
+Place = tuple[str, int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +103,11 @@ def visit_of(event: Incoming, team: Team, now: datetime) -> Visit | Refused:
     return Visit(
         team.id, ip, root_domain(host or ""), agent or "", extra, midnight.date(), midnight.astimezone(UTC), happened
     )
+
+
+def place_of(record: Record) -> Place:
+    """What no other record is."""
+    return record.topic, record.partition, record.offset
 
 
 def salt_until(day: date) -> datetime:

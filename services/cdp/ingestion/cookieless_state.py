@@ -1,7 +1,7 @@
 """What must be remembered of visitors without cookies, in the state store: salts, who signed in, sessions.
 
-Each number follows from an event's place in the log, so that a record that is read again gives the same visitor: all
-records of one address are in one partition. Three round trips a batch, and none without such events.
+Each number follows from when a record came into the log, so that one that is read again gives the same visitor. Four
+round trips a batch at most, and none without such events.
 """
 
 import base64
@@ -16,13 +16,15 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from libs.kit.errors import Unavailable
+from libs.kit.eventlog import Record
 from libs.kit.teams import Team
 from services.cdp.ingestion import cookieless
-from services.cdp.ingestion.cookieless import STATEFUL, Identity, Refused, Visit
+from services.cdp.ingestion.cookieless import STATEFUL, Identity, Place, Refused, Visit, place_of
 from services.cdp.ingestion.parse import Incoming
 
 _SESSION_SECONDS = 24 * 3600
 _SIGNED_IN_SECONDS = 5 * 24 * 3600
+_OF_ONE_MILLISECOND = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +45,9 @@ class CookielessState:
 
     async def identities(
         self, events: Iterable[Incoming], teams: Mapping[str, Team], now: datetime
-    ) -> dict[tuple[int, int], Identity | Refused]:
-        """By partition and offset of the record. Raises Unavailable when the store is away: no event is given up."""
-        answers: dict[tuple[int, int], Identity | Refused] = {}
+    ) -> dict[Place, Identity | Refused]:
+        """By the place of the record. Raises Unavailable when the store is away: no event is given up."""
+        answers: dict[Place, Identity | Refused] = {}
         visits: list[tuple[Incoming, Visit, bool]] = []
         for event in events:
             team = teams.get(event.token)
@@ -53,7 +55,7 @@ class CookielessState:
                 continue
             visit = cookieless.visit_of(event, team, now)
             if isinstance(visit, Refused):
-                answers[_place(event)] = visit
+                answers[place_of(event.record)] = visit
             else:
                 visits.append((event, visit, team.cookieless_server_hash_mode == STATEFUL))
         if not visits:
@@ -86,7 +88,7 @@ class CookielessState:
             self._salts |= {day: base64.b64decode(one) for day, one in zip(missing, found, strict=True)}
         return self._salts
 
-    async def _stateful(self, seen: Sequence[_Seen]) -> dict[tuple[int, int], Identity]:
+    async def _stateful(self, seen: Sequence[_Seen]) -> dict[Place, Identity]:
         if not seen:
             return {}
         numbers = await self._numbers(seen)
@@ -94,10 +96,10 @@ class CookielessState:
         keys = [cookieless.session_key(one.visit.team_id, hashed) for one, hashed in zip(seen, visitors, strict=True)]
         stored = dict(zip(keys, await self._state.mget(keys), strict=True))
         sessions = {key: cookieless.decoded_session(raw) for key, raw in stored.items() if raw and len(raw) == 24}
-        answers: dict[tuple[int, int], Identity] = {}
+        answers: dict[Place, Identity] = {}
         for one, hashed, key in zip(seen, visitors, keys, strict=True):
             sessions[key] = _session(sessions.get(key), one)
-            answers[_place(one.event)] = Identity(hashed, one.device, sessions[key][0])
+            answers[place_of(one.event.record)] = Identity(hashed, one.device, sessions[key][0])
         async with self._state.pipeline(transaction=False) as written:
             for key, (session, last) in sessions.items():
                 written.set(key, cookieless.encoded_session(session, last), ex=_SESSION_SECONDS)
@@ -110,12 +112,12 @@ class CookielessState:
             for one in seen:
                 if one.event.event == "$identify":
                     key = cookieless.set_key(one.visit.team_id, one.device)
-                    asked.zadd(key, {one.event.uuid: one.event.record.offset}, nx=True)
+                    asked.zadd(key, {one.event.uuid: _order(one.event.record)}, nx=True)
                     asked.expire(key, _SIGNED_IN_SECONDS)
             writes = len(asked)
             for one in seen:
                 key = cookieless.set_key(one.visit.team_id, one.device)
-                asked.zcount(key, "-inf", f"({one.event.record.offset}")
+                asked.zcount(key, "-inf", f"({_order(one.event.record)}")
             counts = (await asked.execute())[writes:]
         return [max(0, count - _signed_in(one.event)) for one, count in zip(seen, counts, strict=True)]
 
@@ -124,8 +126,10 @@ def _signed_in(event: Incoming) -> bool:
     return event.event != "$identify" and event.distinct_id != cookieless.SENTINEL
 
 
-def _stateless(one: _Seen) -> tuple[tuple[int, int], Identity]:
-    return _place(one.event), Identity(one.device, one.device, cookieless.stateless_session(one.visit, one.device))
+def _stateless(one: _Seen) -> tuple[Place, Identity]:
+    return place_of(one.event.record), Identity(
+        one.device, one.device, cookieless.stateless_session(one.visit, one.device)
+    )
 
 
 def _session(known: tuple[UUID, int] | None, one: _Seen) -> tuple[UUID, int]:
@@ -137,8 +141,9 @@ def _session(known: tuple[UUID, int] | None, one: _Seen) -> tuple[UUID, int]:
     return cookieless.uuid7(one.visit.happened, bytes.fromhex(one.event.uuid.replace("-", ""))[6:]), at
 
 
-def _place(event: Incoming) -> tuple[int, int]:
-    return event.record.partition, event.record.offset
+def _order(record: Record) -> int:
+    """When it came into the log, and where among those of one millisecond. A score is exact up to 2**53."""
+    return record.timestamp_ms * _OF_ONE_MILLISECOND + record.offset % _OF_ONE_MILLISECOND
 
 
 def _salt_key(day: date) -> str:

@@ -13,15 +13,36 @@ import maxminddb
 import msgspec
 
 from libs.kit.logging import get_logger
-from services.cdp.raw_json import encode
+from services.cdp.raw_json import encode, object_of
 
 # What a developer's own machine looks like is shown with an address that has a place: MaxMind's own example.
 _LOCAL, _EXAMPLE = "127.0.0.1", "89.160.20.129"
 MAX_REMEMBERED = 20_000
-_NULL = encode(None)
 log = get_logger(__name__)
 
 Raws = Mapping[str, msgspec.Raw]
+
+
+@dataclass(frozen=True, slots=True)
+class Members:
+    """Members of an object: by name, and as a whole."""
+
+    raws: Raws
+    whole: msgspec.Raw
+
+    def over(self, raw: msgspec.Raw | None) -> msgspec.Raw:
+        """The object with these in it; where it has one of them already, these count. What is no object gives way."""
+        if raw is None:
+            return self.whole
+        given = bytes(raw).strip()
+        if b"geoip_" not in given and b"\\" not in given and given[:1] == b"{":
+            inside = given[1:].lstrip()
+            return msgspec.Raw(bytes(self.whole)[:-1] + (b"," if inside != b"}" else b"") + inside)
+        members = object_of(given)
+        if members is None:
+            return self.whole
+        members.update(self.raws)
+        return encode(members)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +51,8 @@ class Place:
     null, so that a person who has moved does not keep half of the old address."""
 
     event: Raws
-    latest: Raws
-    first: Raws
+    latest: Members
+    first: Members
 
 
 def place_of(found: Any) -> Place:
@@ -40,9 +61,13 @@ def place_of(found: Any) -> Place:
     raws = {name: encode(value) for name, value in facts.items()}
     return Place(
         {f"$geoip_{name}": raw for name, raw in raws.items() if facts[name] is not None},
-        {f"$geoip_{name}": raw for name, raw in raws.items()},
-        {f"$initial_geoip_{name}": raw for name, raw in raws.items()},
+        _members({f"$geoip_{name}": raw for name, raw in raws.items()}),
+        _members({f"$initial_geoip_{name}": raw for name, raw in raws.items()}),
     )
+
+
+def _members(raws: dict[str, msgspec.Raw]) -> Members:
+    return Members(raws, encode(raws))
 
 
 def _facts(found: dict[str, Any]) -> dict[str, Any]:

@@ -66,7 +66,7 @@ class Plan:
 
     updates: records that tell of persons, distinct ids and groups, by topic. first_of: teams that had no event before
     these. findings: names of events and properties. warnings: how often each type came up; warned: what is to be told,
-    before its limit.
+    before its limit. dropped: team, uuid and reason of each event that goes no further, for whoever looks for it.
     """
 
     rows: list[NewRecord] = field(default_factory=list)
@@ -78,6 +78,7 @@ class Plan:
     outcomes: Counter[tuple[str, str]] = field(default_factory=Counter)
     warnings: Counter[str] = field(default_factory=Counter)
     warned: list[Warned] = field(default_factory=list)
+    dropped: list[tuple[int, str, str]] = field(default_factory=list)
 
 
 class Owner(msgspec.Struct, frozen=True, gc=False):
@@ -341,11 +342,13 @@ class _Planner:
 
     def _drop(self, team: Team, event: Incoming, reason: str, *, key: str | None = None) -> None:
         self._count("dropped", reason)
+        self._plan.dropped.append((team.id, event.uuid, reason))
         self._warn(team, event, reason, "validate", key=key)
 
     def _told_by_client(self, team: Team, event: Incoming) -> None:
         """Not an event: a message for the project."""
         self._count("dropped", "client_ingestion_warning")
+        self._plan.dropped.append((team.id, event.uuid, "client_ingestion_warning"))
         message = text_of(event.properties.get("$$client_ingestion_warning_message"))
         self._warn(team, event, "client_ingestion_warning", "client", message=message)
 

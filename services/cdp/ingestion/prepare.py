@@ -30,11 +30,11 @@ _UNREADABLE = (msgspec.MsgspecError, UnicodeError, RecursionError)
 
 @dataclass(frozen=True, slots=True)
 class Around:
-    """What steps must know. identities: of cookieless events, by partition and offset."""
+    """What steps must know. identities: of cookieless events, by the place of their record."""
 
     now: datetime
     place: Callable[[str], Place | None] | None = None
-    identities: Mapping[tuple[int, int], Identity | cookieless.Refused] = field(default_factory=dict)
+    identities: Mapping[cookieless.Place, Identity | cookieless.Refused] = field(default_factory=dict)
     issues: Mapping[IssueKey, UUID] = field(default_factory=dict)
     prices: ai.Prices = field(default_factory=lambda: ai.Prices({}))
 
@@ -99,7 +99,7 @@ def prepared(events: Sequence[Incoming | Rejected], teams: Mapping[str, Team], a
             done.events.append(event)
             continue
         draft = Draft(event, team)
-        for step in STEPS:
+        for step in STEPS_OF.get(event.event, STEPS_OF_ANY):
             try:
                 step(draft, around)
             except _UNREADABLE:
@@ -153,8 +153,7 @@ def _too_old(draft: Draft, _: Around) -> None:
 def _cookieless(draft: Draft, around: Around) -> None:
     if cookieless.MODE not in draft.properties or not cookieless.is_cookieless(draft.properties):
         return
-    record = draft.event.record
-    identity = around.identities[record.partition, record.offset]
+    identity = around.identities[cookieless.place_of(draft.event.record)]
     if isinstance(identity, cookieless.Refused):
         draft.drop(identity.reason, warned=identity.warned)
         return
@@ -165,8 +164,6 @@ def _cookieless(draft: Draft, around: Around) -> None:
 
 
 def _heatmap_lane(draft: Draft, around: Around) -> None:
-    if draft.event.event != heatmaps.EVENT:
-        return
     _take_points(draft, around)
     if not draft.left:
         draft.drop("heatmap", result="ok")
@@ -174,20 +171,18 @@ def _heatmap_lane(draft: Draft, around: Around) -> None:
 
 def _survey(draft: Draft, around: Around) -> None:
     """Somebody has seen a survey: flags and surveys ask when that was last."""
-    if draft.event.event == "survey shown":
+    latest = _object(draft.properties, "$set")
+    if "$survey_last_seen_date" not in latest:
         moment = draft.happened(around.now).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        latest = _object(draft.properties, "$set")
-        if "$survey_last_seen_date" not in latest:
-            latest["$survey_last_seen_date"] = encode(moment)
-            draft.edit()["$set"] = encode(latest)
+        latest["$survey_last_seen_date"] = encode(moment)
+        draft.edit()["$set"] = encode(latest)
 
 
 def _bot(draft: Draft, _: Around) -> None:
     """posthog-js says so itself where it is told to let bots through; a server that sends does not."""
     if "$raw_user_agent" not in draft.properties or "$browser_type" in draft.properties:
         return
-    agent = text_of(draft.properties.get("$raw_user_agent"))
-    if agent and bots.is_bot(agent):
+    if bots.is_bot(bytes(draft.properties["$raw_user_agent"])):
         draft.edit()["$browser_type"] = encode("bot")
 
 
@@ -204,20 +199,15 @@ def _geoip(draft: Draft, around: Around) -> None:
     properties = draft.edit()
     properties.update(place.event)
     for name, more in (("$set", place.latest), ("$set_once", place.first)):
-        members = _object(properties, name)
-        members.update(more)
-        properties[name] = encode(members)
+        properties[name] = more.over(properties.get(name))
 
 
 def _ai(draft: Draft, around: Around) -> None:
-    if draft.event.event in ai.EVENTS:
-        for kind in ai.with_ai(draft.event.event, draft.edit(), around.prices):
-            draft.warn(kind)
+    for kind in ai.with_ai(draft.event.event, draft.edit(), around.prices):
+        draft.warn(kind)
 
 
 def _exception(draft: Draft, around: Around) -> None:
-    if draft.event.event != exceptions.EVENT:
-        return
     found = exceptions.exceptional(draft.properties)
     if found.errors:
         draft.warn("error_tracking_exception_processing_errors")
@@ -230,7 +220,23 @@ def _points(draft: Draft, around: Around) -> None:
         _take_points(draft, around)
 
 
-STEPS: tuple[Step, ...] = (_too_old, _cookieless, _heatmap_lane, _survey, _bot, _geoip, _ai, _exception, _points)
+# In order; with the names of the events that a step is for, where it is not for all.
+STEPS: tuple[tuple[Step, frozenset[str] | None], ...] = (
+    (_too_old, None),
+    (_cookieless, None),
+    (_heatmap_lane, frozenset({heatmaps.EVENT})),
+    (_survey, frozenset({"survey shown"})),
+    (_bot, None),
+    (_geoip, None),
+    (_ai, ai.EVENTS),
+    (_exception, frozenset({exceptions.EVENT})),
+    (_points, None),
+)
+STEPS_OF_ANY = tuple(step for step, names in STEPS if names is None)
+STEPS_OF: Mapping[str, tuple[Step, ...]] = {
+    name: tuple(step for step, names in STEPS if names is None or name in names)
+    for name in frozenset().union(*(names for _, names in STEPS if names))
+}
 
 
 def _take_points(draft: Draft, around: Around) -> None:

@@ -1,6 +1,9 @@
 """The ingestion loop. Persons and our own position are committed in one PostgreSQL transaction; then rows are produced;
 then the log's position moves. After a crash the records between the two positions are emitted again, from persons as
 they now are, so the topic behind may hold copies: the writer drops them. See docs/adr/0007.
+
+Live events, overflow and imports are lanes: a topic, a group, a loop and positions each, so that none holds up another.
+Two lanes that change one person meet in PostgreSQL as two members of a group do: the second one decides anew.
 """
 
 import asyncio
@@ -8,11 +11,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from libs.kit import metrics
-from libs.kit.contracts.topics import DEAD_LETTERS, EVENTS, HEATMAPS, INGESTION_GROUP, STORED_EVENTS, WARNINGS
+from libs.kit.contracts.topics import (
+    CAPTURED,
+    DEAD_LETTERS,
+    EVENTS,
+    HEATMAPS,
+    HISTORICAL,
+    OVERFLOW,
+    STORED_EVENTS,
+    WARNINGS,
+)
 from libs.kit.crashpoints import crash_point
 from libs.kit.errors import Conflict, Fenced, OutcomeUnknown, Unavailable
 from libs.kit.eventlog import Assignment, Batch, Consumer, NewRecord
+from libs.kit.eventlog.base import Topic
 from libs.kit.logging import get_logger
+from libs.kit.outcomes import Outcomes, team_owner
 from libs.kit.retry import until_settled
 from libs.kit.runtime import Runtime
 from libs.kit.teams import Teams
@@ -35,14 +49,37 @@ log = get_logger(__name__)
 Events = Sequence[Incoming | Rejected]
 
 
+LANES: Mapping[str, Topic] = {"live": EVENTS, "overflow": OVERFLOW, "historical": HISTORICAL}
+
+
 async def run(runtime: Runtime, settings: IngestionSettings, stop: asyncio.Event) -> None:
-    """Work until `stop` is set. Raises what no retry can mend, such as a missing table."""
+    """Work on the lanes of the settings until `stop` is set. Raises what no retry can mend, such as a missing table."""
+    known = Remembered.of(runtime, settings)
+    topics = [LANES[lane] for lane in dict.fromkeys(settings.lanes.split(","))]
+    await _ensured(runtime, stop)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(known.outcomes.run(stop))
+        for topic in topics:
+            group.create_task(_read(runtime, settings, topic, known, stop))
+
+
+async def _ensured(runtime: Runtime, stop: asyncio.Event) -> None:
+    """Topics that a release brings are there before they are read: capture, which makes them, may start later."""
+    async for attempt in until_settled(runtime.clock, stop):
+        with attempt:
+            await runtime.log.ensure(CAPTURED)
+
+
+async def _read(
+    runtime: Runtime, settings: IngestionSettings, topic: Topic, known: "Remembered", stop: asyncio.Event
+) -> None:
+    (worker,) = topic.groups
     pulse = Pulse(runtime.clock)
-    runtime.health.add(WORKER, pulse.check)
-    loop = Loop(WORKER, runtime.clock, stop, pulse)
+    runtime.health.add(worker, pulse.check)
+    loop = Loop(worker, runtime.clock, stop, pulse)
     limits = Limits(settings.batch_records, settings.batch_bytes, settings.linger_seconds, settings.fetch_seconds)
-    async with runtime.log.consumer([EVENTS.name], INGESTION_GROUP) as consumer:
-        ingestion = Ingestion(runtime, settings, consumer, loop)
+    async with runtime.log.consumer([topic.name], worker) as consumer:
+        ingestion = Ingestion(runtime, topic, known, consumer, loop)
         while not stop.is_set():
             batches = await loop.fetched(consumer, limits)
             owned = ownership(consumer, batches)
@@ -73,29 +110,54 @@ class Output:
         )
 
 
-class Ingestion:
-    """The state of one member: where PostgreSQL says each partition stands, for the ownership it was read under."""
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """What all lanes of a process need not ask or tell twice.
 
-    def __init__(self, runtime: Runtime, settings: IngestionSettings, consumer: Consumer, loop: Loop):
-        self._clock = runtime.clock
-        self._log = runtime.log
-        self._consumer = consumer
-        self._loop = loop
-        self._store = PersonStore(runtime.postgres)
-        self._teams = Teams(
+    begun: a cached team may say for a while that it has no events; this saves asking PostgreSQL each time.
+    """
+
+    teams: Teams
+    outcomes: Outcomes
+    surroundings: Surroundings
+    limiter: WarningLimiter = field(default_factory=WarningLimiter)
+    catalogue: Catalogue = field(default_factory=Catalogue)
+    begun: set[int] = field(default_factory=set)
+
+    @classmethod
+    def of(cls, runtime: Runtime, settings: IngestionSettings) -> "Remembered":
+        """Nothing yet."""
+        teams = Teams(
             runtime.postgres,
             runtime.clock,
             seconds=settings.team_cache_seconds,
             unknown_seconds=settings.unknown_team_cache_seconds,
             capacity=settings.team_cache_size,
         )
+        outcomes = Outcomes(runtime.state, runtime.clock, "ingestion")
+        return cls(teams, outcomes, Surroundings(runtime, settings))
+
+
+class Ingestion:
+    """The state of one lane's member: where PostgreSQL says each partition stands, for the ownership it was read
+    under."""
+
+    def __init__(self, runtime: Runtime, topic: Topic, known: Remembered, consumer: Consumer, loop: Loop):
+        self._clock = runtime.clock
+        self._log = runtime.log
+        self._topic = topic.name
+        (self._group,) = topic.groups
+        self._consumer = consumer
+        self._loop = loop
+        self._store = PersonStore(runtime.postgres)
+        self._teams = known.teams
         self._positions: dict[int, tuple[Assignment, int]] = {}
-        self._surroundings = Surroundings(runtime, settings)
+        self._surroundings = known.surroundings
         self._source: Source | None = None
-        self._limiter = WarningLimiter()
-        self._catalogue = Catalogue()
-        # a cached team may say for a while that it has no events; this saves asking PostgreSQL each time
-        self._begun: set[int] = set()
+        self._limiter = known.limiter
+        self._catalogue = known.catalogue
+        self._begun = known.begun
+        self._outcomes = known.outcomes
 
     async def settle(self, batches: Sequence[Batch], owned: Ownership) -> bool:
         """Commit, produce, move. False when `stop` ended the attempts: the batch comes back at the next start.
@@ -158,6 +220,7 @@ class Ingestion:
             for partition, move in moves.items():
                 self._positions[partition] = (self._positions[partition][0], move.new)
         _count(decided)
+        _note(decided, self._outcomes)
         dead = [dead_letter(one.record, one.reason, one.step, now) for one in decided.dead]
         at = self._clock.monotonic()
         told = [warning_record(warned, now) for warned in decided.warned if self._limiter.passes(warned, at)]
@@ -169,14 +232,14 @@ class Ingestion:
         assignments = self._consumer.assignments()
         first: dict[int, Assignment] = {}
         for partition in partitions:
-            owned = assignments.get((EVENTS.name, partition))
+            owned = assignments.get((self._topic, partition))
             if owned is None:
                 raise Unavailable("A partition has just been taken from us.")
             if partition not in self._positions or self._positions[partition][0] is not owned:
                 first[partition] = owned
         if first:
             # asked again each time: a topic that was made anew has another id, and positions of its own
-            self._source = Source(await self._log.log_id(EVENTS.name), EVENTS.name, INGESTION_GROUP)
+            self._source = Source(await self._log.log_id(self._topic), self._topic, self._group)
             read = await self._store.positions(self._source, {p: owned.position for p, owned in first.items()})
             self._positions.update({partition: (first[partition], at) for partition, at in read.items()})
         return {partition: self._positions[partition][1] for partition in partitions}
@@ -240,3 +303,13 @@ def _count(decided: Plan) -> None:
         metrics.CONSUMER_EVENTS.labels(WORKER, result, reason).inc(number)
     for kind, number in decided.warnings.items():
         metrics.INGESTION_WARNINGS.labels(kind).inc(number)
+
+
+def _note(decided: Plan, outcomes: Outcomes) -> None:
+    """For whoever asks where an event is. A token of no project has nobody who could ask."""
+    for team_id, uuid, reason in decided.dropped:
+        outcomes.count(team_owner(team_id), "dropped", reason, 1)
+        outcomes.dropped(team_owner(team_id), uuid, reason)
+    for rejected in decided.dead:
+        if token := dict(rejected.record.headers).get("token"):
+            outcomes.count(token, "dlq", rejected.reason, 1)

@@ -381,3 +381,179 @@ CREATE TABLE IF NOT EXISTS `hedgerow`.`app_metrics2` ON CLUSTER `main` AS `hedge
 ENGINE = Distributed('main', 'hedgerow', 'sharded_app_metrics2', cityHash64(app_source_id));
 
 ALTER TABLE `hedgerow`.`ingestion_warnings` ON CLUSTER `main` MODIFY TTL toDateTime(timestamp) + INTERVAL 90 DAY;
+
+CREATE TABLE IF NOT EXISTS `hedgerow`.`sharded_session_replay_events` ON CLUSTER `main`
+(
+    session_id String,
+    team_id Int64,
+    distinct_id SimpleAggregateFunction(any, String),
+    min_first_timestamp SimpleAggregateFunction(min, DateTime64(6, 'UTC')),
+    max_last_timestamp SimpleAggregateFunction(max, DateTime64(6, 'UTC')),
+    first_url AggregateFunction(argMin, Nullable(String), DateTime64(6, 'UTC')),
+    all_urls SimpleAggregateFunction(groupUniqArrayArray, Array(String)),
+    click_count SimpleAggregateFunction(sum, Int64),
+    keypress_count SimpleAggregateFunction(sum, Int64),
+    mouse_activity_count SimpleAggregateFunction(sum, Int64),
+    active_milliseconds SimpleAggregateFunction(sum, Int64),
+    console_log_count SimpleAggregateFunction(sum, Int64),
+    console_warn_count SimpleAggregateFunction(sum, Int64),
+    console_error_count SimpleAggregateFunction(sum, Int64),
+    size SimpleAggregateFunction(sum, Int64),
+    event_count SimpleAggregateFunction(sum, Int64),
+    message_count SimpleAggregateFunction(sum, Int64),
+    snapshot_source AggregateFunction(argMin, Nullable(String), DateTime64(6, 'UTC')),
+    snapshot_library AggregateFunction(argMin, Nullable(String), DateTime64(6, 'UTC')),
+    retention_period_days SimpleAggregateFunction(max, Nullable(Int64)),
+    _timestamp SimpleAggregateFunction(max, DateTime('UTC'))
+)
+ENGINE = ReplicatedAggregatingMergeTree('/clickhouse/tables/{shard}/hedgerow/sharded_session_replay_events', '{replica}')
+PARTITION BY toYYYYMM(min_first_timestamp)
+ORDER BY (team_id, session_id)
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1;
+
+CREATE TABLE IF NOT EXISTS `hedgerow`.`session_replay_events` ON CLUSTER `main` AS `hedgerow`.`sharded_session_replay_events`
+ENGINE = Distributed('main', 'hedgerow', 'sharded_session_replay_events', cityHash64(session_id));
+
+CREATE TABLE IF NOT EXISTS `hedgerow`.`cohortpeople` ON CLUSTER `main`
+(
+    person_id UUID,
+    cohort_id Int64,
+    team_id Int64,
+    sign Int8,
+    version UInt64
+)
+ENGINE = ReplicatedMergeTree('/clickhouse/tables/all/hedgerow/cohortpeople', '{shard}-{replica}')
+ORDER BY (team_id, cohort_id, version, person_id)
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1;
+
+CREATE TABLE IF NOT EXISTS `hedgerow`.`person_static_cohort` ON CLUSTER `main`
+(
+    id UUID,
+    person_id UUID,
+    cohort_id Int64,
+    team_id Int64,
+    _timestamp DateTime('UTC'),
+    _offset UInt64,
+    _partition UInt64
+)
+ENGINE = ReplicatedReplacingMergeTree('/clickhouse/tables/all/hedgerow/person_static_cohort', '{shard}-{replica}', _timestamp)
+ORDER BY (team_id, cohort_id, person_id)
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1;
+
+CREATE TABLE IF NOT EXISTS `hedgerow`.`log_entries` ON CLUSTER `main`
+(
+    team_id Int64,
+    log_source LowCardinality(String),
+    log_source_id String,
+    instance_id String,
+    timestamp DateTime64(6, 'UTC'),
+    level LowCardinality(String),
+    message String CODEC(ZSTD(3)),
+    _timestamp DateTime('UTC'),
+    _offset UInt64,
+    _partition UInt64
+)
+ENGINE = ReplicatedReplacingMergeTree('/clickhouse/tables/all/hedgerow/log_entries', '{shard}-{replica}', _timestamp)
+PARTITION BY toYYYYMM(timestamp)
+ORDER BY (team_id, log_source, log_source_id, instance_id, timestamp)
+TTL toDateTime(timestamp) + INTERVAL 90 DAY
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1;
+
+CREATE TABLE IF NOT EXISTS `hedgerow`.`sharded_logs` ON CLUSTER `main`
+(
+    uuid String,
+    team_id Int64,
+    trace_id String,
+    span_id String,
+    body String CODEC(ZSTD(3)),
+    attributes String CODEC(ZSTD(3)),
+    time_bucket DateTime('UTC'),
+    timestamp DateTime64(6, 'UTC'),
+    observed_timestamp DateTime64(6, 'UTC'),
+    severity_text LowCardinality(String),
+    severity_number Int32,
+    level LowCardinality(String),
+    resource_attributes String CODEC(ZSTD(3)),
+    instrumentation_scope String,
+    event_name String,
+    service_name LowCardinality(String)
+)
+ENGINE = ReplicatedMergeTree('/clickhouse/tables/{shard}/hedgerow/sharded_logs', '{replica}')
+PARTITION BY toDate(timestamp)
+ORDER BY (team_id, time_bucket, service_name, timestamp)
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1;
+
+CREATE TABLE IF NOT EXISTS `hedgerow`.`logs` ON CLUSTER `main` AS `hedgerow`.`sharded_logs`
+ENGINE = Distributed('main', 'hedgerow', 'sharded_logs', cityHash64(trace_id));
+
+CREATE TABLE IF NOT EXISTS `hedgerow`.`query_log_archive` ON CLUSTER `main`
+(
+    team_id Int64,
+    event_date Date,
+    event_time DateTime64(6, 'UTC'),
+    query_id String,
+    endpoint LowCardinality(String),
+    query String CODEC(ZSTD(3)),
+    query_start_time DateTime64(6, 'UTC'),
+    query_duration_ms UInt64,
+    hogql_name String,
+    created_by Int64,
+    read_rows UInt64,
+    read_bytes UInt64,
+    result_rows UInt64,
+    result_bytes UInt64,
+    memory_usage UInt64,
+    status LowCardinality(String),
+    kind LowCardinality(String),
+    exception_code Int32,
+    is_personal_api_key_request Bool,
+    cpu_microseconds UInt64,
+    RealTimeMicroseconds UInt64,
+    S3ListObjects UInt64,
+    S3HeadObject UInt64,
+    S3GetObjectAttributes UInt64,
+    S3GetObject UInt64,
+    ReadBufferFromS3Bytes UInt64
+)
+ENGINE = ReplicatedMergeTree('/clickhouse/tables/all/hedgerow/query_log_archive', '{shard}-{replica}')
+PARTITION BY toYYYYMM(event_date)
+ORDER BY (team_id, event_date, event_time, query_id)
+TTL event_date + INTERVAL 90 DAY
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1;
+
+CREATE TABLE IF NOT EXISTS `hedgerow`.`sharded_document_embeddings` ON CLUSTER `main`
+(
+    team_id Int64,
+    product LowCardinality(String),
+    document_type LowCardinality(String),
+    model_name LowCardinality(String),
+    rendering LowCardinality(String),
+    document_id String,
+    timestamp DateTime64(3, 'UTC'),
+    inserted_at DateTime64(3, 'UTC'),
+    content String,
+    metadata String,
+    embedding Array(Float64)
+)
+ENGINE = ReplicatedReplacingMergeTree('/clickhouse/tables/{shard}/hedgerow/sharded_document_embeddings', '{replica}', inserted_at)
+PARTITION BY toYYYYMM(timestamp)
+ORDER BY (team_id, toDate(timestamp), product, document_type, model_name, rendering, document_id)
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1;
+
+CREATE TABLE IF NOT EXISTS `hedgerow`.`document_embeddings` ON CLUSTER `main` AS `hedgerow`.`sharded_document_embeddings`
+ENGINE = Distributed('main', 'hedgerow', 'sharded_document_embeddings', cityHash64(document_id));
+
+CREATE TABLE IF NOT EXISTS `hedgerow`.`error_tracking_issue_fingerprint_overrides` ON CLUSTER `main`
+(
+    team_id Int64,
+    fingerprint String,
+    issue_id UUID,
+    is_deleted Int8,
+    version Int64,
+    _timestamp DateTime('UTC'),
+    _offset UInt64,
+    _partition UInt64
+)
+ENGINE = ReplicatedReplacingMergeTree('/clickhouse/tables/all/hedgerow/error_tracking_issue_fingerprint_overrides', '{shard}-{replica}', version)
+ORDER BY (team_id, fingerprint)
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1;

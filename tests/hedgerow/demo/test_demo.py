@@ -57,7 +57,7 @@ async def test_a_full_log_delays_and_loses_nothing() -> None:
 
     async with capturing() as capture:
         log = FullAtTimes()
-        capture.endpoint._log = log  # type: ignore[assignment]
+        capture.intake._commit._log = log  # type: ignore[assignment]
         stories = [[event(f"u{n}", m) for m in range(7)] for n in range(20)]
         counts: list[int] = []
         sending = Sending(lanes=3, batch_events=10)

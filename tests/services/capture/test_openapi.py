@@ -1,11 +1,13 @@
 """The document of capture's endpoints, and schemathesis sending what it describes, and what it does not, to the app."""
 
+import asyncio
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, given, settings
+from redis.asyncio import Redis
 from schemathesis import GenerationMode
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import (
@@ -16,8 +18,9 @@ from schemathesis.specs.openapi.checks import (
 
 from libs.kit.clock import ManualClock
 from libs.kit.contracts.routes import CAPTURE_PATHS
-from services.capture.asgi import CaptureEndpoint
+from services.capture.intake import Intake
 from services.capture.openapi import document
+from services.capture.policies.policies import Policies
 from services.capture.settings import CaptureSettings
 from tests.support.capturing import NOW, KeptLog, capturing, whole_app
 from tests.support.scale import SCALE, scaled
@@ -38,9 +41,11 @@ CHOSEN = [(name, mode) for name in (OPERATIONS if SCALE >= 1 else KINDS) for mod
 def app() -> Iterator[Any]:
     """All of capture, on a log that keeps what it is given."""
     log, chosen = KeptLog(), CaptureSettings()
-    endpoint = CaptureEndpoint(log, ManualClock(NOW), chosen)
-    yield whole_app(endpoint, log)
-    endpoint.close()
+    clock = ManualClock(NOW)
+    policies = Policies(Redis(port=1), clock, chosen)
+    intake = Intake(log, clock, chosen, policies)  # type: ignore[arg-type]  # not a whole log
+    yield whole_app(intake, log)
+    asyncio.run(intake.close())
 
 
 @pytest.mark.parametrize(("name", "mode"), [one for one in CHOSEN if one not in IMPOSSIBLE])

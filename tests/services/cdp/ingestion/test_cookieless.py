@@ -18,6 +18,7 @@ from services.cdp.ingestion.siphash import siphash128
 from tests.support.captured import captured_record
 from tests.support.ingested import NOW, Ingested
 
+FIRST = cookieless.place_of(captured_record())
 SALT = bytes(range(16))
 STATELESS = Team(1, "phc_one", timezone="Europe/Berlin", cookieless_server_hash_mode=1)
 STATEFUL = Team(1, "phc_one", cookieless_server_hash_mode=2)
@@ -89,7 +90,7 @@ def test_what_cannot_be_taken(more: dict[str, Any], reason: str, warned: bool) -
     event = incoming(**more)
     refused = visit_of(event, STATELESS, NOW)
     assert refused == Refused(reason, warned)
-    ingested = Ingested(STATELESS, identities={(0, 0): refused})
+    ingested = Ingested(STATELESS, identities={FIRST: refused})
     ingested.take(event.record)
     assert (ingested.rows, ingested.outcomes) == ([], [("dropped", reason)])
     assert ingested.warnings == ([reason] if warned else [])
@@ -124,7 +125,7 @@ def test_how_early_and_how_late(hours: float, taken: bool) -> None:
 
 def test_a_row_keeps_nothing_of_who_it_was() -> None:
     device, session = siphash128(SALT, b"x"), cookieless.uuid7(NOW, bytes(10))
-    ingested = Ingested(STATELESS, identities={(0, 0): Identity(device, device, session)})
+    ingested = Ingested(STATELESS, identities={FIRST: Identity(device, device, session)})
     more = {"$set": {"$raw_user_agent": "UA", "a": 1}, "$set_once": {"$initial_raw_user_agent": "UA"}}
     ingested.take(incoming(properties={**more, "$cookieless_extra": "x", "$process_person_profile": False}).record)
     [row] = ingested.rows
@@ -139,7 +140,7 @@ def test_a_row_keeps_nothing_of_who_it_was() -> None:
 
 async def identities(runtime: Runtime, events: Sequence[Incoming], team: Team = STATEFUL) -> list[Identity]:
     found = await CookielessState(runtime.state).identities(events, {"phc_one": team}, NOW)
-    answers = [found[event.record.partition, event.record.offset] for event in events]
+    answers = [found[cookieless.place_of(event.record)] for event in events]
     assert all(isinstance(one, Identity) for one in answers)
     return [one for one in answers if isinstance(one, Identity)]
 
@@ -168,7 +169,7 @@ async def test_who_signs_in_takes_the_visitor_along(runtime: Runtime) -> None:
     assert {one.session for one in (first, identify, signed_in)} == {first.session}
     ingested = Ingested(STATEFUL)
     for event, identity in zip(history[:3], (first, identify, signed_in), strict=True):
-        ingested.identities = {(0, event.record.offset): identity}
+        ingested.identities = {cookieless.place_of(event.record): identity}
         ingested.take(event.record)
     anonymous, identified, last = ingested.rows
     assert identified["properties"]["$anon_distinct_id"] == anonymous["distinct_id"]

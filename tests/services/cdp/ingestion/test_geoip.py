@@ -1,7 +1,9 @@
+import json
 import os
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from services.cdp.ingestion.geoip import GeoIp, Place, place_of
@@ -160,3 +162,16 @@ def test_without_a_file_nothing_is_said(tmp_path: Path) -> None:
 )
 def test_a_database_of_anything(found: Any) -> None:
     assert place_of(found).event == {}
+
+
+@pytest.mark.parametrize(
+    "given", ['{"a":1}', " { } ", '{"$geoip_city_name":"mine","a":[1.0]}', '{"\\u0024geoip_x":1}', "5", ""]
+)
+def test_what_a_set_had_already_stays(given: str) -> None:
+    """Spliced or merged, it is the same."""
+    latest = place_of(BERLIN).latest
+    made = bytes(latest.over(msgspec.Raw(given.encode()) if given else None))
+    had = json.loads(given) if "{" in given else {}
+    pairs = json.loads(made, object_pairs_hook=list)
+    assert dict(pairs) == had | {name: json.loads(bytes(raw)) for name, raw in latest.raws.items()}
+    assert len(dict(pairs)) == len(pairs)

@@ -1,0 +1,68 @@
+"""Bodies while they come: one under its cap, and all together under the memory we allow for them."""
+
+from services.capture.answers import too_large
+
+
+class Overloaded(Exception):
+    """What other requests hold fills the memory we allow for them."""
+
+
+class BodyMemory:
+    """How many bytes of bodies all requests of this process hold now."""
+
+    def __init__(self, most: int):
+        self._most = most
+        self.held = 0
+
+    def take(self, size: int) -> None:
+        """Count `size` more bytes, or raise Overloaded."""
+        if self.held + size > self._most:
+            raise Overloaded
+        self.held += size
+
+    def give_back(self, size: int) -> None:
+        """Count `size` fewer."""
+        self.held -= size
+
+
+class Body:
+    """The body of one request while it is read; `release` must follow."""
+
+    __slots__ = ("_max_bytes", "_memory", "_pieces", "_size")
+
+    def __init__(self, memory: BodyMemory, max_bytes: int):
+        self._memory = memory
+        self._max_bytes = max_bytes
+        self._pieces: list[bytes] = []
+        self._size = 0
+
+    def add(self, piece: bytes) -> None:
+        """Keep a piece. Raises Refused (413) past the cap and Overloaded past that of all requests."""
+        size = self._size + len(piece)
+        if size > self._max_bytes:
+            self.check(size)
+        self._memory.take(len(piece))
+        self._size = size
+        self._pieces.append(piece)
+
+    def check(self, size: int) -> None:
+        """Raise Refused (413) when a body of `size` is over the cap."""
+        if size > self._max_bytes:
+            raise too_large(f"request body is larger than {self._max_bytes} bytes", "body_too_large")
+
+    def check_declared(self, content_length: bytes | None) -> None:
+        """Raise Refused (413) when a body is announced that is over the cap."""
+        if content_length is not None and content_length.isdigit():
+            self.check(int(content_length) if len(content_length) < 20 else self._max_bytes + 1)
+
+    def take(self) -> bytes:
+        """The whole, handed over."""
+        whole = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
+        self._pieces.clear()
+        return whole
+
+    def release(self) -> None:
+        """The bytes are no longer held."""
+        self._pieces.clear()
+        self._memory.give_back(self._size)
+        self._size = 0

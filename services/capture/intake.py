@@ -1,0 +1,179 @@
+"""What becomes of a request once all of it is here: decided, put on the log, answered. One for both callers.
+
+Small bodies are decided at once, on the event loop; large ones, and small ones that unfold, in a thread, a few at a
+time. The answer comes by callback, when the log has the records: a future or a task per request would cost more than
+deciding it.
+"""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+
+from libs.kit.clock import Clock
+from libs.kit.contracts.topics import EVENTS
+from libs.kit.crashpoints import crash_point
+from libs.kit.errors import DeadlineExceeded, HedgerowError, PayloadTooLarge, Unavailable
+from libs.kit.eventlog import EventLog
+from libs.kit.logging import get_logger
+from services.capture.accounting import Accounting
+from services.capture.answers import Answer, Refused, too_fast, too_large
+from services.capture.bodies import Body, BodyMemory, Overloaded
+from services.capture.decision import Decision, Limits, Request
+from services.capture.group_commit import GroupCommit, LogBacklog
+from services.capture.handle import decide, dialect_of
+from services.capture.policies.answering import amended
+from services.capture.policies.policies import Policies, TooFast
+from services.capture.policies.routing import Routing, token_of
+from services.capture.settings import CaptureSettings
+
+log = get_logger(__name__)
+#: Called once, on the event loop.
+Answered = Callable[[Answer], None]
+
+
+class Intake:
+    """Requests in, answers out. Both callers read bodies under `new_body`'s caps and then call `take`."""
+
+    def __init__(self, event_log: EventLog, clock: Clock, settings: CaptureSettings, policies: Policies):
+        self._policies = policies
+        self.settings = settings
+        self.memory = BodyMemory(settings.max_inflight_body_bytes)
+        self.accounting = Accounting(settings.access_log_every)
+        self._clock = clock
+        self._limits = Limits.of(settings)
+        self._inline_limits = Limits(settings.inline_inflated_bytes, settings.max_record_bytes, settings.max_events)
+        self._commit = GroupCommit(event_log, settings.max_unacknowledged_bytes)
+        self._heavy = asyncio.Semaphore(settings.heavy_requests)
+        self._threads = ThreadPoolExecutor(settings.heavy_requests, thread_name_prefix="capture")
+        self._deciding: set[asyncio.Task[None]] = set()
+
+    async def close(self) -> None:
+        """Let go of the threads and the log; what they are at is finished first."""
+        while self._deciding:
+            await asyncio.wait(self._deciding)
+        await self._commit.drain()
+        self._threads.shutdown(wait=True, cancel_futures=True)
+
+    def new_body(self) -> Body:
+        """To gather a body in."""
+        return Body(self.memory, self.settings.max_body_bytes)
+
+    def now(self) -> datetime:
+        """The moment of receipt."""
+        return self._clock.now()
+
+    def take(self, request: Request, answered: Answered) -> None:
+        """Decide the request, produce what it holds, and call `answered`, once, now or later. Never raises."""
+        body = request.body
+        if body:
+            self.accounting.body(len(body))
+        if len(body) > self.settings.inline_body_bytes:
+            self._decide_in_thread(request, answered)
+            return
+        try:
+            decision = decide(request, self._inline_limits)
+        except Exception as exc:
+            answered(_our_bug(request, exc))
+            return
+        if decision.refused == "inflated_too_large":  # for deciding here; a thread may take it
+            self._decide_in_thread(request, answered)
+        else:
+            self._settle(request, decision, answered)
+
+    def refuse_unread(self, path: str, why: Exception) -> Answer:
+        """What is said when a body cannot be read to its end: Refused, Overloaded, or the sender stalled."""
+        if isinstance(why, Refused):
+            return self._refused(path, why)
+        if isinstance(why, Overloaded):
+            self.accounting.events("refused", "overloaded", 1)
+            return dialect_of(path).transient
+        self.accounting.events("refused", "stalled", 1)
+        return dialect_of(path).stalled
+
+    def _decide_in_thread(self, request: Request, answered: Answered) -> None:
+        task = asyncio.get_running_loop().create_task(self._decide_heavy(request, answered))
+        self._deciding.add(task)
+        task.add_done_callback(self._deciding.discard)
+
+    async def _decide_heavy(self, request: Request, answered: Answered) -> None:
+        async with self._heavy:  # until the log has it: what large bodies unfold to is bounded by how many there are
+            loop = asyncio.get_running_loop()
+            over: asyncio.Future[Answer] = loop.create_future()
+            try:
+                decision = await loop.run_in_executor(self._threads, decide, request, self._limits)
+            except Exception as exc:
+                answered(_our_bug(request, exc))
+                return
+            self._settle(request, decision, over.set_result)
+            answered(await over)
+
+    def _settle(self, request: Request, decision: Decision, answered: Answered) -> None:
+        if decision.refused:
+            self._note("refused", decision.refused, decision.events, decision.token)
+        elif decision.drops:
+            for reason, events in decision.drops.items():
+                self._note("dropped", reason, events, _owner(decision))
+        if decision.refused or not decision.records:
+            answered(decision.answer)
+            return
+        try:
+            routing = self._policies.route(decision.records)
+        except TooFast:
+            refused = too_fast(len(decision.records))
+            refused.token = _owner(decision)
+            answered(self._refused(request.path, refused))
+            return
+        topics = {EVENTS.name: decision.records} if routing is None else routing.topics
+        if not topics:
+            answered(self._outcome(request, decision, routing, None))
+            return
+        crash_point("capture.before_produce")
+        try:
+            self._commit.submit(topics, lambda error: answered(self._outcome(request, decision, routing, error)))
+        except LogBacklog:
+            self._note("refused", "overloaded", len(decision.records), _owner(decision))
+            answered(decision.not_taken)
+
+    def _outcome(
+        self, request: Request, decision: Decision, routing: Routing | None, error: Exception | None
+    ) -> Answer:
+        """The answer to a request whose records the log has, or has not."""
+        if error is None:
+            crash_point("capture.after_produce")
+            if routing is None:
+                self.accounting.events("accepted", "", len(decision.records))
+            else:
+                for (result, reason), events in routing.outcomes.items():
+                    self.accounting.events(result, reason, events)
+            self._policies.settled(decision.records, routing)
+            tell_quota = self.settings.quota_limited_answers
+            return amended(decision.answer, decision.records, routing, tell_quota=tell_quota)
+        if isinstance(error, PayloadTooLarge):
+            return self._refused(request.path, too_large(error.detail, "event_too_large"))
+        if isinstance(error, Unavailable | DeadlineExceeded):
+            _warn(error, decision)
+            self._note("refused", type(error).__name__, len(decision.records), _owner(decision))
+            return decision.not_taken
+        return _our_bug(request, error)
+
+    def _refused(self, path: str, refused: Refused) -> Answer:
+        self._note("refused", refused.reason, refused.events, refused.token)
+        return dialect_of(path).refusal(refused)
+
+    def _note(self, result: str, reason: str, events: int, token: str) -> None:
+        self.accounting.events(result, reason, events)
+        self._policies.noted(result, reason, events, token)
+
+
+def _owner(decision: Decision) -> str:
+    return token_of(decision.records[0]).decode() if decision.records else decision.token
+
+
+def _warn(error: HedgerowError, decision: Decision) -> None:
+    log.warning("produce_failed", code=error.code, kind=type(error).__name__, events=len(decision.records))
+
+
+def _our_bug(request: Request, error: Exception) -> Answer:
+    log.exception("capture_failed", path=request.path, exc_info=error)
+    return dialect_of(request.path).our_bug

@@ -1,0 +1,96 @@
+"""The fast caller of `Intake`: POSTs that libs.kit.hot_http hands over from the parser, answered by callback."""
+
+import time
+
+from libs.kit.hot_http import Headers, Receiver, Reply
+from services.capture import answers
+from services.capture.answers import Answer, Refused, header_lines
+from services.capture.bodies import Overloaded
+from services.capture.decision import Request
+from services.capture.intake import Intake
+
+_MOST_ORIGINS = 1_000
+
+
+class HotCapture:
+    """`HotService` of capture's paths."""
+
+    def __init__(self, intake: Intake):
+        self.intake = intake
+        self.body_idle_seconds = intake.settings.body_idle_timeout_seconds
+        self._retry_after = intake.settings.retry_after_seconds
+        self._of_ok: dict[bytes | None, bytes] = {}  # header lines of the usual answer, by origin
+
+    def receive(self, path: str, query: bytes, headers: Headers, peer: str | None, reply: Reply) -> Receiver:
+        """A request has begun."""
+        receiver = CaptureReceiver(self, path, query, headers, peer, reply)
+        receiver.begin()
+        return receiver
+
+    def lines(self, answer: Answer, headers: dict[bytes, bytes]) -> bytes:
+        """The header lines of an answer. Neighbours come from the same site."""
+        if answer is not answers.OK or b"access-control-request-headers" in headers:
+            return header_lines(answer, headers, self._retry_after)
+        origin = headers.get(b"origin")
+        lines = self._of_ok.get(origin)
+        if lines is None:
+            if len(self._of_ok) >= _MOST_ORIGINS:
+                self._of_ok.clear()
+            lines = self._of_ok[origin] = header_lines(answer, headers, self._retry_after)
+        return lines
+
+
+class CaptureReceiver:
+    """One POST. The body is held, and counted, until the answer is there."""
+
+    __slots__ = ("_body", "_headers", "_path", "_peer", "_query", "_reply", "_service", "_started", "_taken")
+
+    def __init__(self, service: HotCapture, path: str, query: bytes, headers: Headers, peer: str | None, reply: Reply):
+        self._service = service
+        self._path = path
+        self._query = query
+        self._headers = dict(reversed(headers))  # of repeated headers the first counts
+        self._peer = peer
+        self._reply = reply
+        self._body = service.intake.new_body()
+        self._started = time.perf_counter()
+        self._taken = False
+
+    def begin(self) -> None:
+        """Refuse a body that is announced too large."""
+        try:
+            self._body.check_declared(self._headers.get(b"content-length"))
+        except Refused as refused:
+            self._answered(self._service.intake.refuse_unread(self._path, refused))
+
+    def piece(self, data: bytes) -> None:
+        """See `Receiver`."""
+        try:
+            self._body.add(data)
+        except (Refused, Overloaded) as exc:
+            self._answered(self._service.intake.refuse_unread(self._path, exc))
+
+    def complete(self) -> None:
+        """See `Receiver`."""
+        self._taken = True
+        intake = self._service.intake
+        intake.take(
+            Request("POST", self._path, self._query, self._headers, self._body.take(), self._peer, intake.now()),
+            self._answered,
+        )
+
+    def stalled(self) -> None:
+        """See `Receiver`."""
+        self._answered(self._service.intake.refuse_unread(self._path, TimeoutError()))
+
+    def gone(self) -> None:
+        """See `Receiver`: what was not taken yet is forgotten, what was goes its way."""
+        if not self._taken:
+            self._body.release()
+
+    def _answered(self, answer: Answer) -> None:
+        self._body.release()
+        service, headers = self._service, self._headers
+        self._reply(answer.status, service.lines(answer, headers), answer.body)
+        seconds = time.perf_counter() - self._started
+        service.intake.accounting.answered("POST", self._path, answer.status, seconds, headers.get(b"x-request-id"))
