@@ -31,6 +31,14 @@ _EVENTS = """team_id = {team:Int64} AND (
            transform(toString(person_id), {persons:Array(String)}, {asked:Array(UInt32)}, toUInt32(0))
     OR distinct_id IN {ids:Array(String)} AND toUnixTimestamp(_timestamp) <=
            transform(distinct_id, {ids:Array(String)}, {ids_asked:Array(UInt32)}, toUInt32(0)))"""
+_POINTS = """team_id = {team:Int64} AND distinct_id IN {ids:Array(String)} AND toUnixTimestamp(_timestamp) <=
+           transform(distinct_id, {ids:Array(String)}, {ids_asked:Array(UInt32)}, toUInt32(0))"""
+# Whoever comes back in a session that goes begins it anew.
+_SESSIONS = """
+    SELECT toString(session_id_v7) FROM raw_sessions WHERE team_id = {team:Int64}
+    GROUP BY session_id_v7 HAVING argMaxMerge(distinct_id) IN {ids:Array(String)} LIMIT {limit:UInt32}
+"""
+_MOST_SESSIONS = 5_000
 _OLD_PERSONS = """
     DELETE WHERE team_id = {team:Int64}
       AND version <= transform(toString(id), {persons:Array(String)}, {versions:Array(UInt64)}, toUInt64(0))
@@ -84,14 +92,16 @@ async def _delete(runtime: Runtime, settings: JobsSettings, team_id: int, reques
     if untold := [request for request in requests if request.told_at is None]:
         await _tell(runtime, await repository.deleted(team_id, [request.person for request in untold]))
         await repository.note_told([request.id for request in untold])
-    await _delete_events(runtime, settings, team_id, [request for request in requests if request.delete_events])
+    await _delete_events(runtime, settings, [request for request in requests if request.delete_events])
     # never sooner: a tombstone that arrived after everything else is forgotten would outrank who comes back
     before = runtime.clock.now() - timedelta(seconds=settings.deletion_grace_seconds)
     due = [request for request in requests if request.told_at is not None and request.told_at <= before]
     if not due:
         return 0
     wanted = [request for request in due if request.delete_events]
-    if wanted and await _events_left(runtime, wanted):
+    if wanted and (
+        await _left(runtime, "events", _EVENTS, wanted) or await _left(runtime, "heatmaps", _POINTS, wanted)
+    ):
         return 0
     await _forget(runtime, settings, team_id, await repository.deleted(team_id, [request.person for request in due]))
     await repository.forget(team_id, [request.person for request in due], [request.id for request in due])
@@ -144,23 +154,23 @@ def _whose(requests: Sequence[Request]) -> dict[str, Any]:
     }
 
 
-async def _events_left(runtime: Runtime, requests: Sequence[Request]) -> int:
-    count = f"SELECT count() FROM events WHERE {_EVENTS}"  # noqa: S608 - our own text; values are bound
+async def _left(runtime: Runtime, table: str, condition: str, requests: Sequence[Request]) -> int:
+    count = f"SELECT count() FROM {table} WHERE {condition}"  # noqa: S608 - our own text; values are bound
     return int((await runtime.clickhouse.query(count, _whose(requests))).rows[0][0])
 
 
-async def _delete_events(runtime: Runtime, settings: JobsSettings, team_id: int, requests: Sequence[Request]) -> None:
-    if not requests or not await _events_left(runtime, requests):
+async def _delete_events(runtime: Runtime, settings: JobsSettings, requests: Sequence[Request]) -> None:
+    """Events, and what was made of them. Nothing is rewritten where nothing is left."""
+    if not requests:
         return
-    layout = layout_of(runtime.settings)
-    await mutate(
-        runtime.clickhouse,
-        layout,
-        "events",
-        f"DELETE WHERE {_EVENTS}",
-        _whose(requests),
-        seconds=settings.mutation_seconds,
-    )
+    layout, seconds, whose = layout_of(runtime.settings), settings.mutation_seconds, _whose(requests)
+    for table, condition in (("events", _EVENTS), ("heatmaps", _POINTS)):
+        if await _left(runtime, table, condition, requests):
+            await mutate(runtime.clickhouse, layout, table, f"DELETE WHERE {condition}", whose, seconds=seconds)
+    while found := (await runtime.clickhouse.query(_SESSIONS, {**whose, "limit": _MOST_SESSIONS})).rows:
+        gone = {"team": whose["team"], "sessions": [session for (session,) in found]}
+        change = "DELETE WHERE team_id = {team:Int64} AND toString(session_id_v7) IN {sessions:Array(String)}"
+        await mutate(runtime.clickhouse, layout, "raw_sessions", change, gone, seconds=seconds)
 
 
 async def _forget(runtime: Runtime, settings: JobsSettings, team_id: int, gone: Deleted) -> None:

@@ -94,6 +94,24 @@ async def test_who_comes_back_before_the_deletion_is_done_stays(runtime: Runtime
     assert newest_row == [[0]]
 
 
+async def test_what_was_made_of_events_goes_with_them(runtime: Runtime) -> None:
+    await prepare(runtime)
+    point = {"https://example.com": [{"x": 10, "y": 20, "target_fixed": False, "type": "click"}]}
+    async with Workers(runtime):
+        for number, name in enumerate(("ada", "bob")):
+            about = {"$session_id": f"0190a1b2-0000-7000-8000-00000000000{number}", "$viewport_width": 100}
+            await send(runtime, said(name, "$pageview", **about))
+            await send(runtime, said(name, "$$heatmap", **about, **{"$viewport_height": 100, "$heatmap_data": point}))
+        heatmaps = "SELECT distinct_id FROM heatmaps ORDER BY 1"
+        sessions = "SELECT argMaxMerge(distinct_id) AS whose FROM raw_sessions GROUP BY session_id_v7 ORDER BY whose"
+        assert await rows(runtime, heatmaps) == await rows(runtime, sessions) == [["ada"], ["bob"]]
+        ada = await person_of(runtime, "ada")
+        await PersonRepository(runtime.postgres).request_deletion(1, [ada], events=True, keep_person=False)
+        await delete(runtime, AT_ONCE)
+        assert await delete(runtime, AT_ONCE) == 1
+        assert await rows(runtime, heatmaps) == await rows(runtime, sessions) == [["bob"]]
+
+
 async def test_events_may_go_while_the_person_stays(runtime: Runtime) -> None:
     await prepare(runtime)
     async with Workers(runtime):
