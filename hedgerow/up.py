@@ -124,7 +124,7 @@ def parts_of(
         *(_engine(engine, settings) for engine in engines.all_of(opened, settings)),
         *([] if prepared else [migrate]),
         *(
-            python(_numbered("http", i), SERVICES, *serve, keep=(descriptor,), more=_own_wal(i))
+            python(_numbered("http", i), SERVICES, *serve, keep=(descriptor,), more=own_wal(i))
             for i in range(processes)
         ),
         *(python(_numbered("workers", i), SERVICES, "hedgerow.part", "worker", "all") for i in range(processes)),
@@ -135,7 +135,7 @@ def _numbered(name: str, index: int) -> str:
     return f"{name}-{index + 1}" if index else name
 
 
-def _own_wal(index: int) -> Mapping[str, str]:
+def own_wal(index: int) -> Mapping[str, str]:
     """A write-ahead log has one process: those after the first get directories of their own beside it."""
     directory = os.environ.get(WAL_DIRECTORY)
     return {WAL_DIRECTORY: _numbered(directory, index)} if directory and index else {}

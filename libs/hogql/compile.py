@@ -1,7 +1,9 @@
 """HogQL in, ClickHouse SQL out: the passes, in order.
 
 parser      text -> tree                                 lexer.py, parser/
-resolver    names -> columns, functions, sources         resolver.py, scope.py, schema.py, functions.py, rules.py
+resolver    names -> columns, functions, sources         resolver/, scope.py, schema/, functions.py, rules.py
+            cohorts, filters, types of properties,       resolver/cohorts.py, filters.py, posthog_functions.py
+            what may not be seen
 limits      how many rows                                limits.py
 timezones   texts -> instants; times -> project's zone   timezones.py
 nulls       comparisons that mind missing values         nulls.py  (on properties as such, whose types it knows)

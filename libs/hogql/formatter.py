@@ -8,8 +8,8 @@ from typing import Any
 
 from libs.hogql import ast
 from libs.hogql.hogql_printer import HogQLPrinter, identifier, string
-from libs.hogql.parser import expressions as levels
-from libs.hogql.parser.names import KEYWORDS, UNITS
+from libs.hogql.parser import levels
+from libs.hogql.words import KEYWORDS, UNITS
 
 _WIDTH = 100
 _INDENT = "    "

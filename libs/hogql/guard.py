@@ -75,26 +75,21 @@ def guarded(statement: r.Statement, team_id: int) -> r.Statement:
 
 def verify(statement: r.Statement, team_id: int) -> None:
     """Raise TeamGuardError unless each physical table is read under a guard for this team that nothing can undo."""
-    for node in r.walk(statement):
-        if isinstance(node, r.Select):
-            _verify_select(node, team_id)
-        elif isinstance(node, r.RNode) and not isinstance(node, r.Statement):
-            _verify_only_known(node)
-    _verify_names(statement)
-    seen = sum(isinstance(node, r.TableSource) for node in r.walk(statement))
-    under_select = sum(
-        isinstance(joined.source, r.TableSource)
-        for node in r.walk(statement)
-        if isinstance(node, r.Select)
-        for joined in node.sources
-    )
-    if seen != under_select:
+    nodes = r.walk(statement)
+    selects = [node for node in nodes if isinstance(node, r.Select)]
+    for select in selects:
+        _verify_select(select, team_id)
+    for node in nodes:
+        _verify_only_known(node)
+    _verify_names(nodes)
+    seen = sum(isinstance(node, r.TableSource) for node in nodes)
+    if seen != sum(isinstance(joined.source, r.TableSource) for select in selects for joined in select.sources):
         raise TeamGuardError("A table is read outside of a SELECT.")
 
 
-def _verify_names(statement: r.Statement) -> None:
-    sources = {node.alias for node in r.walk(statement) if isinstance(node, r.TableSource)}
-    for node in r.walk(statement):
+def _verify_names(nodes: list[r.RNode]) -> None:
+    sources = {node.alias for node in nodes if isinstance(node, r.TableSource)}
+    for node in nodes:
         if isinstance(node, r.Named) and (node.name in sources or "." in node.name):
             raise TeamGuardError("A name inside an expression could be taken for a column of a table.")
 
@@ -120,5 +115,7 @@ def _verify_select(node: r.Select, team_id: int) -> None:
 
 
 def _verify_only_known(node: r.RNode) -> None:
+    if isinstance(node, r.LazySource) or (isinstance(node, r.Joined) and node.after):
+        raise TeamGuardError("A table is left that was to be made of others.")
     if isinstance(node, r.LambdaExpr) and not all(name.startswith("_arg") for name in node.args):
         raise TeamGuardError("A lambda argument could be taken for a table.")

@@ -5,7 +5,7 @@ document by a name of its own. Joins that fields led to come right after the tab
 joined, in a subquery with it, where its own condition needs them or they would let rows through that match nothing.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import replace
 from typing import Any
 
@@ -20,12 +20,16 @@ from libs.hogql.schema.fields import ColumnField, LazyTable
 
 Finish = Callable[[r.RQuery], r.RQuery]
 
+_MOST_KEPT = 1_000
+_KEPT: dict[Hashable, r.Select] = {}
+
 
 class Lazy(r.Rewriter):
     """See the module. `finish` are the passes that a subquery of ours has yet to go through."""
 
     def __init__(self, context: Context, avoid: frozenset[str], finish: Finish):
-        self.context = replace(context, values=None, timezone="UTC", property_types={})
+        # what may not be seen was refused when the table was named
+        self.context = replace(context, values=None, timezone="UTC", property_types={}, denied=frozenset(), hidden={})
         self.avoid = avoid
         self.finish = finish
 
@@ -64,6 +68,19 @@ class Lazy(r.Rewriter):
         return _with_source(node, source.alias, r.QuerySource(query, source.alias))
 
     def _query(self, table: LazyTable, reads: list[r.Item], bounds: list[Bound]) -> r.Select:
+        """The subquery for what is read. The same one again and again, as a rule, so it is kept."""
+        if bounds:
+            return self._resolved(table, reads, bounds)
+        wanted = tuple((replace(item.expr, source=""), item.sql_name) for item in reads)  # type: ignore[call-arg]
+        key = (table, wanted, self.context.database, self.avoid)
+        found = _KEPT.get(key)
+        if found is None:
+            if len(_KEPT) >= _MOST_KEPT:
+                _KEPT.clear()
+            found = _KEPT[key] = self._resolved(table, reads, bounds)
+        return found
+
+    def _resolved(self, table: LazyTable, reads: list[r.Item], bounds: list[Bound]) -> r.Select:
         wanted = reads or [r.Item(r.Column(table.name, (*table.keys, "team_id")[0]), "_r0", "_r0")]
         tree = ast.SelectQuery(
             (*(_item(table, item.expr) for item in wanted), *(parsed(table.bounds[one.field]) for one in bounds)),

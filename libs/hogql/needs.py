@@ -1,7 +1,7 @@
 """What somebody has to look up before a query can be compiled."""
 
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import pairwise, takewhile
 
 from libs.hogql import ast
 from libs.hogql.parser.cursor import deep_recursion
@@ -31,7 +31,8 @@ def needs_of(*trees: ast.Node) -> Needs:
     for node in nodes:
         if isinstance(node, ast.Field):
             steps = [step for step in node.chain if isinstance(step, str)]
-            others.update(step for step in steps[:2] if len(node.chain) > 1 and step not in DATABASE.names)
+            before = takewhile(lambda step: step != "properties", steps[:2])
+            others.update(step for step in before if len(node.chain) > 1 and step not in DATABASE.names)
             properties.update(after for before, after in pairwise(steps) if before == "properties")
         elif isinstance(node, ast.ArrayAccess) and isinstance(node.property, ast.Constant):
             if isinstance(node.property.value, str):

@@ -1,59 +1,99 @@
 """What the two trees have in common: frozen nodes, and how one gets to the nodes below a node."""
 
-from dataclasses import dataclass, fields, replace
-from typing import Any, TypeVar
+from dataclasses import fields, replace
+from typing import Any, TypeVar, get_origin
 
-from libs.hogql.visitor import Visitor, method_name
+import msgspec
+
+from libs.hogql.visitor import Visitor
 
 
-@dataclass(frozen=True, slots=True)
 class TreeNode:
-    """A node of either tree."""
+    """A node of either tree: a dataclass, or a Struct of msgspec."""
+
+    __slots__ = ()
 
 
 N = TypeVar("N", bound=TreeNode)
 _LEAVES = frozenset(("type", "start", "end"))
+_ATOMS = frozenset((str, int, float, bool, type(None)))
 _FIELDS: dict[type[TreeNode], tuple[str, ...]] = {}
+_NODE_FIELDS: dict[type[TreeNode], tuple[str, ...]] = {}
+_PLAIN_KINDS = frozenset(("str | None", "tuple[str, ...]", "tuple[str | int, ...]", "str | int | float | bool | None"))
 
 
-def _field_names(node_type: type[TreeNode]) -> tuple[str, ...]:
+def field_names(node_type: type[TreeNode]) -> tuple[str, ...]:
+    """The fields of a node that say what it means: neither its positions nor its type."""
     names = _FIELDS.get(node_type)
     if names is None:
-        found = (field.name for field in fields(node_type))
+        if issubclass(node_type, msgspec.Struct):
+            found = node_type.__struct_fields__
+        else:
+            found = tuple(field.name for field in fields(node_type))  # type: ignore[arg-type]
         names = _FIELDS[node_type] = tuple(name for name in found if name not in _LEAVES)
     return names
+
+
+def _node_fields(node_type: type[TreeNode]) -> tuple[str, ...]:
+    """The fields that may hold nodes."""
+    names = _NODE_FIELDS.get(node_type)
+    if names is None:
+        names = field_names(node_type)
+        if not issubclass(node_type, msgspec.Struct):
+            kinds = {field.name: field.type for field in fields(node_type)}  # type: ignore[arg-type]
+            names = tuple(name for name in names if _may_hold_nodes(kinds[name]))
+        _NODE_FIELDS[node_type] = names
+    return names
+
+
+def _may_hold_nodes(kind: Any) -> bool:
+    """Whether a field declared so may hold nodes. In doubt it may."""
+    if isinstance(kind, type) and get_origin(kind) is None:
+        return issubclass(kind, TreeNode)
+    return str(kind) not in _PLAIN_KINDS and not str(kind).startswith("typing.Literal")
 
 
 def with_children(node: N, change: Any) -> N:
     """The same node with `change` applied to every node below it; itself if nothing changed."""
     changes = {}
-    for name in _field_names(node.__class__):
+    for name in _node_fields(node.__class__):
         old = getattr(node, name)
+        if old.__class__ in _ATOMS:
+            continue
         new = _changed(old, change)
         if new is not old:
             changes[name] = new
-    return replace(node, **changes) if changes else node
+    return changed(node, **changes) if changes else node
+
+
+def changed(node: N, **changes: Any) -> N:
+    """The node with some fields changed."""
+    make: Any = msgspec.structs.replace if isinstance(node, msgspec.Struct) else replace
+    copied: N = make(node, **changes)
+    return copied
 
 
 def _changed(value: Any, change: Any) -> Any:
     if isinstance(value, TreeNode):
         return change(value)
-    if (isinstance(value, tuple) and value and not isinstance(value[0], str | int | float)) or _is_pairs(value):
-        new = tuple(_changed(item, change) for item in value)
-        return new if any(a is not b for a, b in zip(new, value, strict=True)) else value
-    return value
+    if not isinstance(value, tuple) or not value:
+        return value
+    if isinstance(value[0], str | int | float) and not _is_pair(value):
+        return value
+    new = tuple([_changed(item, change) for item in value])
+    return new if any(a is not b for a, b in zip(new, value, strict=True)) else value
 
 
-def _is_pairs(value: Any) -> bool:
-    return isinstance(value, tuple) and len(value) == 2 and isinstance(value[1], TreeNode)
+def _is_pair(value: tuple[Any, ...]) -> bool:
+    return len(value) == 2 and isinstance(value[1], TreeNode)
 
 
 class Rewriter(Visitor[Any]):
     """A pass from tree to tree: what it has no rule for stays as it is, with its children rewritten."""
 
     def visit(self, node: Any) -> Any:
-        method = getattr(self, method_name(type(node)), None)
-        return method(node) if method is not None else with_children(node, self.visit)
+        method = self.method_of(node.__class__)
+        return method(self, node) if method is not None else with_children(node, self.visit)
 
     def children(self, node: N) -> N:
         """The node with its children rewritten."""
@@ -61,13 +101,14 @@ class Rewriter(Visitor[Any]):
 
 
 def walk(node: TreeNode) -> "list[Any]":
-    """The node and everything below it."""
+    """The node and everything below it, each before what is below it."""
     found: list[Any] = []
-
-    def collect(child: TreeNode) -> TreeNode:
-        found.append(child)
-        with_children(child, collect)
-        return child
-
-    collect(node)
+    pending: list[Any] = [node]
+    while pending:
+        value = pending.pop()
+        if isinstance(value, TreeNode):
+            found.append(value)
+            pending.extend([getattr(value, name) for name in reversed(_node_fields(value.__class__))])
+        elif value.__class__ is tuple:
+            pending.extend(reversed(value))
     return found

@@ -128,3 +128,19 @@ async def test_a_batch_the_topic_does_not_take_is_too_large(broker: KafkaBroker)
     async with asyncio.timeout(30), log.consumer(["small"], GROUP) as consumer:
         assert await read(consumer, 1) == [b"fits"]
     await log.close()
+
+
+async def test_what_is_too_large_does_not_stand_for_its_neighbours(broker: KafkaBroker) -> None:
+    """Produces that share a round: only the one at fault hears of it."""
+    log = await connect(broker, kafka_max_message_bytes=100_000)
+    await log.ensure([Topic("shared", groups=(GROUP,))])
+    answers = await asyncio.gather(
+        log.produce("shared", [NewRecord(b"k", b"first")]),
+        log.produce("shared", [NewRecord(b"k", b"x" * 200_000)]),
+        log.produce("shared", [NewRecord(b"k", b"second")]),
+        return_exceptions=True,
+    )
+    assert [type(answer) for answer in answers] == [type(None), PayloadTooLarge, type(None)]
+    async with asyncio.timeout(30), log.consumer(["shared"], GROUP) as consumer:
+        assert set(await read(consumer, 2)) == {b"first", b"second"}
+    await log.close()

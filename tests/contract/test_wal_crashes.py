@@ -114,7 +114,7 @@ async def test_nothing_is_lost_at_any_point(valkey: ValkeyServer, producer: Prod
             producer.die_at(point)
             assert await producer.ended() == -signal.SIGKILL
             await producer.start()
-        await producer.more(60)  # more than one file of them
+        await producer.more(40)  # more than one file of them
         valkey.start()
         for point in DRAINING:
             producer.die_at(point)

@@ -14,6 +14,7 @@ import httpx
 import psutil
 import pytest
 
+from hedgerow import up
 from tests.support.instance import ROOT, Instance
 
 
@@ -123,3 +124,14 @@ def test_up_and_what_it_starts_may_open_many_files(soft: int, hard: int, raised:
     )
     answer = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=30)
     assert int(answer.stdout) == raised
+
+
+def test_each_http_process_has_a_write_ahead_log_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(up.WAL_DIRECTORY, raising=False)
+    assert [up.own_wal(index) for index in range(2)] == [{}, {}]
+    monkeypatch.setenv(up.WAL_DIRECTORY, "/srv/wal")
+    assert [up.own_wal(index) for index in range(3)] == [
+        {},
+        {up.WAL_DIRECTORY: "/srv/wal-2"},
+        {up.WAL_DIRECTORY: "/srv/wal-3"},
+    ]

@@ -97,7 +97,7 @@ def test_without_a_compiler_the_twins_are_installed_and_it_says_so(machine: Path
     done = install(machine)
     assert done.returncode == 0, done.stderr
     assert "no C compiler (Debian package gcc)" in done.stderr
-    assert "plain-Python twins" in done.stderr
+    assert "run in plain Python" in done.stderr
     assert "pip [1]" in asked(machine)[-1]
 
 

@@ -46,11 +46,12 @@ def tables_of(team: int, other: int, mark: str) -> dict[str, list[dict[str, Any]
         "cohortpeople": [
             _member(team, 5, 0, 1), _member(team, 5, 1, 1),  # as it was calculated first
             _member(team, 5, 1, 2), _member(team, 5, 3, 2), _member(team, 5, 0, 2), _member(team, 5, 0, 2, sign=-1),
-            *[_member(other, 5, number, 9) for number in range(5)],
+            *[_member(other, 5, number, 9) for number in (0, 2, 9)],
         ],
         "person_static_cohort": [
             {"id": _PERSON.format(0), "person_id": _PERSON.format(0), "cohort_id": 6, "team_id": team, **_BOOK},
             {"id": _PERSON.format(1), "person_id": _PERSON.format(1), "cohort_id": 6, "team_id": other, **_BOOK},
+            {"id": _PERSON.format(9), "person_id": _PERSON.format(9), "cohort_id": 6, "team_id": other, **_BOOK},
         ],
         "heatmaps": [_heatmap(team, "https://x.org/"), _heatmap(team, "https://x.org/"), _heatmap(other, mark)],
         "app_metrics2": [_metric(team, "a"), _metric(team, "a"), _metric(other, mark)],

@@ -30,7 +30,7 @@ async def main(topic: str, directory: Path, number: int) -> None:
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopping.set)
     print("pid", os.getpid(), flush=True)
     log = await open_eventlog(KitSettings(), SystemClock())
-    options = WalOptions(directory, max_bytes=10**8, segment_bytes=2_000, after_seconds=2.0)
+    options = WalOptions(directory, max_bytes=10**8, segment_bytes=1_000, after_seconds=2.0)
     async with write_ahead(log, options, SystemClock()) as wal:
         while not stopping.is_set():
             try:

@@ -1,18 +1,30 @@
 """Tokens -> tree: recursive descent for clauses, precedence climbing for expressions. Linear in the text.
 
-cursor.py       where we are in the text; what is expected; the depth limit
-names.py        which words may be names, and where
-expressions.py  everything with a value
+build.py        compiled, or the same source in plain Python
+cursor.py       where we are in the text; what is expected; the limits
 tags.py         HogQLX
-select.py       queries and their clauses
+calls.py        lists and calls
+forms.py        CASE, CAST, INTERVAL and the like
+operands.py     what operators stand beside
+expressions.py  operators; levels.py, how tightly they bind
+tables.py       FROM
+clauses.py      what comes behind it
+select.py       whole queries
+
+Each .pxd gives the C types of the .py beside it; nothing else differs between the two builds.
 """
 
 from libs.hogql import ast
 from libs.hogql.errors import HogQLError
-from libs.hogql.parser.cursor import deep_recursion
-from libs.hogql.parser.select import SelectParser
+from libs.hogql.parser.build import prepare
 
-__all__ = ["parse_expr", "parse_select"]
+#: Which build serves: "cython" or "python".
+CHOSEN = prepare()
+
+from libs.hogql.parser.cursor import deep_recursion  # noqa: E402  (once the build is chosen)
+from libs.hogql.parser.select import SelectParser  # noqa: E402
+
+__all__ = ["CHOSEN", "parse_expr", "parse_select"]
 
 
 def parse_select(text: str) -> ast.Query:

@@ -13,37 +13,49 @@ _TEXT = re.compile(r"[^<{]+")
 class TagParser(Cursor):
     """Reads tags from the text itself, for their content is not made of tokens."""
 
-    def expression(self, least: int = 0) -> ast.Expr:
-        """See ExpressionParser."""
+    def expression(self, least: int) -> ast.Expr:
+        """See expressions.py."""
         raise NotImplementedError
+
+    def inside(self, start: int) -> "TagParser":
+        """A parser like this one for what begins at `start`, as deep as this one is."""
+        return type(self)(self.text, start, self.depth)
+
+    def up_to_brace(self) -> tuple[ast.Expr, int]:
+        """An expression and where the brace ends that closes it. Nothing is read behind it: it need not be tokens."""
+        value = self.expression(0)
+        if not self.at("}"):
+            self.fail("'}'", self.here)
+        return value, self.here.end
 
     def at_tag(self) -> bool:
         """Whether the `<` that comes next begins a tag; asked only where a value is expected."""
-        token = self.peek()
+        token = self.here
         return token.text == "<" and token.kind == "op" and _NAME.match(self.text, token.end) is not None
 
     def tag(self) -> ast.HogQLXTag:
         """A tag and everything in it."""
-        node, end = self._tag_at(self.peek().start)
+        node, end = self._tag_at(self.here.start)
         self.seek(end)
         return node
 
     def _tag_at(self, start: int) -> tuple[ast.HogQLXTag, int]:
-        with self.deeper():
-            kind, position = self._tag_name(start + 1)
-            attributes: list[tuple[str, ast.Expr]] = []
+        self.enter()
+        kind, position = self._tag_name(start + 1)
+        attributes: list[tuple[str, ast.Expr]] = []
+        position = self.lexer.skip(position)
+        while not self.text.startswith(("/>", ">"), position):
+            name, position = self._tag_name(position)
+            value, position = self._attribute(position)
+            attributes.append((name, value))
             position = self.lexer.skip(position)
-            while not self.text.startswith(("/>", ">"), position):
-                name, position = self._tag_name(position)
-                value, position = self._attribute(position)
-                attributes.append((name, value))
-                position = self.lexer.skip(position)
-            if self.text.startswith("/>", position):
-                end = position + 2
-            else:
-                children, end = self._children(kind, position + 1)
-                if children:
-                    attributes.append(("children", ast.Array(tuple(children), start=start, end=end)))
+        if self.text.startswith("/>", position):
+            end = position + 2
+        else:
+            children, end = self._children(kind, position + 1)
+            if children:
+                attributes.append(("children", ast.Array(tuple(children), start=start, end=end)))
+        self.depth -= 1
         return ast.HogQLXTag(kind, tuple(attributes), start=start, end=end), end
 
     def _tag_name(self, position: int) -> tuple[str, int]:
@@ -65,11 +77,7 @@ class TagParser(Cursor):
         return ast.Constant(token.text, start=token.start, end=token.end), token.end
 
     def _braced(self, start: int) -> tuple[ast.Expr, int]:
-        inner = type(self)(self.text)
-        inner.last_end, inner.depth = start + 1, self.depth
-        value = inner.expression()
-        end = inner.expect("}").end
-        return value, end
+        return self.inside(start + 1).up_to_brace()
 
     def _children(self, kind: str, position: int) -> tuple[list[ast.Expr], int]:
         children: list[ast.Expr] = []

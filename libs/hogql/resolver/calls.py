@@ -10,7 +10,7 @@ from libs.hogql import resolved as r
 from libs.hogql.errors import NotSupported, QueryError
 from libs.hogql.posthog_functions import EXPANSIONS
 from libs.hogql.resolver.names import Names
-from libs.hogql.resolver.values import as_number, read_as
+from libs.hogql.resolver.values import as_number, as_truth, is_truth, read_as
 
 _NUMERIC_AGGREGATES = ("sum", "avg", "median", "quantile", "stddev", "var", "deltaSum")
 
@@ -23,6 +23,10 @@ class Calls(Names):
             left = read_as(left, right)
         elif isinstance(right, r.Property):
             right = read_as(right, left)
+        if is_truth(left):
+            right = as_truth(right)
+        elif is_truth(right):
+            left = as_truth(left)
         return r.Compare(op, left, right)
 
     def visit_call(self, node: ast.Call) -> r.RExpr:

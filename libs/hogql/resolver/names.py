@@ -7,7 +7,7 @@ from functools import lru_cache
 from libs.hogql import ast, rules
 from libs.hogql import resolved as r
 from libs.hogql.catalog import type_name
-from libs.hogql.errors import NotSupported, QueryError, TableAccessDenied
+from libs.hogql.errors import NotSupported, QueryError, TableAccessDenied, TooComplex
 from libs.hogql.filters import NAMES, TIMES
 from libs.hogql.parser import parse_expr
 from libs.hogql.resolver.state import Notice, Resolving
@@ -17,6 +17,7 @@ from libs.hogql.scope import JsonRef, Leading, Reference, Scope, Source, ambiguo
 from libs.hogql.tree import Rewriter
 
 MAX_COLUMNS_DEPTH = 30
+MAX_LED_TO = 100  # joins that fields lead to; each is a subquery of its own
 
 
 @lru_cache(maxsize=1024)
@@ -79,6 +80,9 @@ class Names(Resolving):
         """The table that a field leads to, joined once."""
         if leading.name in source.joins:
             return source.joins[leading.name][0]
+        self.led += 1
+        if self.led > MAX_LED_TO:
+            raise TooComplex("The query joins too many tables.", start=node.start, end=node.end)
         field = leading.field
         table = self.context.database.joined(field.table)
         other = Source("", self._fresh(f"{source.alias}__{leading.name}"), table)

@@ -12,6 +12,7 @@ from libs.hogql.resolver.sources import Sources
 from libs.hogql.resolver.state import Cte
 from libs.hogql.resolver.values import exported, folded, renamed
 from libs.hogql.scope import PLAIN_NAME, Scope, Source
+from libs.hogql.tree import field_names
 
 
 class Resolver(Sources):
@@ -339,4 +340,4 @@ def _aliases_in(node: Any) -> Iterator[str]:
             yield from (name for name, _ in current.window_exprs)
         elif isinstance(current, ast.TableRef):
             yield from current.column_aliases
-        pending.extend(getattr(current, name) for name in current.__dataclass_fields__)
+        pending.extend(getattr(current, name) for name in field_names(type(current)))

@@ -75,6 +75,7 @@ class Resolving(Visitor[Any]):
         self.user_aliases: set[str] = set()
         self.counter = 0
         self.macro_depth = 0
+        self.led = 0
         self.texts = HogQLPrinter()
 
     # --- names of our own

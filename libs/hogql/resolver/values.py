@@ -97,5 +97,19 @@ def typed(value: r.Property, definition: str | None, zone: str) -> r.RExpr:
     return value
 
 
+def is_truth(value: r.RExpr) -> bool:
+    """Whether this is a property that was read as a truth value."""
+    return isinstance(value, r.Function) and value.name == "transform" and value.type.kind == "boolean"
+
+
+def as_truth(value: r.RExpr) -> r.RExpr:
+    """`'true'` beside a truth value is one: so filters write it."""
+    if isinstance(value, r.Function) and value.name in ("tuple", "array"):
+        return replace(value, args=tuple(as_truth(arg) if isinstance(arg, r.RExpr) else arg for arg in value.args))
+    if isinstance(value, r.Value) and value.value in ("true", "false"):
+        return r.Value(value.value == "true", r.BOOLEAN)
+    return value
+
+
 def as_number(value: r.RExpr) -> r.RExpr:
     return rules.accurate_cast(value, "Float64", "float") if isinstance(value, r.Property) else value

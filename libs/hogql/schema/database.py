@@ -40,6 +40,7 @@ _FIXED: dict[str, AnyTable] = {
     "raw_document_embeddings": telemetry.RAW_DOCUMENT_EMBEDDINGS,
     "raw_error_tracking_issue_fingerprint_overrides": telemetry.RAW_ISSUE_OVERRIDES,
     **system.SYSTEM_TABLES,
+    **system.EMPTY_TABLES,
 }
 # Joined to, but not named in a query.
 _INNER: dict[str, AnyTable] = {f"groups_{index}": people.groups_table(index) for index in range(5)}
@@ -75,8 +76,8 @@ class Database:
     @property
     def stored(self) -> Iterable[str]:
         """The names of ClickHouse's tables behind all of these, those of other projects' rows included."""
-        found = {table.name for table in self.tables.values() if not isinstance(table, LazyTable)}
-        return sorted(name for name in found if "." not in name)
+        tables = (table for table in self.tables.values() if not isinstance(table, LazyTable))
+        return sorted({table.name for table in tables if not table.structure})
 
 
 @lru_cache(maxsize=256)

@@ -6,10 +6,34 @@ without what is deleted.
 
 from types import MappingProxyType
 
-from libs.hogql.schema.fields import ColumnField, Field, JoinField, JsonField, LazyTable, Table
+from libs.hogql.schema.channel import channel_type
+from libs.hogql.schema.fields import ColumnField, ExpressionField, Field, JoinField, JsonField, LazyTable, Table
 
 _TEAM = ColumnField("team_id", "integer")
 _PERSON = JoinField("persons", (("person_id", "id"),))
+
+_ORIGIN: dict[str, Field] = {
+    "$virt_initial_channel_type": ExpressionField(
+        channel_type(
+            **{
+                name: f"properties.$initial_{found}"
+                for name, found in (
+                    ("campaign", "utm_campaign"),
+                    ("medium", "utm_medium"),
+                    ("source", "utm_source"),
+                    ("domain", "referring_domain"),
+                    ("gclid", "gclid"),
+                    ("gad_source", "gad_source"),
+                    ("fbclid", "fbclid"),
+                )
+            }
+        ),
+        "string",
+    ),
+    "$virt_initial_referring_domain_type": ExpressionField(
+        "lookupDomainType(properties.$initial_referring_domain)", "string"
+    ),
+}
 
 RAW_PERSONS = Table(
     name="person",
@@ -42,6 +66,7 @@ PERSONS = LazyTable(
             "team_id": _TEAM,
             "last_seen_at": ColumnField("last_seen_at", "datetime", nullable=True),
             "pdi": JoinField("person_distinct_ids", (("id", "person_id"),)),
+            **_ORIGIN,
         }
     ),
     star=("id", "created_at", "properties", "is_identified"),

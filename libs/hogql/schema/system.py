@@ -8,7 +8,8 @@ from libs.hogql.schema.fields import ColumnField, Field, JsonField, Table
 _TYPES = {
     "integer": "Int64",
     "integer?": "Nullable(Int64)",
-    "float?": "Nullable(Float64)",
+    "float": "Float64",
+    "date": "Date",
     "string": "String",
     "string?": "Nullable(String)",
     "json": "String",
@@ -47,6 +48,12 @@ _COLUMNS = {
     ),
 }
 _STRING_IDS = frozenset(("insight_variables", "surveys", "data_warehouse_sources"))  # these are UUIDs
+# Part of the language, and filled by nothing here: they answer with no rows.
+_EMPTY = {
+    "exchange_rate": "currency:string date:date rate:float",
+    "persons_revenue_analytics": "person_id:string revenue:float mrr:float",
+    "groups_revenue_analytics": "group_key:string revenue:float mrr:float",
+}
 # Made of the tables themselves, not of anybody's rows.
 _CATALOG = {
     "information_schema.tables": "table_schema:string table_name:string table_type:string",
@@ -84,3 +91,4 @@ SYSTEM_TABLES = {
     },
     **{f"system.{name}": _table(f"system.{name}", columns) for name, columns in _CATALOG.items()},
 }
+EMPTY_TABLES = {name: _table(name, columns) for name, columns in _EMPTY.items()}

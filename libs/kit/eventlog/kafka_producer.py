@@ -132,8 +132,10 @@ class BatchProducer:
         except Unavailable as exc:
             return exc
         except _TOO_LARGE as exc:
+            await self._start_over(exc)
             return PayloadTooLarge(f"larger than {topic} takes: {exc}")
         except _REFUSED as exc:
+            await self._start_over(exc)
             return Unavailable(f"the event log refuses {topic}: {exc!r}")
         except KafkaError as exc:
             await self._start_over(exc)

@@ -37,13 +37,15 @@ class MergingProducer:
         self._lanes = lanes
         self._timeout_seconds = timeout_seconds
         self._waiting: OrderedDict[str, deque[Share]] = OrderedDict()
+        self._busy = 0
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def produce(self, topic: str, records: Sequence[NewRecord], size: int) -> None:
         """Return when `write` has; raise what it raised. Unavailable when no turn came in time."""
         share = Share(records, size)
         self._waiting.setdefault(topic, deque()).append(share)
-        if len(self._tasks) < self._lanes:
+        if self._busy < self._lanes:
+            self._busy += 1
             task = asyncio.create_task(self._run())
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
@@ -80,6 +82,7 @@ class MergingProducer:
                     share.done.set_result(None)
                 else:
                     share.done.set_exception(error)
+        self._busy -= 1  # here and now, not when the task is seen to have ended: what comes next must find a lane free
 
     def _take(self) -> tuple[str, list[Share]]:
         """Shares of the topic that waits longest for its turn, as many as one script may hold; always one."""

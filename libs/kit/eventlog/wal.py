@@ -113,7 +113,7 @@ class WriteAheadLog:
         """Return when every record is durable: in the log, or on this disk on its way there.
 
         Raises LogFull (no room on the disk either) and Unavailable when nothing was kept, OutcomeUnknown when the disk
-        failed, and PayloadTooLarge as the log does, if it was asked.
+        failed, or the log did not answer and the disk has no room, PayloadTooLarge as the log does, if it was asked.
         """
         if not records:
             return
@@ -121,14 +121,23 @@ class WriteAheadLog:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._options.after_seconds):
                     await self._hold.wait()
+        unknown: Exception | None = None
         if not self._behind:
             try:
                 async with asyncio.timeout(self._options.after_seconds):
                     await self._log.produce(topic, records)
                 return
-            except (TimeoutError, Unavailable) as exc:
+            except (TimeoutError, OutcomeUnknown) as exc:
+                unknown = exc
                 self._fall_behind(repr(exc))
-        await self._append(topic, records)
+            except Unavailable as exc:
+                self._fall_behind(repr(exc))
+        try:
+            await self._append(topic, records)
+        except Unavailable as exc:
+            if unknown is None:
+                raise
+            raise OutcomeUnknown(f"the event log may have the records; {exc.detail}") from unknown
 
     def _fall_behind(self, reason: str) -> None:
         if self._behind:
@@ -203,8 +212,9 @@ class WriteAheadLog:
             try:
                 if await self._drained():
                     break
-            except OSError as exc:
-                log.error("wal_disk_failed", error=str(exc))
+            except Exception as exc:  # a disk that fails, or a mistake of ours: this task is the only one that sends
+                log.exception("wal_drain_failed", exc_info=exc)
+                self._release()
                 await self._clock.sleep(_PAUSES.cap_seconds)
             self._tell()
         cleared = self._in_thread(self._files.clear)  # queued before anything a produce may append from now on

@@ -140,3 +140,32 @@ class Corpus:
         text += self._maybe("limit " + self._one(["1 by a", "1, 3 by a", "2 offset 1 by a"]), 0.04)
         limits = ["5", "5, 10", "5 offset 2", "10 %", "5 with ties", "{n}", "1 + 1"]
         return text + self._maybe(f"limit {self._one(limits)}", 0.3) + self._maybe("settings a = 1", 0.01)
+
+
+_PIECES = (
+    *"'\"`\\(){}[]<>.,;:?!=-+*/%#$&@^|~\n\t\x00 09azAZ_é٣²\u200b\u2028\ufeff\U0001f600\ud800", "--", "/*", "*/", "//",
+    "f'", "</", "/>", "::", "->", "?.", "||", "??", "<=>", "0x", "0b", "1e", "e9", "''", "\\x4", "null", "9" * 90,
+    *(word + " " for word in _TOKENS),
+)  # fmt: skip
+
+
+def mutated(text: str, seed: int) -> str:
+    """The text after one to six accidents: pieces lost, doubled, moved, swapped, or put in from elsewhere."""
+    chance = random.Random(seed)
+    for _ in range(chance.randint(1, 6)):
+        one, two = sorted((chance.randint(0, len(text)), chance.randint(0, len(text))))
+        two = min(two, one + chance.choice((1, 1, 2, 5, 20, 80)))
+        match chance.randrange(6):
+            case 0:
+                text = text[:one] + text[two:]
+            case 1:
+                text = text[:one] + text[one:two] * chance.choice((2, 2, 3, 50)) + text[two:]
+            case 2:
+                text = text[:one] + text[two:] + text[one:two]
+            case 3:
+                text = text[:one] + chance.choice(_PIECES) + text[two:]
+            case 4:
+                text = text[:one] + "".join([chance.choice(_PIECES) for _ in range(chance.randint(1, 5))]) + text[one:]
+            case _:
+                text = text[:one] + text[one:two][::-1] + text[two:]
+    return text

@@ -99,6 +99,7 @@ REFUSED = [
     (QueryError, "select e.event from events e where e.uuid in (select f.uuid from events f where f.uuid = e.uuid)", 89,
      "Unable to resolve field: e"),
     (TooComplex, "select " + "(" * 1001 + "1" + ")" * 1001, None, "too deeply nested"),
+    (TooComplex, "select " + "pdi.person." * 60 + "id from events", 7, "joins too many tables"),
     (TooComplex, "select " + "not " * 100_000 + "1", None, ""),
     (TooComplex, "select " + "f(" * 2_000, None, "too deeply nested"),
     (TooComplex, "select " + "f'{" * 2_000 + "1" + "}'" * 2_000, None, "too deeply nested"),

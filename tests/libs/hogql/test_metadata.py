@@ -3,6 +3,7 @@
 from libs.hogql.compile import Project
 from libs.hogql.metadata import expression_metadata, query_metadata, tables_read
 from libs.hogql.parser import parse_select
+from libs.hogql.resolver import Cohort
 
 PROJECT = Project(1)
 
@@ -43,3 +44,15 @@ def test_an_expression_has_places_of_its_own() -> None:
 def test_names_of_with_are_no_tables() -> None:
     text = "with a as (select 1 from events) select 1 from a join (select 1 from numbers(3)) b join system.x on 1 = 1"
     assert tables_read(parse_select(text)) == ["events", "numbers", "system.x"]
+
+
+def test_cohorts_and_definitions_are_remarked_on() -> None:
+    project = Project(1, cohorts=(Cohort(5, "vip"),), property_types={"event": {"price": "Numeric"}})
+    text = "select properties.price from events where person_id in cohort 5 or person_id in cohort 'vip'"
+    notices = {notice.message: notice for notice in query_metadata(text, project).notices}
+    assert "Event property 'price' is of type 'Float'." in notices
+    by_id = notices["Cohort #5 can also be specified as 'vip'"]
+    assert (text[by_id.start : by_id.end], by_id.fix) == ("5", "'vip'")
+    by_name = notices["Searching for cohort by name. Replace with numeric ID 5 to protect against renaming."]
+    assert (text[by_name.start : by_name.end], by_name.fix) == ("'vip'", "5")
+    assert query_metadata(text, project).stored_tables == ["events"]

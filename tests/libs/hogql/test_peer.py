@@ -1,83 +1,77 @@
-"""What `hogql-parser` (PostHog's own) takes, ours takes, and what it refuses, ours refuses; differences are explained.
+"""What `hogql-parser` (PostHog's own) takes, ours takes, and what it refuses, ours refuses; and what both take becomes
+the same tree. Where they differ, DIFFERENCES says why."""
 
-It runs in a process of its own: it raises its errors as classes of PostHog's application, for which stand-ins lie
-first on its path, where they would hide the SDK's package of the same name.
-"""
-
-import importlib.util
-import json
 import os
 import re
-import subprocess
-import sys
-from collections.abc import Sequence
-from pathlib import Path
+from typing import Any
 
+import pytest
+
+from libs.hogql import ast
 from libs.hogql.errors import HogQLError
+from libs.hogql.json_form import to_json
 from libs.hogql.parser import parse_select
-from libs.hogql.parser.names import KEYWORDS
+from libs.hogql.words import KEYWORDS
 from tests.libs.hogql.corpus import Corpus
+from tests.libs.hogql.peer_form import DIFFERENCES, excused, normal
+from tests.support import hogql_peer
 from tests.support.require import require
 from tests.support.scale import scaled
 
-PEER = Path(__file__).with_name("peer.py")
-CLASSES = (
-    "SyntaxError", "QueryError", "NotImplementedError", "ParsingError", "ImpossibleASTError", "ResolutionError",
-    "BaseHogQLError", "ExposedHogQLError", "InternalHogQLError",
-)  # fmt: skip
+Judged = list[tuple[str, dict[str, Any]]]
 
 
-def test_both_parsers_take_the_same_queries(tmp_path: Path) -> None:
-    require(importlib.util.find_spec("hogql_parser"), "hogql-parser, PostHog's own")
+@pytest.fixture(scope="module", name="judged")
+def judged_corpus(tmp_path_factory: pytest.TempPathFactory) -> Judged:
+    """Generated texts and what the peer makes of them."""
+    require(hogql_peer.HERE, "hogql-parser, PostHog's own")
     corpus = Corpus(int(os.environ.get("HEDGEROW_TEST_SEED", "6")))
     texts = [corpus.text() for _ in range(scaled(10_000, least=200))]
-    explained = 0
-    for text, (accepted, message, _) in zip(texts, judgements(texts, tmp_path), strict=True):
-        ours = refusal(text)
-        if accepted != (ours is None):
-            assert explanation(text, message, ours), f"{text!r}\npeer: {message or 'accepted'}\nours: {ours}"
-            explained += 1
-    assert explained <= len(texts) * 0.04
+    return list(zip(texts, hogql_peer.peer_trees(texts, tmp_path_factory.mktemp("peer")), strict=True))
 
 
-def judgements(texts: Sequence[str], folder: Path) -> list[tuple[bool, str, int]]:
-    """What the peer says of each."""
-    package = folder / "posthog" / "hogql"
-    package.mkdir(parents=True)
-    for init in (package.parent, package):
-        (init / "__init__.py").touch()
-    stand_ins = [f"class {name}(Exception):\n    def __init__(self, *a, **k): super().__init__(*a)" for name in CLASSES]
-    (package / "errors.py").write_text("\n".join(stand_ins))
-    path = os.pathsep.join([str(folder), *filter(None, sys.path)])
-    done = subprocess.run(
-        [sys.executable, str(PEER)], input=json.dumps(texts), capture_output=True, text=True, check=True, timeout=3_600,
-        env={**os.environ, "PYTHONPATH": path},
-    )  # fmt: skip
-    found: list[tuple[bool, str, int]] = json.loads(done.stdout)
-    return found
-
-
-def refusal(text: str) -> HogQLError | None:
-    """Our error, if any."""
+def ours(text: str) -> ast.Node | HogQLError:
     try:
-        parse_select(text)
+        return parse_select(text)
     except HogQLError as error:
         return error
-    return None
+
+
+def test_both_parsers_take_the_same_queries(judged: Judged) -> None:
+    explained = 0
+    for text, peer in judged:
+        tree = ours(text)
+        refused = tree if isinstance(tree, HogQLError) else None
+        if bool(peer.get("error")) != (refused is not None):
+            message = peer.get("message", "accepted")
+            reason = explanation(text, message, refused)
+            assert reason in DIFFERENCES, f"{text!r}\npeer: {message}\nours: {refused}"
+            explained += 1
+    assert explained <= len(judged) * 0.04
+
+
+def test_both_parsers_make_the_same_trees(judged: Judged) -> None:
+    compared = equal = 0
+    for text, peer in judged:
+        tree = ours(text)
+        if peer.get("error") or isinstance(tree, HogQLError):
+            continue
+        compared += 1
+        form = to_json(tree)
+        same = normal(form) == normal(peer)
+        equal += same
+        if not same:
+            assert excused(text, tree, peer) in DIFFERENCES, f"{text}\nours {normal(form)}\npeer {normal(peer)}"
+    assert equal > compared * 0.8
 
 
 def explanation(text: str, message: str, ours: HogQLError | None) -> str | None:
-    """Why the parsers differ on a query, if that is as we want it."""
+    """Why one parser takes a query that the other refuses, if that is as we want it."""
     if ours is None:
-        # the peer's lambda takes the alias for part of its body; ours gives it to the array
-        return (
-            "lambda"
-            if "ARRAY JOIN arrays must have an alias" in message and ("->" in text or "lambda" in text)
-            else None
-        )
+        if "ARRAY JOIN arrays must have an alias" in message and ("->" in text or "lambda" in text):
+            return "lambda takes the alias"
+        return None
     if re.search(r"(\.\d+|\de\d+)\.\d", text):
-        return "a step into a number with a fraction: .5.1"
-    # ours reads a keyword as one where the peer, trying every reading there is, finds one in which it is a name:
-    # `select where from t`, `from events as else e`
+        return "step into a fraction"
     around = re.findall(r"[A-Za-z_]+", text[max(0, (ours.start or 0) - 12) : (ours.start or 0) + 12])
     return "keyword as a name" if any(word.upper() in KEYWORDS for word in around) else None

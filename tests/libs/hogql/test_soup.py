@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from libs.hogql.compile import Project, compile_query
 from libs.hogql.errors import HogQLError, TeamGuardError
-from libs.hogql.parser.names import KEYWORDS
+from libs.hogql.words import KEYWORDS
 from tests.support.scale import scaled
 
 TOKENS = [

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,6 +16,7 @@ from redis.asyncio import Redis
 from libs.kit.clock import SystemClock
 from libs.kit.contracts.topics import EVENTS, INGESTION_GROUP
 from libs.kit.eventlog import EventLog
+from libs.kit.health import Health
 from services.capture.app import open_app
 from services.capture.settings import CaptureSettings
 from tests.support.eventlogs import RedisBackend
@@ -25,10 +27,11 @@ MIB = 1024 * 1024
 
 
 @asynccontextmanager
-async def serving(log: EventLog) -> AsyncIterator[httpx.AsyncClient]:
+async def serving(log: EventLog, **settings: Any) -> AsyncIterator[httpx.AsyncClient]:
     """A client of capture on a port of its own."""
-    runtime: Any = SimpleNamespace(log=log, clock=SystemClock(), state=Redis(port=1))  # which is away
-    async with open_app(runtime, CaptureSettings()) as app:
+    clock = SystemClock()
+    runtime: Any = SimpleNamespace(log=log, clock=clock, health=Health(clock), state=Redis(port=1))  # which is away
+    async with open_app(runtime, CaptureSettings(**settings)) as app:
         server = uvicorn.Server(uvicorn.Config(app, port=0, lifespan="off", log_config=None))  # type: ignore[arg-type]
         task = asyncio.create_task(server.serve())
         while not server.started:
@@ -99,6 +102,69 @@ async def test_capture_starts_before_its_log() -> None:
             async with asyncio.timeout(20):
                 while (await client.post("/e/", content=batch(0, 1))).status_code != 200:
                     await asyncio.sleep(0.05)
+
+
+async def test_what_a_slow_log_may_hold_is_bounded() -> None:
+    """A log that stands still: some requests wait for it, the others are told at once to come back."""
+    with running_valkey() as server:
+        async with (
+            connected(server, log_timeout_seconds=30, log_inflight_bytes=500_000) as log,
+            serving(log) as client,
+        ):
+            assert (await client.post("/batch/", content=batch(0, 1))).status_code == 200
+            server.freeze()
+            sending = [
+                asyncio.create_task(client.post("/batch/", content=batch(10 * n, 10, "x" * 5_000))) for n in range(60)
+            ]
+            async with asyncio.timeout(20):
+                while sum(task.done() for task in sending) < 35:
+                    await asyncio.sleep(0.02)
+            refused = [task.result() for task in sending if task.done()]
+            assert {answer.status_code for answer in refused} == {503}
+            assert all(int(answer.headers["retry-after"]) >= 1 for answer in refused)
+            server.thaw()
+            codes = [(await task).status_code for task in sending]
+            assert set(codes) == {200, 503}
+            assert 15 <= codes.count(200) <= 20  # nine under way and nine in line
+
+
+async def test_events_are_taken_while_the_log_is_away(tmp_path: Path) -> None:
+    with running_valkey() as server:
+        async with connected(server, log_timeout_seconds=2) as log, serving(log, wal_directory=tmp_path) as client:
+            assert (await client.post("/batch/", content=batch(0, 20))).status_code == 200
+            assert (await client.get("/_readiness")).text == "ok; write-ahead log: empty"
+            server.kill()
+            for start in range(20, 100, 20):
+                assert (await client.post("/batch/", content=batch(start, 20))).status_code == 200
+            ready = await client.get("/_readiness")
+            assert ready.status_code == 200
+            assert ready.text.startswith("ok; write-ahead log: draining 80 records")
+            server.start()
+            events = await stored(log, 100)
+        numbers = [event["data"]["properties"]["n"] for event in events]
+        assert sorted(numbers) == list(range(100))
+        for person in range(7):
+            own = [n for n in numbers if n % 7 == person]
+            assert own == sorted(own)
+
+
+async def test_a_full_write_ahead_log_is_a_503(tmp_path: Path) -> None:
+    small = {"wal_directory": tmp_path, "wal_max_bytes": MIB, "wal_segment_bytes": 100_000}
+    with running_valkey() as server:
+        server.kill()
+        async with connected(server, log_timeout_seconds=2) as log, serving(log, **small) as client:
+            taken = 0
+            while (answer := await client.post("/batch/", content=batch(taken, 50, "x" * 2000))).status_code == 200:
+                taken += 50
+            assert (answer.status_code, answer.text) == (503, "transient error, please retry")
+            assert int(answer.headers["retry-after"]) >= 1
+            assert 200 < taken < 500
+            server.start()
+            async with asyncio.timeout(20):
+                while (await client.post("/batch/", content=batch(taken, 50, "x" * 2000))).status_code != 200:
+                    await asyncio.sleep(0.05)
+            events = await stored(log, taken + 50)
+            assert sorted(event["data"]["properties"]["n"] for event in events) == list(range(taken + 50))
 
 
 async def test_a_full_log_is_a_503_and_not_a_loss() -> None:

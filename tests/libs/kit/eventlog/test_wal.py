@@ -17,6 +17,7 @@ from libs.kit.eventlog import NewRecord, Topic
 from libs.kit.eventlog.testing import MemoryEventLog
 from libs.kit.eventlog.wal import WalOptions, WriteAheadLog, write_ahead
 from libs.kit.eventlog.wal_files import WalInUse
+from libs.kit.retry import RetryPolicy
 from tests.support.scale import scaled
 
 TOPIC = "events"
@@ -210,6 +211,31 @@ async def test_a_failing_disk_acknowledges_nothing(
 
 def _fails(descriptor: int) -> None:
     raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+
+async def test_an_unknown_outcome_stays_one_when_the_disk_is_full(fickle: Fickle, tmp_path: Path) -> None:
+    async with around(fickle, tmp_path, max_bytes=1_000) as wal:
+        fickle.fail_next(OutcomeUnknown("no answer"), written=True)
+        with pytest.raises(OutcomeUnknown):
+            await wal.produce(TOPIC, records(b"x" * 2_000))
+    assert len(fickle.values()) == 1
+
+
+async def test_a_disk_that_cannot_be_read_for_a_while_holds_nothing_up_for_good(
+    fickle: Fickle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("libs.kit.eventlog.wal._PAUSES", RetryPolicy(cap_seconds=0.05))
+    fickle.away = True
+    async with around(fickle, tmp_path) as wal:
+        read = wal._files.read
+        monkeypatch.setattr(wal._files, "read", _fails)
+        await wal.produce(TOPIC, records(b"a"))
+        fickle.away = False
+        await asyncio.sleep(0.2)
+        assert fickle.values() == []
+        monkeypatch.setattr(wal._files, "read", read)
+        await caught_up(wal)
+    assert fickle.values() == [b"a"]
 
 
 async def test_one_sync_serves_all_that_wait(fickle: Fickle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,6 +16,11 @@ KEYWORDS = HARD | _words(
     "SELECT SEMI SETS SETTINGS STEP SUBSTRING THEN TIES TIME TIMESTAMP TO TOP TOTALS TRAILING TRIM TRUNCATE TRY_CAST "
     "UNBOUNDED UNION UNPIVOT USING VALUES WEEK WHEN WHERE WINDOW WITH YEAR YYYY ZONE"
 )
+# Not of the grammar's list, but asked for by the parser.
+_ASKED_FOR = _words("TRUE FALSE INTO FORMAT WITHOUT VARYING PRECISION")
+#: As written, in small letters or in capitals -> in capitals, as the parser compares them. Other spellings take longer.
+WORDS = {spelling: word for word in KEYWORDS | _ASKED_FOR for spelling in (word, word.lower())}
+LONGEST_WORD = max(map(len, WORDS))
 COLUMN_ALIAS_KEYWORDS = _words("ASC ASCENDING COHORT DATE DESCENDING FINAL ID RETURN TOP TOTALS")
 TABLE_ALIAS_KEYWORDS = _words("DATE FIRST ID KEY")
 RESERVED_ALIASES = frozenset(("true", "false", "team_id"))
@@ -29,17 +34,6 @@ STOPPERS = _words(
 AFTER_A_LIMIT = _words("WITH OFFSET BY UNION INTERSECT EXCEPT SETTINGS ORDER LIMIT")
 AFTER_A_NAME = _words(", ) ] } . = == != <> < <= > >= + - / % ::")
 
-
-def may_be_name(word: str) -> bool:
-    """Whether a bare word may stand for something at all."""
-    return word not in HARD
-
-
-def may_alias_column(word: str) -> bool:
-    """Whether a word after an expression, without AS, is its alias."""
-    return word not in KEYWORDS or word in COLUMN_ALIAS_KEYWORDS
-
-
-def may_alias_table(word: str) -> bool:
-    """Whether a word after a table, without AS, is its alias."""
-    return word not in KEYWORDS or word in TABLE_ALIAS_KEYWORDS
+# A word here is not the alias of what stands before it, unless AS says so.
+NO_COLUMN_ALIAS = KEYWORDS - COLUMN_ALIAS_KEYWORDS
+NO_TABLE_ALIAS = KEYWORDS - TABLE_ALIAS_KEYWORDS

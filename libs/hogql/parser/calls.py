@@ -1,0 +1,146 @@
+"""Lists and calls: what stands between brackets and commas."""
+
+from libs.hogql import ast, words
+from libs.hogql.lexer import Token
+from libs.hogql.parser.tags import TagParser
+
+_STOPPERS = words.STOPPERS
+
+
+class CallParser(TagParser):
+    """See the module."""
+
+    def set_query(self) -> ast.Query:
+        """See select.py."""
+        raise NotImplementedError
+
+    def order_by(self) -> tuple[ast.OrderExpr, ...]:
+        """See clauses.py."""
+        raise NotImplementedError
+
+    def window(self) -> ast.WindowExpr:
+        """See clauses.py."""
+        raise NotImplementedError
+
+    def expressions(self, close: str) -> tuple[ast.Expr, ...]:
+        """A comma list up to and with `close`; a comma may stand at its end."""
+        items: list[ast.Expr] = []
+        while not self.take(close):
+            items.append(self.item())
+            if not self.take(","):
+                self.expect(close)
+                break
+        return tuple(items)
+
+    def one_or_more(self) -> tuple[ast.Expr, ...]:
+        """A comma list that no bracket closes; a comma may stand at its end."""
+        items = [self.expression(0)]
+        while self.take(","):
+            if self.ends_list():
+                break
+            items.append(self.expression(0))
+        return tuple(items)
+
+    def item(self) -> ast.Expr:
+        token = self.here
+        if token.word != "" and self.at_query():
+            return self.set_query()
+        if (token.kind == "name" or token.kind == "quoted") and self.peek(1).text == ":=":
+            self.advance()
+            self.advance()
+            value = self.expression(0)
+            return ast.NamedArgument(token.text, value, start=token.start, end=self.last_end)
+        if token.text == "*" and self.peek(1).word == "COLUMNS":
+            self.advance()
+            return ast.SpreadExpr(self.expression(0), start=token.start, end=self.last_end)
+        return self.expression(0)
+
+    def at_query(self) -> bool:
+        if self.at_word("SELECT"):
+            after = self.peek(1)
+            return not (after.kind == "op" and after.text in (")", ",", ".", "=", "::")) and after.kind != "eof"
+        return self.at_word("WITH") and self.peek(1).text not in (")", ",", ".")
+
+    def ends_list(self) -> bool:
+        token = self.here
+        if token.kind == "op":
+            return token.text in (")", "]", "}", ";")
+        if token.kind == "eof":
+            return True
+        return token.word != "" and token.word in _STOPPERS and not self.stands_as_name(token)
+
+    def stands_as_name(self, token: Token) -> bool:
+        after = self.peek(1)
+        if token.word in ("GROUP", "ORDER"):
+            return after.word != "BY"
+        if after.kind == "op":
+            return after.text in words.AFTER_A_NAME
+        return after.word in ("FROM", "AS") and token.word not in ("FROM", "AS")
+
+    def name_list(self) -> tuple[str, ...]:
+        """Names up to and with a closing bracket."""
+        found = [self.expect_name()]
+        while self.take(","):
+            if self.at(")"):
+                break
+            found.append(self.expect_name())
+        self.expect(")")
+        return tuple(found)
+
+    def excluded_names(self) -> tuple[str, ...]:
+        self.expect_word("EXCLUDE")
+        self.expect("(")
+        return self.name_list()
+
+    def call(self, name: Token) -> ast.Expr:
+        distinct, args, order_by = self._arguments()
+        params = None
+        if self.at("(") and not distinct and not order_by:
+            params = args
+            distinct, args, order_by = self._arguments()
+        within: tuple[ast.OrderExpr, ...] = ()
+        if self.at_words("WITHIN", "GROUP"):
+            self.advance()
+            self.advance()
+            self.expect("(")
+            within = self.order_by()
+            self.expect(")")
+        filter_expr = None
+        if self.at_word("FILTER") and self.peek(1).text == "(":
+            self.advance()
+            self.advance()
+            self.expect_word("WHERE")
+            filter_expr = self.expression(0)
+            self.expect(")")
+        call = ast.Call(
+            name.text, args, params, distinct, order_by, filter_expr, within, start=name.start, end=self.last_end
+        )
+        if not self.at_word("OVER"):
+            return call
+        self.advance()
+        if self.take("("):
+            over: ast.WindowExpr | str = self.window()
+            self.expect(")")
+        else:
+            over = self.expect_name()
+        return ast.WindowFunction(call, over, start=name.start, end=self.last_end)
+
+    def _arguments(self) -> tuple[bool, tuple[ast.Expr, ...], tuple[ast.OrderExpr, ...]]:
+        self.expect("(")
+        distinct = self.at_word("DISTINCT") and self.peek(1).text not in (")", ",", ".")
+        if distinct:
+            self.advance()
+        args: list[ast.Expr] = []
+        order_by: tuple[ast.OrderExpr, ...] = ()
+        while not self.take(")"):
+            if self.at_words("ORDER", "BY"):
+                order_by = self.order_by()
+                self.expect(")")
+                break
+            args.append(self.item())
+            if self.at_words("ORDER", "BY"):
+                continue
+            if not self.take(","):
+                self.expect(")")
+                break
+        return distinct, tuple(args), order_by

@@ -1,0 +1,4 @@
+"""How tightly operators bind, loosest first."""
+
+ALIAS, TERNARY, OR, AND, NOT, BETWEEN, NULLISH, SPACESHIP, DISTINCT, IS_NULL, IGNORE = range(1, 12)
+COMPARE, ADD, MULTIPLY, NEGATE, CAST, POSTFIX = 12, 13, 14, 15, 16, 17

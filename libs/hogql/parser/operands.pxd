@@ -1,0 +1,39 @@
+# The C types of operands.py when it is compiled.
+cimport cython
+
+from libs.hogql.lexer cimport Token
+from libs.hogql.parser.forms cimport FormParser
+
+cdef dict _WORD_CONSTANTS
+cdef frozenset _SET_WORDS, _HARD
+
+
+cdef class OperandParser(FormParser):
+    cdef object set_query_from(self, object first)
+    @cython.locals(token=Token, kind=str)
+    cdef object operand(self)
+    @cython.locals(start=Py_ssize_t)
+    cdef object _sign_operand(self, Token token)
+    @cython.locals(sign=Token, following=Token)
+    cdef object _signed(self)
+    @cython.locals(text=str)
+    cdef object _number(self, Token token, int sign, Py_ssize_t start)
+    @cython.locals(word=str, after=Token, called=bint, stops=bint)
+    cdef object _word_operand(self, Token token)
+    @cython.locals(token=Token, after=Token)
+    cdef object _named(self)
+    @cython.locals(chain=list, after=Token)
+    cdef object _dotted(self, Token token)
+    @cython.locals(token=Token)
+    cdef object _star(self)
+    @cython.locals(start=Py_ssize_t)
+    cdef object _parenthesised(self)
+    @cython.locals(ahead=Py_ssize_t, args=list, token=Token)
+    cdef object _lambda_arguments(self)
+    @cython.locals(opened=Token, inner=Token)
+    cdef object _lambda_body(self, tuple args, Py_ssize_t start)
+    cdef object braces(self)
+    cdef object _rest_of_ternary(self, object condition)
+    cdef object _close_brace(self, Py_ssize_t start)
+    @cython.locals(token=Token)
+    cdef object _template(self)
