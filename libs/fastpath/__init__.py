@@ -1,5 +1,6 @@
 """Compiled hot paths, each beside a plain-Python twin that is its reference, fallback and oracle.
 
+    _members    a JSON object taken apart at its top level; a captured event
     _murmur2    Kafka's partitioner hash
     _scan       a capture body: checked as JSON, cut into events, written as records
     _seen       fixed-size filter of 128-bit keys: "certainly new" or "maybe seen"
@@ -9,11 +10,14 @@ This file alone chooses between the two and reports which it chose. `HEDGEROW_PU
 
 import importlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import ModuleType
 from typing import TYPE_CHECKING, Protocol
 
+from msgspec import Raw
+
 if TYPE_CHECKING:
+    from libs.fastpath._members import Captured, Line
     from libs.fastpath._scan import Batch
 
 #: Which implementation serves each subject: "cython" or "python".
@@ -68,3 +72,17 @@ seen_filter: Callable[[int], Seen] = _seen.SeenFilter
 _scan = _choose("_scan")
 scan: Callable[[bytes | bytearray, bool, int], "Batch | str"] = _scan.scan
 LONE_SURROGATE: str = _scan.LONE_SURROGATE
+
+
+_members = _choose("_members")
+if TYPE_CHECKING:
+    from libs.fastpath._members import Members as Members
+    from libs.fastpath._members import Picker as Picker
+    from libs.fastpath._members import Shape as Shape
+else:
+    Members, Picker, Shape = _members.Members, _members.Picker, _members.Shape
+members: Callable[[bytes], Members | None] = _members.members
+members_of: Callable[[Mapping[str, Raw | bytes]], Members] = _members.members_of
+stored: Callable[..., bytes] = _members.stored
+event_line: Callable[[bytes, bytes], "Line | None"] = _members.line
+captured: Callable[[bytes], "Captured | None"] = _members.captured

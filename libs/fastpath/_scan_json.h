@@ -21,6 +21,7 @@ enum {
     SCAN_LONE = 1,    /* an escape is half of a UTF-16 pair */
     SCAN_ESCAPED = 2, /* a string holds a backslash; the caller clears it */
     SCAN_DEEP = 4,    /* nested deeper than allowed (and NULL was returned) */
+    SCAN_HUGE = 8,    /* a number has an exponent or over 300 characters: it may be beyond a double */
 };
 
 static inline int scan_is_plain(uint8_t c) { return c >= 0x20 && c < 0x80 && c != '"' && c != '\\'; }
@@ -158,16 +159,19 @@ static const uint8_t *scan_digits(const uint8_t *p) {
 }
 
 /* Any number of the grammar, whatever its size: it is copied, never computed with. */
-static const uint8_t *scan_number(const uint8_t *p) {
+static const uint8_t *scan_number(const uint8_t *p, int *flags) {
+    const uint8_t *start = p;
     if (*p == '-') p++;
     if (*p == '0') p++;
     else if (!(p = scan_digits(p))) return NULL;
     if (*p == '.' && !(p = scan_digits(p + 1))) return NULL;
     if ((*p | 0x20) == 'e') {
+        *flags |= SCAN_HUGE;
         p++;
         if (*p == '+' || *p == '-') p++;
         p = scan_digits(p);
     }
+    if (p - start > 300) *flags |= SCAN_HUGE;
     return p;
 }
 
@@ -213,7 +217,7 @@ static const uint8_t *scan_value(const uint8_t *p, const uint8_t *end, int level
     case 'n':
         return p[1] == 'u' && p[2] == 'l' && p[3] == 'l' ? p + 4 : NULL;
     default:
-        return scan_number(p);
+        return scan_number(p, flags);
     }
 }
 

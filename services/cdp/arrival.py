@@ -6,9 +6,9 @@ from libs.kit.eventlog import Record
 _HEADER = "arrived"
 
 
-def arrival_header(record: Record) -> tuple[str, bytes]:
-    """The header that carries it on."""
-    return _HEADER, str(record.timestamp_ms).encode()
+def arrival_header(arrived_ms: int) -> tuple[str, bytes]:
+    """The header that carries it on; epoch milliseconds."""
+    return _HEADER, str(arrived_ms).encode()
 
 
 def arrived_ms(record: Record) -> int:

@@ -1,11 +1,13 @@
 """JSON objects taken apart at the top level only: values stay the sender's bytes."""
 
 import re
-from collections.abc import Mapping
 
 import msgspec
 
-Properties = dict[str, msgspec.Raw]
+from libs.fastpath import Members, members, members_of
+
+# A mapping of names to raw JSON, in the sender's order; see libs/fastpath/_members_py.py.
+Properties = Members
 
 _properties = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _array = msgspec.json.Decoder(list[msgspec.Raw])
@@ -17,8 +19,17 @@ _MAX_DEPTH = 500
 
 def object_of(raw: bytes | msgspec.Raw | None) -> Properties | None:
     """The members of a JSON object; None when `raw` is something else. Raises DecodeError or RecursionError."""
-    text = bytes(raw) if raw is not None else b""
-    return _properties.decode(text) if text.lstrip()[:1] == b"{" else None
+    if raw is None:
+        return None
+    text = bytes(raw)
+    if (found := members(text)) is not None:
+        return found
+    return members_of(_properties.decode(text)) if text.lstrip()[:1] == b"{" else None
+
+
+def nothing() -> Properties:
+    """An object without members, of one's own."""
+    return members_of({})
 
 
 def array_of(raw: bytes | msgspec.Raw | None) -> list[msgspec.Raw] | None:
@@ -29,16 +40,16 @@ def array_of(raw: bytes | msgspec.Raw | None) -> list[msgspec.Raw] | None:
 
 def encode(value: object) -> msgspec.Raw:
     """A Python value as raw JSON."""
-    return msgspec.Raw(msgspec.json.encode(value))
+    return msgspec.Raw(value.encoded() if isinstance(value, Members) else msgspec.json.encode(value))
 
 
-def text_of(raw: msgspec.Raw | None) -> str | None:
+def text_of(raw: bytes | msgspec.Raw | None) -> str | None:
     """The string in `raw`; None when it holds something else."""
     text = bytes(raw).lstrip() if raw is not None else b""
     return msgspec.json.decode(text, type=str) if text[:1] == b'"' else None
 
 
-def is_null(raw: msgspec.Raw | None) -> bool:
+def is_null(raw: bytes | msgspec.Raw | None) -> bool:
     """Absent or null."""
     return raw is None or bytes(raw).strip() == b"null"
 
@@ -49,12 +60,12 @@ def repaired(text: bytes) -> bytes:
     return _ESCAPE.sub(lambda found: _kept(found[0], nul=False), text) if b"\\u" in text else text
 
 
-def for_postgres(raw: msgspec.Raw) -> msgspec.Raw | None:
+def for_postgres(raw: bytes | msgspec.Raw) -> msgspec.Raw | None:
     """What jsonb takes: NULs and lone surrogates become U+FFFD. None when it would be refused all the same: numbers
     beyond `numeric`, nesting beyond its stack."""
     text = bytes(raw)
     if b"\\u" not in text and text[:1] == b'"':
-        return raw  # most values: nothing else can be wrong with a string
+        return msgspec.Raw(text)  # most values: nothing else can be wrong with a string
     if b"\\u" in text:
         text = _ESCAPE.sub(lambda found: _kept(found[0], nul=True), text)
     if (_HUGE_NUMBER.search(text) and _HUGE_NUMBER.search(_STRING.sub(b'""', text))) or _depth(text) > _MAX_DEPTH:
@@ -62,7 +73,7 @@ def for_postgres(raw: msgspec.Raw) -> msgspec.Raw | None:
     return msgspec.Raw(text)
 
 
-def same_value(one: msgspec.Raw, other: msgspec.Raw) -> bool:
+def same_value(one: msgspec.Raw | bytes, other: msgspec.Raw | bytes) -> bool:
     """JavaScript's `===` on parsed values: objects and arrays are never the same, `1` and `1.0` are."""
     left, right = bytes(one), bytes(other)
     if left.lstrip()[:1] in (b"{", b"["):
@@ -76,12 +87,11 @@ def same_value(one: msgspec.Raw, other: msgspec.Raw) -> bool:
     return bool(first == second) and isinstance(first, bool) == isinstance(second, bool)
 
 
-def merged(*parts: Mapping[str, msgspec.Raw]) -> Properties:
+def merged(first: Properties, *others: Properties) -> Properties:
     """Later parts win; a key keeps the place where it first stood."""
-    whole: Properties = {}
-    for part in parts:
-        whole.update(part)
-    return whole
+    for other in others:
+        first = first.merged(other)
+    return first
 
 
 def _kept(escape: bytes, *, nul: bool) -> bytes:

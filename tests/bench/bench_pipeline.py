@@ -1,92 +1,263 @@
-"""Events a second from the log to ClickHouse on embedded engines, and where the time goes.
+"""Events from the log to ClickHouse on embedded engines: how many a second, what each costs where, how late they are.
 
-`python -m tests.bench.bench_pipeline [events, 20000 by default]`
+    python -m tests.bench.bench_pipeline [events, 40000 by default] [--people 100000] [--rate 4000] [--seconds 8]
+
+The mix of tests/bench/mix.py, of people who are all in PostgreSQL. Ingestion and writer run in a process each, as on a
+cluster. First the log is filled and drained; then events come at a steady rate, and how late each row was is noted.
+CPU is that of the processes themselves, so other work on the machine changes the rate and hardly the CPU an event.
+In-run baselines: decisions alone (bench_decide), and ClickHouse inserting the very same lines with nothing beside it.
 """
 
+import argparse
 import asyncio
 import json
-import random
-import resource
+import signal
 import sys
 import tempfile
 import time
+from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
+from unittest import mock
 
-from prometheus_client import REGISTRY
+import psutil
 
 from libs.kit.contracts import topics
-from libs.kit.eventlog import NewRecord
+from libs.kit.eventlog import Record
+from libs.kit.postgres import _Connection
+from libs.kit.runtime import Runtime, open_runtime
+from libs.kit.settings import KitSettings
+from services.cdp.ingestion.persons import person_uuid
 from services.cdp.settings import IngestionSettings, WriterSettings
+from services.cdp.writer.rows import Row, row
+from services.cdp.writer.store import EventStore
+from tests.bench import bench_decide
+from tests.bench.mix import Mix, visitor_id
 from tests.support import engines as support
-from tests.support.captured import captured_new
-from tests.support.pipeline import Workers, drained, prepare, stored
+from tests.support.cdp_process import environment
+from tests.support.pipeline import drained, lag, prepare, stored
 
 CHUNK = 1_000
+STAGES = {
+    "Valkey": ("valkey",),
+    "PostgreSQL": ("postgres",),
+    "ClickHouse": ("hedgerow.embedded.clickhouse",),
+    "ingestion": ("bench_pipeline", "ingestion"),
+    "writer": ("bench_pipeline", "writer"),
+}
 
 
-def realistic(number: int) -> list[NewRecord]:
-    """Page views of about 1.3 KB with 30 properties, of many people, over a month."""
-    rng = random.Random(7)
-    made = []
-    for index in range(number):
-        properties = {
-            "$browser": rng.choice(["Chrome", "Firefox", "Safari"]),
-            "$os": rng.choice(["Mac OS X", "Windows", "Linux"]),
-            "$current_url": f"https://example.com/{rng.randrange(500)}?q={rng.randrange(9)}",
-            "$pathname": f"/{rng.randrange(500)}",
-            "$session_id": f"s{index // 20}",
-            "amount": rng.random() * 100,
-            **{f"property_{key}": f"value {rng.randrange(1000)} of some length" for key in range(24)},
-        }
-        made.append(
-            captured_new(
-                event=rng.choice(["$pageview", "$autocapture", "signed up"]),
-                distinct_id=f"user {rng.randrange(max(10, number // 20))}",
-                timestamp=f"2026-10-{rng.randrange(1, 29):02}T10:11:12.345Z",
-                properties=json.dumps(properties),
-            )
-        )
-    return made
-
-
-async def measure(runtime_events: int) -> None:
-    """Fill the log, then start both workers and wait until everything is stored."""
+async def measure(number: int, people: int, rate: int, seconds: float) -> None:
+    """Print everything the module speaks of."""
     with tempfile.TemporaryDirectory() as directory:
         context = support.running(Path(directory) / "engines")
         opened = await asyncio.to_thread(context.__enter__)
         try:
             async with support.fresh_runtime(opened) as runtime:
                 await prepare(runtime)
-                batch = realistic(runtime_events)
-                for start in range(0, len(batch), CHUNK):
-                    await runtime.log.produce(topics.EVENTS.name, batch[start : start + CHUNK])
-                size = sum(len(record.value) for record in batch) / len(batch)
-                began, cpu = time.perf_counter(), _cpu()
-                async with Workers(runtime, IngestionSettings(), WriterSettings()):
-                    await drained(runtime, seconds=600)
-                    took, used = time.perf_counter() - began, _cpu() - cpu
-                assert await stored(runtime) == (runtime_events, runtime_events)
-                print(f"{runtime_events} events of {size:.0f} bytes: {runtime_events / took:.0f} a second, log to rows")
-                print(
-                    f"CPU of both workers: {used / runtime_events * 1e6:.0f} us an event, {used / took:.0%} of a core"
-                )
-                _steps()
+                await _populate(runtime, people)
+                mix = Mix(people=people)
+                size = await _produce(runtime, mix, number)
+                print(f"{number} events of {size:.0f} bytes, {people} people")
+                await _drain(runtime, number)
+                await _steady(runtime, mix, rate, seconds)
+                await _clickhouse_alone(runtime, number)
         finally:
             await asyncio.to_thread(context.__exit__, None, None, None)
+    bench_decide.measure(min(number, 10_000))
 
 
-def _steps() -> None:
-    for metric in REGISTRY.collect():
-        if metric.name == "hedgerow_consumer_batch_duration_seconds":
-            for sample in metric.samples:
-                if sample.name.endswith("_sum"):
-                    print(f"  {sample.labels['worker']:>10} {sample.labels['step']:<8} {sample.value:.2f} s")
+async def _drain(runtime: Runtime, number: int) -> None:
+    async with Workers(runtime) as workers:
+
+        async def begun() -> bool:
+            return await lag(runtime, topics.EVENTS.name, topics.INGESTION_GROUP) < number
+
+        await _until(begun)  # what starting costs is not an event's
+        before, first = _cpu(), time.perf_counter()
+        left = await lag(runtime, topics.EVENTS.name, topics.INGESTION_GROUP)
+        await drained(runtime, seconds=600)
+        took, used = time.perf_counter() - first, _cpu()
+    told = workers.told
+    assert await stored(runtime) == (number, number)
+    print(f"drained: {left / took:,.0f} events/s, log to rows")
+    spent = {stage: (used[stage] - before[stage]) / left * 1e6 for stage in STAGES}
+    print("CPU, us an event: " + ", ".join(f"{stage} {micros:.0f}" for stage, micros in spent.items()))
+    total = sum(spent.values())
+    print(f"  together {total:.0f}, so two cores with nothing else to do carry {2e6 / total:,.0f} events/s")
+    print(f"database statements per 1,000 events: {told['ingestion']['statements'] / number * 1000:.1f}")
+    memory = ", ".join(f"{name} {told[name]['memory_mb']:.0f} MB" for name in told)
+    print(f"memory of the workers afterwards: {memory}")
 
 
-def _cpu() -> float:
-    usage = resource.getrusage(resource.RUSAGE_SELF)
-    return usage.ru_utime + usage.ru_stime
+async def _steady(runtime: Runtime, mix: Mix, rate: int, seconds: float) -> None:
+    batches = [mix.new(rate // 20) for _ in range(int(seconds * 20))]
+    async with Workers(runtime) as workers:
+        await runtime.log.produce(topics.EVENTS.name, mix.new(10))
+        await drained(runtime, seconds=120)  # both are up
+        since_ms, began = time.time() * 1000, time.monotonic()
+        for number, batch in enumerate(batches):
+            await asyncio.sleep(max(0.0, began + number / 20 - time.monotonic()))
+            await runtime.log.produce(topics.EVENTS.name, batch)
+        took = time.monotonic() - began
+        await drained(runtime, seconds=120)
+    late = sorted(seconds for arrived_ms, seconds in workers.told["writer"]["late"] if arrived_ms >= since_ms)
+    middle, worst = (late[(len(late) - 1) * share // 100] for share in (50, 99))
+    sent = sum(len(batch) for batch in batches)
+    print(f"at {sent / took:,.0f} events/s: rows are late by p50 {middle:.2f} s, p99 {worst:.2f} s")
+
+
+async def _clickhouse_alone(runtime: Runtime, number: int) -> None:
+    async with runtime.log.tail(topics.STORED_EVENTS.name, last=min(number, 20_000) // 4) as tail:
+        records: list[Record] = []
+        while more := await tail.fetch(max_records=20_000, timeout=0.2):
+            records += more
+    rows = [made for record in records if isinstance(made := row(record, "alone"), Row)]
+    before, began = _cpu()["ClickHouse"], time.perf_counter()
+    await EventStore(runtime.clickhouse, None, refill_seconds=1).insert("alone", rows)
+    took, used = time.perf_counter() - began, _cpu()["ClickHouse"] - before
+    print(
+        f"baseline, ClickHouse alone: {len(rows)} of these rows in one insert: "
+        f"{used / len(rows) * 1e6:.0f} us of CPU a row, {len(rows) / took:,.0f} rows/s"
+    )
+
+
+# --- what is there beforehand
+
+
+async def _populate(runtime: Runtime, people: int) -> None:
+    """Everybody is known already, as after their first page view."""
+    properties = Mix().person_properties()
+    async with runtime.postgres.transaction() as connection:
+        keys = [(visitor_id(number), person_uuid(1, visitor_id(number))) for number in range(people)]
+        names, uuids = [name for name, _ in keys], [uuid for _, uuid in keys]
+        await connection.execute(
+            "INSERT INTO posthog_person (team_id, uuid, created_at, properties, last_seen_at) "
+            "SELECT 1, uuid, now(), $2::text::jsonb, now() FROM unnest($1::uuid[]) AS made (uuid)",
+            *(uuids, json.dumps(properties)),
+        )
+        await connection.execute(
+            "INSERT INTO posthog_persondistinctid (team_id, distinct_id, person_uuid) "
+            "SELECT 1, name, uuid FROM unnest($1::text[], $2::uuid[]) AS made (name, uuid)",
+            *(names, uuids),
+        )
+    async with runtime.postgres.connection() as connection:
+        await connection.execute("ANALYZE posthog_person")
+        await connection.execute("ANALYZE posthog_persondistinctid")
+
+
+async def _produce(runtime: Runtime, mix: Mix, number: int) -> float:
+    """Fill the log; returns bytes an event."""
+    size = 0
+    for start in range(0, number, CHUNK):
+        batch = mix.new(min(CHUNK, number - start))
+        size += sum(len(record.value) for record in batch)
+        await runtime.log.produce(topics.EVENTS.name, batch)
+    return size / number
+
+
+# --- processes
+
+
+class Workers:
+    """Ingestion and writer, in a process each. told: what they say of themselves at their end."""
+
+    def __init__(self, runtime: Runtime):
+        self._environment = environment(runtime.settings)
+        self._children: dict[str, asyncio.subprocess.Process] = {}
+        self.told: dict[str, Any] = {}
+
+    async def __aenter__(self) -> "Workers":
+        for name in ("ingestion", "writer"):
+            self._children[name] = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "tests.bench.bench_pipeline", "--worker", name),
+                env=self._environment,
+                stdout=asyncio.subprocess.PIPE,
+            )
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for name, child in self._children.items():
+            child.send_signal(signal.SIGTERM)
+            output, _ = await child.communicate()
+            self.told[name] = json.loads(output.decode().splitlines()[-1])
+
+
+def _cpu() -> dict[str, float]:
+    """Seconds of CPU of each stage's processes."""
+    spent = dict.fromkeys(STAGES, 0.0)
+    for process in psutil.Process().children(recursive=True):
+        try:
+            line, times = " ".join(process.cmdline()), process.cpu_times()
+        except psutil.NoSuchProcess:
+            continue
+        for stage, marks in STAGES.items():
+            if all(mark in line for mark in marks):
+                spent[stage] += times.user + times.system
+                break
+    return spent
+
+
+async def _until(what: Callable[[], Awaitable[bool]]) -> None:
+    async with asyncio.timeout(60):
+        while not await what():
+            await asyncio.sleep(0.01)
+
+
+# --- a worker's process
+
+
+async def work(name: str) -> None:
+    """Run one worker until SIGTERM, then print what it says of itself."""
+    from services.cdp.ingestion import worker as ingestion
+    from services.cdp.writer import worker as writer
+
+    late: list[tuple[int, float]] = []
+    stop, statements = asyncio.Event(), [0]
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    with ExitStack() as stack:
+        stack.enter_context(mock.patch.object(EventStore, "insert", _timed(EventStore.insert, late)))
+        for method in ("execute", "fetch", "fetchrow", "fetchval"):
+            counted = _counted(getattr(_Connection, method), statements)
+            stack.enter_context(mock.patch.object(_Connection, method, counted))
+        async with open_runtime(KitSettings()) as runtime:
+            if name == "ingestion":
+                await ingestion.run(runtime, IngestionSettings(), stop)
+            else:
+                await writer.run(runtime, WriterSettings(), stop)
+    memory = psutil.Process().memory_info().rss / 2**20
+    print(json.dumps({"statements": statements[0], "late": late, "memory_mb": memory}))
+
+
+def _timed(insert: Any, late: list[tuple[int, float]]) -> Any:
+    async def timed(store: EventStore, log_id: str, rows: list[Row]) -> None:
+        await insert(store, log_id, rows)
+        now = time.time()
+        late.extend((one.arrived_ms, now - one.arrived_ms / 1000) for one in rows)
+
+    return timed
+
+
+def _counted(method: Any, statements: list[int]) -> Any:
+    async def counted(*args: Any, **more: Any) -> Any:
+        statements[0] += 1
+        return await method(*args, **more)
+
+    return counted
 
 
 if __name__ == "__main__":
-    asyncio.run(measure(int(sys.argv[1]) if len(sys.argv) > 1 else 20_000))
+    parser = argparse.ArgumentParser()
+    parser.add_argument("events", nargs="?", type=int, default=40_000)
+    parser.add_argument("--people", type=int, default=100_000)
+    parser.add_argument("--rate", type=int, default=4_000)
+    parser.add_argument("--seconds", type=float, default=8.0)
+    parser.add_argument("--worker", default="")
+    given = parser.parse_args()
+    if given.worker:
+        import uvloop
+
+        uvloop.run(work(given.worker))
+    else:
+        asyncio.run(measure(given.events, given.people, given.rate, given.seconds))

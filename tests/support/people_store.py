@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field, replace
 from uuid import UUID
 
+from msgspec import structs
+
 from services.cdp.ingestion.groups import Group, GroupKey, LoadedGroups
 from services.cdp.ingestion.needs import Needs, mingling, persons_of
 from services.cdp.ingestion.people import Loaded
@@ -45,12 +47,12 @@ class MemoryStore:
             before = self.persons.get(person.id)
             assert (before.version if before else None) == person.stored_version
             assert before is None or person.version > before.version
-            self.persons[person.id] = replace(person, stored_version=person.version, changed=False)
+            self.persons[person.id] = structs.replace(person, stored_version=person.version, changed=False)
         for link in writes.links:
             known = self.links.get(link.key)
             assert (known.version if known else None) == link.stored_version
             assert known is None or link.version > known.version
-            self.links[link.key] = replace(link, stored_version=link.version, changed=False)
+            self.links[link.key] = structs.replace(link, stored_version=link.version, changed=False)
         for one in writes.personless:
             assert self.personless.get(one.key) is one.stored
             self.personless[one.key] = one.is_merged

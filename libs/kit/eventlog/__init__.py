@@ -12,6 +12,6 @@
 `tests/contract/test_eventlog.py` holds every backend to `base.py`.
 """
 
-from libs.kit.eventlog.base import Assignment, Batch, Consumer, EventLog, NewRecord, Record, Tail, Topic
+from libs.kit.eventlog.base import Assignment, Batch, Consumer, EventLog, Headers, NewRecord, Record, Tail, Topic
 
-__all__ = ["Assignment", "Batch", "Consumer", "EventLog", "NewRecord", "Record", "Tail", "Topic"]
+__all__ = ["Assignment", "Batch", "Consumer", "EventLog", "Headers", "NewRecord", "Record", "Tail", "Topic"]

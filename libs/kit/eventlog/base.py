@@ -43,8 +43,7 @@ def record_bytes(records: Sequence[NewRecord]) -> int:
     return sum([len(record.value) + len(record.key or b"") for record in records])
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(msgspec.Struct, frozen=True, gc=False):
     """A record read. `offset` is dense from 0 per partition on Redis, increasing on Kafka."""
 
     topic: str

@@ -7,7 +7,7 @@ written again, which changes nothing.
 
 import re
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -16,12 +16,13 @@ from typing import Literal
 import msgspec
 
 from services.cdp.ingestion.groups import IDENTIFY
-from services.cdp.raw_json import Properties, object_of
+from services.cdp.raw_json import Properties, merged, nothing, object_of
 
 PropertyType = Literal["String", "Numeric", "Boolean", "DateTime"]
 # team, name, kind (EVENT, PERSON, GROUP), number of the group type or -1
 PropertyName = tuple[int, str, int, int]
-Shape = tuple[int, str, int, tuple[str, ...], tuple[str, ...]]
+# team, event, number of the group type or -1; the names it has of its own, and of others
+Shape = tuple[int, str, int, bytes, bytes]
 
 EVENT, PERSON, GROUP = 1, 2, 3
 NO_GROUP = -1
@@ -31,6 +32,8 @@ MAX_SHAPES = 20_000
 SEEN_EVERY = timedelta(hours=1)
 _TIMESTAMPS_FROM = timedelta(days=182.5)
 _NOT_DEFINED = frozenset({"$set", "$set_once", "$unset", "$groups", *(f"$group_{number}" for number in range(5))})
+# how values open that have no type: missing, object, array, null
+_NEVER_TYPED = frozenset(b"\0{[n")
 _NOT_OF_EVENTS = ("$feature/", "$feature_enrollment/")
 _STRINGS = ("utm_", "$initial_utm_", "$feature/", "$survey_response")
 _TIME_WORDS = ("time", "date", "_at", "-at", "createdat", "updatedat")
@@ -92,6 +95,7 @@ class Finder:
     def __init__(self, catalogue: Catalogue, now: datetime):
         self._catalogue = catalogue
         self._now = now
+        self._met: set[tuple[int, str]] = set()
         self.findings = Findings()
 
     def take(
@@ -100,30 +104,34 @@ class Finder:
         event: str,
         properties: Properties,
         *,
-        of_person: Iterable[Mapping[str, msgspec.Raw]],
+        of_person: tuple[Properties, Properties] | None,
         group_index: int | None,
     ) -> None:
         """One event as it is stored. of_person: its $set and $set_once. group_index: of a `$groupidentify`."""
-        if event == "$$plugin_metrics" or not _nameable(event) or len(properties) > MAX_PROPERTIES:
+        if event == "$$plugin_metrics" or len(properties) > MAX_PROPERTIES:
             return
-        self._see(team_id, event)
+        if (team_id, event) not in self._met:
+            if not _nameable(event):
+                return
+            self._see(team_id, event)
         if event == IDENTIFY:
-            group = object_of(properties.get("$group_set")) or {}
+            group = object_of(properties.raw("$group_set")) or nothing()
             if group_index is not None:
-                self._shape(team_id, event, group_index, {}, group, GROUP)
+                self._shape(team_id, event, group_index, nothing(), (group,), GROUP)
             return
-        person = {name: value for part in of_person for name, value in part.items()}
-        self._shape(team_id, event, NO_GROUP, properties, person, PERSON)
+        self._shape(team_id, event, NO_GROUP, properties, of_person or (), PERSON)
 
     def _see(self, team_id: int, event: str) -> None:
+        self._met.add((team_id, event))
         last = self._catalogue.seen_at((team_id, event))
         if last is None or self._now - last >= SEEN_EVERY:
             self.findings.events[team_id, event] = self._now
 
     def _shape(
-        self, team_id: int, event: str, index: int, own: Properties, others: Mapping[str, msgspec.Raw], kind: int
+        self, team_id: int, event: str, index: int, own: Properties, others: Sequence[Properties], kind: int
     ) -> None:
-        shape = (team_id, event, index, tuple(own), tuple(others))
+        theirs = others[0].shape.digest + others[1].shape.digest if len(others) == 2 else _digest(others)
+        shape = (team_id, event, index, own.shape.digest, theirs)
         untyped = self.findings.shapes.get(shape)
         if untyped is None:
             untyped = self._catalogue.untyped(shape)
@@ -131,11 +139,11 @@ class Finder:
             for name in own:
                 if _defined(name) and not name.startswith(_NOT_OF_EVENTS):
                     self.findings.event_properties.add((team_id, event, name))
-        elif not untyped:
+        elif not untyped or not _typed(untyped, own, others):
             return
         left = set()
-        for values, what in ((own, EVENT), (others, kind)):
-            for name in values if untyped is None else untyped & values.keys():
+        for values, what in ((own, EVENT), (merged(nothing(), *others), kind)):
+            for name in values if untyped is None else untyped & frozenset(values):
                 if _defined(name) and not self._property((team_id, name, what, index), values[name]):
                     left.add(name)
         if untyped is None or left != untyped:
@@ -147,6 +155,21 @@ class Finder:
         if self.findings.properties.get(name) is None:
             self.findings.properties[name] = found
         return self.findings.properties[name] is not None
+
+
+def _digest(objects: Sequence[Properties]) -> bytes:
+    return b"".join(each.shape.digest for each in objects)
+
+
+def _typed(names: Iterable[str], own: Properties, others: Sequence[Properties]) -> bool:
+    """Whether some value of these names may have a type."""
+    for name in names:
+        if own.opens(name) not in _NEVER_TYPED:
+            return True
+        for each in others:
+            if each.opens(name) not in _NEVER_TYPED:
+                return True
+    return False
 
 
 def property_type(name: str, raw: msgspec.Raw, now: datetime) -> PropertyType | None:

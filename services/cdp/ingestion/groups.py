@@ -11,7 +11,7 @@ from datetime import datetime
 from services.cdp.ingestion.merging import javascript_truthy_text
 from services.cdp.ingestion.parse import MAX_DISTINCT_ID
 from services.cdp.ingestion.persons import same_properties, storable
-from services.cdp.raw_json import Properties, merged, object_of
+from services.cdp.raw_json import Properties, merged, nothing, object_of
 
 MAX_TYPES = 5
 MAX_TYPE_NAME = 400
@@ -59,7 +59,7 @@ def group_said(properties: Properties) -> Said | None:
     if not kind or not key:
         return None
     raw = properties.get("$group_set")
-    return Said(kind.replace("\0", "\ufffd"), key.replace("\0", "\ufffd"), {} if raw is None else object_of(raw))
+    return Said(kind.replace("\0", "\ufffd"), key.replace("\0", "\ufffd"), nothing() if raw is None else object_of(raw))
 
 
 def key_too_long(properties: Properties) -> bool:
@@ -69,7 +69,7 @@ def key_too_long(properties: Properties) -> bool:
 
 def types_named(properties: Properties) -> Iterator[str]:
     """The group types that an event speaks of."""
-    yield from (name.replace("\0", "\ufffd") for name in object_of(properties.get("$groups")) or ())
+    yield from (name.replace("\0", "\ufffd") for name in object_of(properties.raw("$groups")) or ())
 
 
 class Groups:
@@ -93,7 +93,9 @@ class Groups:
 
     def add_columns(self, team_id: int, properties: Properties, *, may_add: bool) -> None:
         """`$group_N` for each known type in `$groups`."""
-        for name, value in (object_of(properties.get("$groups")) or {}).items():
+        if (groups := object_of(properties.raw("$groups"))) is None:
+            return
+        for name, value in groups.items():
             number = self.index(team_id, name.replace("\0", "\ufffd"), may_add=may_add)
             if number is not None:
                 properties[f"$group_{number}"] = value
@@ -103,7 +105,7 @@ class Groups:
         index = self.index(team_id, said.type, may_add=True)
         if index is None:
             return True
-        values, lost = storable(said.properties or {})
+        values, lost = storable(said.properties or nothing())
         key = (team_id, said.type, said.key)
         group = self._group(key)
         if group is None:

@@ -30,19 +30,22 @@ class Needs:
 def needs(events: Iterable[Incoming | Rejected], teams: Mapping[str, Team], fresh_from: Mapping[int, int]) -> Needs:
     """Of events of known teams. A little more than is used does no harm."""
     asked = Needs()
+    persons = asked.persons
     for event in events:
         if not isinstance(event, Incoming) or (team := teams.get(event.token)) is None:
             continue
-        if len(event.distinct_id) > MAX_DISTINCT_ID:
+        name, distinct_id, properties = event.event, event.distinct_id, event.properties
+        if len(distinct_id) > MAX_DISTINCT_ID:
             continue
-        key = (team.id, event.distinct_id)
-        asked.persons.add(key)
-        if "$process_person_profile" in event.properties or team.person_processing_opt_out:
+        key = (team.id, distinct_id)
+        persons.add(key)
+        if "$process_person_profile" in properties or team.person_processing_opt_out:
             asked.personless.add(key)
-        if event.event in MERGES:
+        if name in MERGES:
             fresh = event.record.offset >= fresh_from.get(event.record.partition, 0)
             _merge(asked, event, key, fresh=fresh)
-        _groups(asked, event, team.id)
+        if name == IDENTIFY or "$groups" in properties:
+            _groups(asked, event, team.id)
     return asked
 
 

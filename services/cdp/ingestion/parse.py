@@ -2,19 +2,23 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 
 import msgspec
 
+from libs.fastpath import captured
 from libs.kit.contracts.events import CapturedEvent, raw_object
 from libs.kit.eventlog import Record
-from services.cdp.raw_json import Properties, merged, object_of, repaired
+from services.cdp.raw_json import Properties, nothing, object_of, repaired
 
 STEP = "parse"
 MAX_DISTINCT_ID = 400
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _captured = msgspec.json.Decoder(CapturedEvent)
+_FORCED = ("force_disable_person_processing", b"true")
+_HISTORICAL = ("historical_migration", b"true")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +30,7 @@ class Rejected:
     step: str = STEP
 
 
-@dataclass(frozen=True, slots=True)
-class Incoming:
+class Incoming(msgspec.Struct, frozen=True, gc=False):
     """An event as it was captured. `properties` already hold top-level `$set` and `$set_once`.
 
     timestamp: capture's; None when it cannot be read. now: when capture received it, likewise.
@@ -50,6 +53,8 @@ class Incoming:
 
 def parse(record: Record) -> Incoming | Rejected:
     """Every record gives one of the two; nothing is raised."""
+    if (event := _ordinary(record)) is not None:
+        return event
     try:
         return _parse(record, record.value)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
@@ -62,52 +67,85 @@ def parse(record: Record) -> Incoming | Rejected:
 
 def changed(event: Incoming, *, distinct_id: str, properties: Properties, ip: str) -> Incoming:
     """The same event, but for these."""
-    return replace(event, distinct_id=distinct_id, properties=properties, ip=ip)
+    return msgspec.structs.replace(event, distinct_id=distinct_id, properties=properties, ip=ip)
 
 
 def timestamp_of(text: str) -> datetime | None:
     """RFC 3339 -> UTC; a time without a zone is UTC. None when it is no time, or none that UTC can hold."""
     try:
         moment = datetime.fromisoformat(text)
+        if moment.tzinfo is UTC:
+            return moment
         return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     except (ValueError, OverflowError):
         return None
 
 
+_remembered_timestamp_of = lru_cache(1024)(timestamp_of)
+
+
+def _ordinary(record: Record) -> Incoming | None:
+    """What the scanner accepts; it is what `_parse` would make of it."""
+    if (found := captured(record.value)) is None:
+        return None
+    uuid, event, distinct_id, token, ip, timestamp, now, sent_at, historical, latest, first, properties = found
+    headers = record.headers
+    if latest is not None or first is not None:
+        _lay_over(properties, "$set", latest)
+        _lay_over(properties, "$set_once", first)
+    return Incoming(
+        record,
+        uuid,
+        event if "\0" not in event else event.replace("\0", "\ufffd"),
+        distinct_id if "\0" not in distinct_id else distinct_id.replace("\0", "\ufffd"),
+        token,
+        ip,
+        timestamp_of(timestamp),
+        _remembered_timestamp_of(now),  # one for all events of a request
+        sent_at,
+        properties,
+        _FORCED in headers,
+        historical or _HISTORICAL in headers,
+    )
+
+
 def _parse(record: Record, value: bytes) -> Incoming | Rejected:
     if not value.isascii():
         value.decode()  # msgspec skips over broken UTF-8 inside raw values
-    captured = _captured.decode(value)
-    if not captured.uuid:
+    event = _captured.decode(value)
+    if not event.uuid:
         return Rejected(record, "empty_uuid")
-    if not _UUID.fullmatch(captured.uuid):
+    if not _UUID.fullmatch(event.uuid):
         return Rejected(record, "invalid_uuid")
-    data = object_of(raw_object(captured.data))
+    data = object_of(raw_object(event.data))
     if data is None:
         return Rejected(record, "failed_parse_message")
-    headers = dict(record.headers)
     return Incoming(
         record=record,
-        uuid=captured.uuid.lower(),
-        event=captured.event.replace("\0", "\ufffd"),
-        distinct_id=captured.distinct_id.replace("\0", "\ufffd"),
-        token=captured.token,
-        ip=captured.ip,
-        timestamp=timestamp_of(captured.timestamp),
-        now=timestamp_of(captured.now),
-        sent_at=captured.sent_at,
+        uuid=event.uuid.lower(),
+        event=event.event.replace("\0", "\ufffd"),
+        distinct_id=event.distinct_id.replace("\0", "\ufffd"),
+        token=event.token,
+        ip=event.ip,
+        timestamp=timestamp_of(event.timestamp),
+        now=timestamp_of(event.now),
+        sent_at=event.sent_at,
         properties=_with_top_level(data),
-        force_personless=headers.get("force_disable_person_processing") == b"true",
-        historical_migration=captured.historical_migration or headers.get("historical_migration") == b"true",
+        force_personless=_FORCED in record.headers,
+        historical_migration=event.historical_migration or _HISTORICAL in record.headers,
     )
 
 
 def _with_top_level(data: Mapping[str, msgspec.Raw]) -> Properties:
     """`properties`, with `$set` and `$set_once` of the event itself over those inside; the top level wins.
     `$unset` has an effect inside only."""
-    properties = object_of(data.get("properties")) or {}
+    properties = object_of(data.get("properties")) or nothing()
     for name in ("$set", "$set_once"):
-        if (outer := object_of(data.get(name))) is not None:
-            inner = object_of(properties.get(name)) or {}
-            properties[name] = msgspec.Raw(msgspec.json.encode(merged(inner, outer)))
+        _lay_over(properties, name, data.get(name))
     return properties
+
+
+def _lay_over(properties: Properties, name: str, raw: bytes | msgspec.Raw | None) -> None:
+    if (outer := object_of(raw)) is not None:
+        inner = object_of(properties.raw(name))
+        properties[name] = (inner.merged(outer) if inner else outer).encoded()

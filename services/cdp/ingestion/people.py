@@ -5,11 +5,12 @@ Every change of who owns a distinct id also changes the version of each person c
 versions thus notices that the distinct ids it knew of a person are no longer all of them.
 """
 
-import uuid
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
+
+import msgspec
 
 from services.cdp.ingestion.persons import (
     MAX_PROPERTIES_BYTES,
@@ -21,7 +22,7 @@ from services.cdp.ingestion.persons import (
     person_uuid,
     size_of,
 )
-from services.cdp.raw_json import Properties, merged
+from services.cdp.raw_json import Properties, merged, nothing
 
 # A deletion outranks whatever update of the person may still be on its way.
 DELETION_VERSIONS = 100
@@ -55,16 +56,16 @@ class People:
 
     def __init__(self, loaded: Loaded):
         self._loaded = loaded
-        self._persons: dict[PersonId, Person] = {}
+        # ours in place of loaded ones, by the loaded one's id(): a UUID's hash is slow, and asked for once is enough
+        self._copies: dict[int, Person] = {}
+        self._made: dict[PersonId, Person] = {}
         self._links: dict[PersonKey, Link] = {}
-        self._keys_of: defaultdict[PersonId, set[PersonKey]] = defaultdict(set)
+        # made when it is first asked for: most batches merge few
+        self._by_person: defaultdict[PersonId, set[PersonKey]] | None = None
         self._personless: dict[PersonKey, Personless] = {}
         # persons and links to be told of again although nothing about them changes
         self._retold_persons: dict[PersonId, Person] = {}
         self._retold_links: dict[PersonKey, Link] = {}
-        for key, link in loaded.links.items():
-            if not link.is_deleted:
-                self._keys_of[key[0], link.person].add(key)
 
     # --- looking
 
@@ -87,7 +88,10 @@ class People:
         """A new person, with this distinct id. One that was deleted comes back to life under its old uuid."""
         made = self.imagined(key, happened, properties)
         made.is_identified = identified
-        self._persons[made.id] = made
+        if (known := self._loaded.persons.get(made.id)) is not None:
+            self._copies[id(known)] = made
+        else:
+            self._made[made.id] = made
         self._retold_persons.pop(made.id, None)
         self.give(key, made)
         return made
@@ -112,13 +116,14 @@ class People:
         link = self._link(key)
         if link is None:
             self._links[key] = Link(key, person.uuid, at_least, changed=True)
-        elif link.is_deleted or link.person != person.uuid:
+        elif link.is_deleted or link.person.int != person.uuid.int:
             self._keys_of[key[0], link.person].discard(key)
             link.person, link.is_deleted, link.changed = person.uuid, False, True
             link.version = max(link.version + 1, at_least)
         else:
             return
-        self._keys_of[person.id].add(key)
+        if self._by_person is not None:
+            self._by_person[person.id].add(key)
         self.change(person)
 
     def absorb(self, survivor: Person, other: Person) -> bool:
@@ -140,7 +145,7 @@ class People:
             self._keys_of[survivor.id].add(key)
         self._keys_of[other.id].clear()
         other.version += DELETION_VERSIONS
-        other.is_deleted, other.changed, other.properties = True, True, {}
+        other.is_deleted, other.changed, other.properties = True, True, nothing()
         return fits
 
     def note_personless(self, key: PersonKey, *, is_merged: bool) -> None:
@@ -174,7 +179,7 @@ class People:
 
     def changed_persons(self) -> list[Person]:
         """To be written."""
-        return [person for person in self._persons.values() if person.changed]
+        return [person for person in (*self._copies.values(), *self._made.values()) if person.changed]
 
     def changed_links(self) -> list[Link]:
         """To be written."""
@@ -194,16 +199,30 @@ class People:
 
     # --- copies of what was loaded
 
+    @property
+    def _keys_of(self) -> defaultdict[PersonId, set[PersonKey]]:
+        if self._by_person is None:
+            self._by_person = defaultdict(set)
+            for key, link in (*self._loaded.links.items(), *self._links.items()):
+                link = self._links.get(key, link)
+                if not link.is_deleted:
+                    self._by_person[key[0], link.person].add(key)
+        return self._by_person
+
     def _linked(self, key: PersonKey) -> Person | None:
         link = self._link(key)
         return None if link is None or link.is_deleted else self._person((key[0], link.person))
 
     def _link(self, key: PersonKey) -> Link | None:
-        if key not in self._links and (known := self._loaded.links.get(key)) is not None:
-            self._links[key] = replace(known)
-        return self._links.get(key)
+        link = self._links.get(key)
+        if link is None and (known := self._loaded.links.get(key)) is not None:
+            link = self._links[key] = msgspec.structs.replace(known)
+        return link
 
-    def _person(self, identity: tuple[int, uuid.UUID]) -> Person | None:
-        if identity not in self._persons and (known := self._loaded.persons.get(identity)) is not None:
-            self._persons[identity] = replace(known)
-        return self._persons.get(identity)
+    def _person(self, identity: PersonId) -> Person | None:
+        if (known := self._loaded.persons.get(identity)) is None:
+            return self._made.get(identity)
+        person = self._copies.get(id(known))
+        if person is None:
+            person = self._copies[id(known)] = msgspec.structs.replace(known)
+        return person

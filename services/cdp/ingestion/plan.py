@@ -33,7 +33,7 @@ from services.cdp.ingestion.properties import Dropped, Normalised, normalised
 from services.cdp.ingestion.rows import cut, row
 from services.cdp.ingestion.updates import group_record, link_record, person_record
 from services.cdp.ingestion.warnings import Warned
-from services.cdp.raw_json import Properties, merged, text_of
+from services.cdp.raw_json import Properties, nothing, text_of
 
 FORCED_UPGRADE_AFTER = timedelta(minutes=1)
 CLIENT_WARNING = "$$client_ingestion_warning"
@@ -81,17 +81,16 @@ class Plan:
     dropped: list[tuple[int, str, str]] = field(default_factory=list)
 
 
-@dataclass(frozen=True, slots=True)
-class Owner:
-    """The person a row is stored under."""
+class Owner(msgspec.Struct, frozen=True, gc=False):
+    """The person a row is stored under. latest: what the row shows laid over `properties`, written or not."""
 
     person: Person
-    properties: Mapping[str, msgspec.Raw]
+    properties: Properties
     mode: PersonMode
+    latest: Properties | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class _Taken:
+class _Taken(msgspec.Struct, frozen=True, gc=False):
     """One event on its way through. fresh: false when all it writes is written already."""
 
     team: Team
@@ -99,10 +98,7 @@ class _Taken:
     said: Normalised
     happened: datetime
     fresh: bool
-
-    @property
-    def key(self) -> PersonKey:
-        return self.team.id, self.event.distinct_id
+    key: PersonKey
 
 
 def parsed(records: Iterable[Record]) -> list[Incoming | Rejected]:
@@ -164,7 +160,7 @@ class _Planner:
             self._warn(team, event, kind, "normalise")
         if event.timestamp is None:
             self._warn(team, event, "ignored_invalid_timestamp", "prepare")
-        self._store(_Taken(team, event, said, event.timestamp or self._now, fresh))
+        self._store(_Taken(team, event, said, event.timestamp or self._now, fresh, (team.id, event.distinct_id)))
         return None
 
     def finished(self) -> Plan:
@@ -188,7 +184,7 @@ class _Planner:
     def _store(self, taken: _Taken) -> None:
         owner = self._personless_owner(taken) if taken.said.personless else self._owner(taken)
         properties = taken.said.properties
-        if not taken.said.personless:
+        if not taken.said.personless and (taken.event.event == IDENTIFY or "$groups" in properties):
             self._take_groups(taken, properties)
         self._define(taken)
         self._plan.rows.append(
@@ -197,9 +193,10 @@ class _Planner:
                 properties,
                 team_id=taken.team.id,
                 timestamp=taken.happened,
-                person_id=str(owner.person.uuid),
+                person_id=owner.person.uuid,
                 person_created_at=owner.person.created_at,
                 person_properties=owner.properties,
+                person_set=owner.latest,
                 person_mode=owner.mode,
                 now=self._now,
             )
@@ -224,7 +221,7 @@ class _Planner:
         else:
             self._update(taken, person)
             self._people.give(taken.key, person)
-        return Owner(person, merged(person.properties, taken.said.set), "full")
+        return Owner(person, person.properties, "full", taken.said.set)
 
     def _created(self, taken: _Taken, key: PersonKey, *, identified: bool = False) -> Person:
         start = first_properties(taken.said, taken.event.uuid)
@@ -310,11 +307,11 @@ class _Planner:
         if person is None:
             if not forced and taken.fresh:
                 self._people.note_personless(taken.key, is_merged=False)
-            fake = Person(taken.team.id, person_uuid(*taken.key), FAKE_CREATED_AT, {})
-            return Owner(fake, {}, "propertyless")
+            fake = Person(taken.team.id, person_uuid(*taken.key), FAKE_CREATED_AT, nothing())
+            return Owner(fake, nothing(), "propertyless")
         later = taken.happened > person.created_at + FORCED_UPGRADE_AFTER
         upgraded = later and not taken.team.person_processing_opt_out
-        return Owner(person, {}, "force_upgrade" if upgraded else "propertyless")
+        return Owner(person, nothing(), "force_upgrade" if upgraded else "propertyless")
 
     # --- groups
 
@@ -331,10 +328,10 @@ class _Planner:
             self._warn(taken.team, taken.event, "person_property_refused", "groups")
 
     def _define(self, taken: _Taken) -> None:
-        said, kind = taken.said, taken.said.properties.get("$group_type")
-        name = javascript_truthy_text(kind) if taken.event.event == IDENTIFY else None
-        index = self._groups.index(taken.team.id, name, may_add=False) if name else None
-        persons = () if said.personless else (said.set, said.set_once)
+        said, index = taken.said, None
+        if taken.event.event == IDENTIFY and (kind := javascript_truthy_text(said.properties.get("$group_type"))):
+            index = self._groups.index(taken.team.id, kind, may_add=False)
+        persons = None if said.personless else (said.set, said.set_once)
         event, team = cut(taken.event.event), taken.team.id
         self._finder.take(team, event, said.properties, of_person=persons, group_index=index)
 

@@ -21,7 +21,7 @@ from services.cdp.ingestion.issues import IssueKey, Sighting
 from services.cdp.ingestion.parse import MAX_DISTINCT_ID, Incoming, Rejected, changed
 from services.cdp.ingestion.rows import clickhouse_time
 from services.cdp.ingestion.warnings import Warned
-from services.cdp.raw_json import Properties, encode, object_of, text_of
+from services.cdp.raw_json import Properties, encode, nothing, object_of, text_of
 
 STEP = "prepare"
 # What a sender cannot break off with: values that no step can read stay as they were sent.
@@ -262,7 +262,7 @@ def _take_points(draft: Draft, around: Around) -> None:
 def _object(properties: Properties, name: str) -> Properties:
     """A member that is an object, to be changed; an empty one in place of anything else."""
     found = object_of(properties.get(name))
-    return found if found is not None else object_of(b"{}") or {}
+    return found if found is not None else nothing()
 
 
 def _exceptional(properties: Properties) -> exceptions.Exceptional | None:

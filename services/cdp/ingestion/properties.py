@@ -4,12 +4,14 @@
 """
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import msgspec
 
+from libs.fastpath import Picker, Shape
 from services.cdp.ingestion.parse import Incoming
-from services.cdp.raw_json import Properties, array_of, encode, is_null, object_of, text_of
+from services.cdp.raw_json import Properties, array_of, encode, is_null, nothing, object_of, text_of
 
 PERSONAL_EVENTS = frozenset({"$identify", "$create_alias", "$merge_dangerously", "$groupidentify"})
 WITHOUT_AUTOMATIC = frozenset({"$snapshot", "$performance_event"})
@@ -74,11 +76,13 @@ CAMPAIGN_TO_PERSON = [
     "sccid",
 ]
 _TO_PERSON = {name: f"$initial_{name.removeprefix('$')}" for name in (*EVENT_TO_PERSON, *CAMPAIGN_TO_PERSON)}
+# what a server says of its own system says nothing about the person
+_OF_SERVERS = frozenset({"$os", "$os_version"})
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+_FALSE = b"false"
 
 
-@dataclass(frozen=True, slots=True)
-class Normalised:
+class Normalised(msgspec.Struct, frozen=True, gc=False):
     """An event's properties as they will be stored, and what they say about its person.
 
     personless: no person profile is kept for it. warnings: PostHog's ingestion warning types.
@@ -101,79 +105,94 @@ class Dropped:
 
 def normalised(event: Incoming, *, anonymize_ips: bool, opted_out: bool = False) -> Normalised | Dropped:
     """The properties of the row. `event.properties` are not changed. opted_out: the team keeps no profiles at all."""
-    properties = dict(event.properties)
+    properties = event.properties.copy()
     if opted_out:
-        properties["$process_person_profile"] = msgspec.Raw(b"false")
+        properties["$process_person_profile"] = _FALSE
     _add_transport(properties, event)
     personless, warnings = _personless(properties, event)
     if personless and event.event in PERSONAL_EVENTS and not event.force_personless:
         return Dropped("invalid_event_when_process_person_profile_is_false")
     if personless:
-        for name in (*PERSON_KEYS, *GROUP_KEYS):
-            properties.pop(name, None)
+        properties.drop((*PERSON_KEYS, *GROUP_KEYS))
     elif event.event == "$groupidentify":
-        for name in PERSON_KEYS:
-            properties.pop(name, None)
-    _fill_os(properties)
+        properties.drop(PERSON_KEYS)
+    if "$os_name" in properties:
+        _fill_os(properties)
+    said = None
     if not personless and event.event not in WITHOUT_AUTOMATIC:
-        _add_automatic(properties)
-    for name in BLOAT:
-        properties.pop(name, None)
+        said = _add_automatic(properties)
+    properties.drop(properties.shape.decision(_bloat))
     if anonymize_ips:
         properties.pop("$ip", None)
-    return Normalised(
-        properties,
-        object_of(properties.get("$set")) or {},
-        object_of(properties.get("$set_once")) or {},
-        _unset(properties.get("$unset")),
-        personless,
-        warnings,
-    )
+    latest, first = said or (object_of(properties.raw("$set")), object_of(properties.raw("$set_once")))
+    unset = _unset(properties.get("$unset")) if "$unset" in properties else ()
+    return Normalised(properties, latest or nothing(), first or nothing(), unset, personless, warnings)
 
 
 def _add_transport(properties: Properties, event: Incoming) -> None:
     if event.ip and "$ip" not in properties:
-        properties["$ip"] = encode(event.ip)
+        properties["$ip"] = msgspec.json.encode(event.ip)
     if event.sent_at:
-        properties["$sent_at"] = encode(event.sent_at)
-    session = text_of(properties.get("$session_id"))
-    if session and session != session.lower() and _UUID.fullmatch(session):
-        properties["$session_id"] = encode(session.lower())
+        properties["$sent_at"] = msgspec.json.encode(event.sent_at)
+    raw = properties.raw("$session_id")
+    if raw and raw != raw.lower():
+        session = text_of(raw)
+        if session and _UUID.fullmatch(session):
+            properties["$session_id"] = encode(session.lower())
 
 
 def _personless(properties: Properties, event: Incoming) -> tuple[bool, tuple[str, ...]]:
-    flag = properties.get("$process_person_profile")
-    if event.force_personless or (flag is not None and bytes(flag).strip() == b"false"):
-        properties["$process_person_profile"] = msgspec.Raw(b"false")
+    flag = properties.raw("$process_person_profile")
+    if event.force_personless or flag == _FALSE:
+        properties["$process_person_profile"] = _FALSE
         return True, ()
     if flag is None:
         return False, ()
     del properties["$process_person_profile"]
-    return False, () if bytes(flag).strip() == b"true" else ("invalid_process_person_profile",)
+    return False, () if flag == b"true" else ("invalid_process_person_profile",)
 
 
 def _fill_os(properties: Properties) -> None:
     """`$os_name` is an alias of `$os`."""
-    if "$os_name" in properties and is_null(properties.get("$os")):
+    if is_null(properties.raw("$os")):
         properties["$os"] = properties["$os_name"]
 
 
-def _add_automatic(properties: Properties) -> None:
-    """What the event says about the browser and the campaign also says something about the person."""
-    server = properties.get("$is_server")
-    skipped = {"$os_name"}
-    if server is not None and bytes(server).strip() == b"true":
-        skipped |= {"$os", "$os_version"}
-    found = [name for name in _TO_PERSON if name in properties and name not in skipped]
+def _add_automatic(properties: Properties) -> tuple[Properties, Properties] | None:
+    """What the event says about the browser and the campaign also says something about the person: `$set` and
+    `$set_once` as they are now; None when it says nothing."""
+    server = properties.raw("$is_server") == b"true"
+    pickers = properties.shape.decision(_of_server if server else _of_client)
+    if pickers is None:
+        return None
+    latest, first = properties.picked(pickers[0]), properties.picked(pickers[1])
+    if given := object_of(properties.raw("$set")):
+        latest = given.completed(latest)
+    if given := object_of(properties.raw("$set_once")):
+        first = given.completed(first)
+    properties["$set"] = latest.encoded()
+    properties["$set_once"] = first.encoded()
+    return latest, first
+
+
+def _bloat(shape: Shape) -> tuple[str, ...]:
+    return tuple(name for name in BLOAT if name in shape.names)
+
+
+def _of_client(shape: Shape) -> tuple[Picker, Picker] | None:
+    return _pickers(shape, skipped=())
+
+
+def _of_server(shape: Shape) -> tuple[Picker, Picker] | None:
+    return _pickers(shape, skipped=_OF_SERVERS)
+
+
+def _pickers(shape: Shape, *, skipped: Collection[str]) -> tuple[Picker, Picker] | None:
+    there = frozenset(shape.names) - {"$os_name", *skipped}
+    found = [name for name in _TO_PERSON if name in there]
     if not found:
-        return
-    latest = object_of(properties.get("$set")) or {}
-    first = object_of(properties.get("$set_once")) or {}
-    for name in found:
-        latest.setdefault(name, properties[name])
-        first.setdefault(_TO_PERSON[name], properties[name])
-    properties["$set"] = encode(latest)
-    properties["$set_once"] = encode(first)
+        return None
+    return shape.picker([(name, name) for name in found]), shape.picker([(name, _TO_PERSON[name]) for name in found])
 
 
 def _unset(raw: msgspec.Raw | None) -> tuple[str, ...]:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import asyncpg
-import msgspec
 
 from libs.kit.crashpoints import crash_point
 from libs.kit.errors import Conflict, DeadlineExceeded, Fenced, HedgerowError, InvalidRequest, Unavailable
@@ -18,7 +17,7 @@ from services.cdp.ingestion.needs import Needs, mingling, persons_of
 from services.cdp.ingestion.people import Loaded, Personless
 from services.cdp.ingestion.persons import Link, Person, PersonKey, person_uuid
 from services.cdp.ingestion.plan import Writes
-from services.cdp.raw_json import object_of
+from services.cdp.raw_json import nothing, object_of
 
 _POSITIONS = """
     INSERT INTO hedgerow_log_position (log_id, topic, partition, consumer_group, next_offset)
@@ -374,7 +373,7 @@ def _person_columns(persons: Sequence[Person]) -> tuple[list[Any], ...]:
         [person.team_id for person in persons],
         [person.uuid for person in persons],
         [person.created_at for person in persons],
-        [msgspec.json.encode(person.properties).decode() for person in persons],
+        [person.properties.encoded().decode() for person in persons],
         [person.version for person in persons],
         [person.is_identified for person in persons],
         [person.is_deleted for person in persons],
@@ -396,7 +395,7 @@ def _group_columns(groups: Sequence[Group]) -> tuple[list[Any], ...]:
         [group.type_index for group in groups],
         [group.key for group in groups],
         [group.created_at for group in groups],
-        [msgspec.json.encode(group.properties).decode() for group in groups],
+        [group.properties.encoded().decode() for group in groups],
         [group.version for group in groups],
     )
 
@@ -410,7 +409,7 @@ def _person(row: Any) -> Person:
         row["team_id"],
         _uuid(row["uuid"]),
         row["created_at"],
-        object_of(row["properties"].encode()) or {},
+        object_of(row["properties"].encode()) or nothing(),
         version=row["version"],
         stored_version=row["version"],
         is_deleted=row["is_deleted"],
@@ -426,7 +425,7 @@ def _link(row: Any) -> Link:
 
 
 def _group(row: Any) -> Group:
-    properties = object_of(row["properties"].encode()) or {}
+    properties = object_of(row["properties"].encode()) or nothing()
     return Group(
         row["team_id"],
         row["group_type_index"],

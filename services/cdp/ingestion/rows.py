@@ -1,25 +1,25 @@
 """An event and its person -> the record of clickhouse_events_json (StoredEvent)."""
 
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
+from uuid import UUID
 
 import msgspec
 
-from libs.kit.contracts.events import FORMAT_VERSION, PersonMode, StoredEvent
-from libs.kit.eventlog import NewRecord
+from libs.fastpath import stored
+from libs.kit.contracts.events import FORMAT_VERSION, PersonMode
+from libs.kit.eventlog import Headers, NewRecord
 from services.cdp.arrival import arrival_header
 from services.cdp.ingestion.elements import elements_chain
 from services.cdp.ingestion.parse import Incoming
-from services.cdp.raw_json import Properties, encode, text_of
+from services.cdp.raw_json import Properties, text_of
 
 _MAX_EVENT_UNITS = 200
 
 
-@lru_cache(4096)
 def clickhouse_time(moment: datetime) -> str:
     """`YYYY-MM-DD HH:MM:SS.mmm`, UTC."""
-    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(sep=" ", timespec="milliseconds")
+    return (moment if moment.tzinfo is UTC else moment.astimezone(UTC)).isoformat(" ", "milliseconds")[:23]
 
 
 def row(
@@ -28,37 +28,47 @@ def row(
     *,
     team_id: int,
     timestamp: datetime,
-    person_id: str,
+    person_id: UUID,
     person_created_at: datetime,
-    person_properties: Mapping[str, msgspec.Raw],
+    person_properties: Properties,
+    person_set: Properties | None,
     person_mode: PersonMode,
     now: datetime,
 ) -> NewRecord:
     """The record of one row; `properties` lose what becomes a column of its own. Keyed by uuid, so that one writer
-    sees every copy."""
-    chain = _take_elements(properties)
-    stored = StoredEvent(
+    sees every copy. person_set: laid over the person's properties. Times are UTC."""
+    value = stored(
         uuid=event.uuid,
         event=cut(event.event),
-        properties=encode(properties),
-        timestamp=clickhouse_time(timestamp),
+        elements_chain=_take_elements(properties),
+        properties=properties,
+        timestamp=timestamp,
         team_id=team_id,
-        project_id=team_id,
         distinct_id=event.distinct_id,
-        elements_chain=chain,
-        created_at=clickhouse_time(now),
-        captured_at=clickhouse_time(event.now) if event.now else None,
+        created_at=now,
+        captured_at=event.now,
         person_id=person_id,
-        person_properties=encode(person_properties),
-        person_created_at=clickhouse_time(person_created_at)[:19],
+        person_properties=person_properties,
+        person_set=person_set,
+        person_created_at=_utc(person_created_at),
         person_mode=person_mode,
         historical_migration=event.historical_migration,
     )
-    headers = (("v", FORMAT_VERSION), arrival_header(event.record))
-    return NewRecord(event.uuid.encode(), msgspec.json.encode(stored), headers)
+    return NewRecord(event.uuid.encode(), value, _headers(event.record.timestamp_ms))
+
+
+def _utc(moment: datetime) -> datetime:
+    return moment if moment.tzinfo is UTC else moment.astimezone(UTC)
+
+
+@lru_cache(1024)
+def _headers(arrived_ms: int) -> Headers:
+    return ("v", FORMAT_VERSION), arrival_header(arrived_ms)
 
 
 def _take_elements(properties: Properties) -> str:
+    if "$elements_chain" not in properties and "$elements" not in properties:
+        return ""
     chain = properties.pop("$elements_chain", None)
     elements = properties.pop("$elements", None)
     if text := text_of(chain):

@@ -53,4 +53,4 @@ def group_record(group: Group) -> NewRecord:
 
 
 def _text(properties: Properties) -> str:
-    return msgspec.json.encode(properties).decode()
+    return properties.encoded().decode()

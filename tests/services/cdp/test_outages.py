@@ -28,6 +28,7 @@ from services.cdp.ingestion import worker as ingestion
 from services.cdp.ingestion.persons import Link, Person, person_uuid
 from services.cdp.ingestion.plan import Writes
 from services.cdp.ingestion.repository import Move, PersonStore, Source
+from services.cdp.raw_json import nothing
 from services.cdp.writer import worker as writer
 from services.cdp.writer.rows import Row, row
 from services.cdp.writer.store import query_id
@@ -128,7 +129,7 @@ async def test_second_owner_of_a_position_is_fenced(runtime: Runtime) -> None:
     assert await store.positions(source, {0: 5, 1: 0}) == {0: 5, 1: 0}
 
     def person(name: str) -> Person:
-        return Person(1, person_uuid(1, name), datetime.now(UTC), {})
+        return Person(1, person_uuid(1, name), datetime.now(UTC), nothing())
 
     async def commit(name: str) -> str:
         try:

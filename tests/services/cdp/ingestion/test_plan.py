@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from libs.fastpath import members_of
 from libs.kit.eventlog import Record
 from libs.kit.teams import Team
 from services.cdp.ingestion.needs import needs
@@ -24,7 +25,7 @@ TEAMS = {
 
 
 def person(distinct_id: str = "u1", team_id: int = 1, **properties: Any) -> Person:
-    raw = {name: encode(value) for name, value in properties.items()}
+    raw = members_of({name: encode(value) for name, value in properties.items()})
     return Person(team_id, person_uuid(team_id, distinct_id), NOW - timedelta(days=3), raw, version=4, stored_version=4)
 
 

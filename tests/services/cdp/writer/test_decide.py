@@ -1,10 +1,10 @@
 import json
 import uuid
-from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from libs.kit.eventlog import Record
 from services.cdp.settings import WriterSettings

@@ -1,0 +1,327 @@
+"""A JSON object taken apart at its top level: names, and values as the sender wrote them. Reference for `_members.pyx`.
+
+A reader accepts or declines, as in docs/adr/0010: what it accepts is what msgspec makes of the same text. Text that is
+no JSON, holds half a surrogate pair or is nested deeper than MAX_DEPTH is declined; the caller reads it the slow way.
+
+Objects with the same names in the same order share a Shape, so that whatever follows from names alone is decided once.
+"""
+
+import re
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, MutableMapping, Sequence
+from datetime import datetime
+from functools import lru_cache
+from hashlib import blake2b
+from json import loads
+from typing import Any, TypeVar
+from uuid import UUID
+
+import msgspec
+
+T = TypeVar("T")
+
+MAX_DEPTH = 128
+#: An object with more names has a Shape of its own, and nothing about it is remembered.
+MAX_SHARED_NAMES = 256
+#: Over all shapes; beyond it they are forgotten, and met anew.
+MAX_REMEMBERED_NAMES = 200_000
+
+_object = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_BLANKS = b" \t\r\n"
+_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[{}\[\]]', re.DOTALL)
+_UNICODE_ESCAPE = re.compile(rb"^(?:[^\\]|\\[^u])*\\u", re.DOTALL)
+_UUID = re.compile(rb'"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"')
+_PLAIN_NUMBER = 300
+_TEXTS = ("uuid", "event", "distinct_id", "token", "ip", "timestamp", "now")
+_FLAGS = ("historical_migration", "is_cookieless_mode")
+_FIELDS = frozenset(name.encode() for name in (*_TEXTS, *_FLAGS, "sent_at", "data"))
+_DATA_FIELDS = frozenset((b"properties", b"$set", b"$set_once"))
+
+
+class Shape:
+    """The names of an object, in order. shared: others with these names have this very Shape while it is remembered."""
+
+    def __init__(self, names: tuple[str, ...]):
+        self.names = names
+        self.shared = len(names) <= MAX_SHARED_NAMES
+        self._decided: dict[Any, Any] = {}
+
+    @property
+    def digest(self) -> bytes:
+        """16 bytes, other ones for other names or another order; stays the same when the Shape is forgotten."""
+        text = b"".join(msgspec.json.encode(name) + b":" for name in self.names)
+        return blake2b(text, digest_size=16).digest()
+
+    def decision(self, decide: Callable[["Shape"], T]) -> T:
+        """What `decide` says of this shape; it is asked once. It must be a function of the names alone, and its answer
+        must not hold any Members."""
+        if decide not in self._decided:
+            self._decided[decide] = decide(self)
+        found: T = self._decided[decide]
+        return found
+
+    def picker(self, pairs: Sequence[tuple[str, str]]) -> "Picker":
+        """How to make another object of some of these members: (name here, name there). Raises KeyError or ValueError
+        for a name that is not here, or given twice there."""
+        return Picker(self, pairs)
+
+
+class Picker:
+    """Made by `Shape.picker`; `shape` is that of the object it makes."""
+
+    def __init__(self, source: Shape, pairs: Sequence[tuple[str, str]]):
+        self.source = source
+        self.pairs = tuple(pairs)
+        for name, _ in pairs:
+            if name not in source.names:
+                raise KeyError(name)
+        self.shape = _shape(tuple(target for _, target in pairs))
+        if len(set(self.shape.names)) != len(self.shape.names):
+            raise ValueError("a name is picked twice")
+
+
+@lru_cache(4096)
+def _shape(names: tuple[str, ...]) -> Shape:
+    return Shape(names)
+
+
+class Members(MutableMapping[str, msgspec.Raw]):
+    """name -> value, in the order of the text; a name given twice stands where it first stood, with the last value.
+
+    Values are JSON without blanks around it, as msgspec.Raw, or as bytes where a method says so. Both are taken.
+    """
+
+    __slots__ = ("_values",)
+
+    def __init__(self, values: dict[str, bytes]):
+        self._values = values
+
+    @property
+    def shape(self) -> Shape:
+        """That of the names as they are now."""
+        return _shape(tuple(self._values))
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(tuple(self._values))
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._values
+
+    def __getitem__(self, name: str) -> msgspec.Raw:
+        return msgspec.Raw(self._values[name])
+
+    def __setitem__(self, name: str, value: msgspec.Raw | bytes) -> None:
+        self._values[name] = bytes(value)
+
+    def __delitem__(self, name: str) -> None:
+        del self._values[name]
+
+    def __eq__(self, other: object) -> bool:
+        """The same names with the same bytes; order does not matter."""
+        if not isinstance(other, Mapping):
+            return NotImplemented
+        return self._values == {name: bytes(value) for name, value in other.items()}
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return f"Members({self.encoded()!r})"
+
+    def raw(self, name: str) -> bytes | None:
+        """A value's bytes."""
+        return self._values.get(name)
+
+    def opens(self, name: str) -> int:
+        """The first byte of a value, which tells its kind; 0 when there is none."""
+        value = self._values.get(name)
+        return value[0] if value else 0
+
+    def drop(self, names: Iterable[str]) -> None:
+        """Remove those of `names` that are there."""
+        for name in names:
+            self._values.pop(name, None)
+
+    def copy(self) -> "Members":
+        """Another object with the same members."""
+        return Members(dict(self._values))
+
+    def encoded(self) -> bytes:
+        """The object, without blanks between its members."""
+        return b"{%s}" % b",".join(msgspec.json.encode(name) + b":" + value for name, value in self._values.items())
+
+    def size(self) -> int:
+        """Bytes of names and values, and four for each member."""
+        return sum(len(msgspec.json.encode(name)) + len(value) + 2 for name, value in self._values.items())
+
+    def is_plain(self) -> bool:
+        """No value holds a `\\u`, an exponent, a number of over 300 digits, or anything nested."""
+        return all(_is_plain(value) for value in self._values.values())
+
+    def picked(self, picker: Picker) -> "Members":
+        """The object that a picker of this shape makes. Raises ValueError for one of another."""
+        if picker.source.names != tuple(self._values):
+            raise ValueError("a picker of another shape")
+        return Members({target: self._values[name] for name, target in picker.pairs})
+
+    def merged(self, other: "Members") -> "Members":
+        """Both; the other's values win. Names keep the place where they first stood."""
+        return Members(self._values | other._values)
+
+    def completed(self, other: "Members") -> "Members":
+        """Both; our values win."""
+        return Members(self._values | {name: value for name, value in other._values.items() if name not in self})
+
+    def differing(self, other: "Members") -> list[str]:
+        """The other's names whose value is another here or missing; objects and arrays always count as another."""
+        return [
+            name
+            for name, value in other._values.items()
+            if value[:1] in (b"{", b"[") or self._values.get(name) != value
+        ]
+
+    def filling(self, other: "Members") -> list[str]:
+        """The other's names that are missing here or null."""
+        return [name for name in other if self.raw(name) in (None, b"null")]
+
+
+Captured = tuple[str, str, str, str, str, str, str, str | None, bool, bytes | None, bytes | None, Members]
+
+
+def members(text: bytes) -> Members | None:
+    """The members of a JSON object; None when it is declined, or something else."""
+    return Members(_values(text)) if text.lstrip(_BLANKS)[:1] == b"{" and _is_fit(text) else None
+
+
+def members_of(pairs: Mapping[str, msgspec.Raw | bytes]) -> Members:
+    """An object of these members."""
+    return Members({name: bytes(value) for name, value in pairs.items()})
+
+
+def captured(value: bytes) -> Captured | None:
+    """A record of events_plugin_ingestion: uuid (in lower case), event, distinct_id, token, ip, timestamp, now,
+    sent_at, historical_migration, the raw `$set` and `$set_once` beside the properties, and the properties.
+
+    None when it is declined: besides what `members` declines, a field that is missing, of another type or there twice,
+    a name with an escape, a uuid in another form than 36 characters, `data` or `properties` that are no objects.
+    """
+    outer = members(value)
+    if outer is None or not _is_simple(value, _FIELDS) or outer.opens("data") != ord("{"):
+        return None
+    data = outer._values["data"]
+    inner = Members(_values(data))
+    properties = inner._values.get("properties", b"{}")
+    if not _is_simple(data, _DATA_FIELDS) or properties[:1] != b"{":
+        return None
+    texts = [_text(outer, name) for name in _TEXTS]
+    if None in texts or not _UUID.fullmatch(outer._values["uuid"]):
+        return None
+    if outer.opens("sent_at") not in (0, *b'"n') or any(outer.opens(name) not in (0, *b"tf") for name in _FLAGS):
+        return None
+    uuid, event, distinct_id, token, ip, timestamp, now = (text or "" for text in texts)
+    return (
+        *(uuid.lower(), event, distinct_id, token, ip, timestamp, now, _text(outer, "sent_at")),
+        *(outer.raw("historical_migration") == b"true", inner.raw("$set"), inner.raw("$set_once")),
+        Members(_values(properties)),
+    )
+
+
+def stored(
+    *,
+    uuid: str,
+    event: str,
+    properties: Members,
+    timestamp: datetime,
+    team_id: int,
+    distinct_id: str,
+    elements_chain: str,
+    created_at: datetime,
+    captured_at: datetime | None,
+    person_id: UUID,
+    person_properties: Members,
+    person_set: Members | None,
+    person_created_at: datetime,
+    person_mode: str,
+    historical_migration: bool,
+) -> bytes:
+    """The value of a record of clickhouse_events_json. Times must be in UTC; person_set is laid over the person's
+    properties."""
+    person = person_properties.merged(person_set) if person_set else person_properties
+    row = {
+        "uuid": uuid,
+        "event": event,
+        "properties": msgspec.Raw(properties.encoded()),
+        "timestamp": _time(timestamp),
+        "team_id": team_id,
+        "project_id": team_id,
+        "distinct_id": distinct_id,
+        "elements_chain": elements_chain,
+        "created_at": _time(created_at),
+        "captured_at": None if captured_at is None else _time(captured_at),
+        "person_id": str(person_id),
+        "person_properties": msgspec.Raw(person.encoded()),
+        "person_created_at": _time(person_created_at)[:19],
+        "person_mode": person_mode,
+    }
+    return msgspec.json.encode(row | {"historical_migration": True} if historical_migration else row)
+
+
+def line(value: bytes, place: bytes) -> tuple[int, str, str, str, str, bytes] | None:
+    """A record of clickhouse_events_json in its usual form: team_id, uuid, event, distinct_id, timestamp, and the line
+    of the events table that the writer's slow way makes of it. place: the columns that say where in the log it stood,
+    as `,"name":value` one behind the other.
+
+    None for what is declined. The plain version declines everything: the slow way is the reference.
+    """
+    return None
+
+
+def _time(moment: datetime) -> str:
+    return moment.isoformat(" ", "milliseconds")[:23]
+
+
+def _values(text: bytes) -> dict[str, bytes]:
+    return {name: bytes(value).strip(_BLANKS) for name, value in _object.decode(text).items()}
+
+
+def _text(outer: Members, name: str) -> str | None:
+    return msgspec.json.decode(outer[name], type=str) if outer.opens(name) == ord('"') else None
+
+
+def _is_fit(text: bytes) -> bool:
+    """JSON in UTF-8 without half a surrogate pair, and not too deep."""
+    depth = 0
+    try:
+        text.decode()
+        _object.decode(text)
+        for token in _TOKEN.finditer(text):
+            depth += (token[0] in b"{[") - (token[0] in b"}]")
+            if depth > MAX_DEPTH or (token[0][:1] == b'"' and b"\\u" in token[0] and _has_half(token[0])):
+                return False
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return False
+    return True
+
+
+def _has_half(string: bytes) -> bool:
+    return any(0xD800 <= ord(character) <= 0xDFFF for character in loads(string))
+
+
+def _is_simple(text: bytes, fields: Collection[bytes]) -> bool:
+    """Whether no name of an object holds an escape, and none of `fields` is there twice."""
+    names: list[bytes] = []
+    depth = 0
+    for token in _TOKEN.finditer(text):
+        depth += (token[0] in b"{[") - (token[0] in b"}]")
+        if depth == 1 and token[0][:1] == b'"' and text[token.end() :].lstrip(_BLANKS)[:1] == b":":
+            names.append(token[0][1:-1])
+    return not any(b"\\" in name for name in names) and all(names.count(name) < 2 for name in fields)
+
+
+def _is_plain(value: bytes) -> bool:
+    if value[:1] == b'"':
+        return _UNICODE_ESCAPE.search(value) is None
+    if value[:1] in (b"t", b"f", b"n") or value in (b"{}", b"[]"):
+        return True
+    return value[:1] not in (b"{", b"[") and len(value) <= _PLAIN_NUMBER and b"e" not in value.lower()
