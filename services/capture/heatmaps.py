@@ -6,6 +6,7 @@ a heatmap needs, and the carrier goes on without `$heatmap_data`. Who, where and
 
 from copy import copy
 from datetime import datetime
+from uuid import UUID, uuid5
 
 import msgspec
 from msgspec import UNSET, Raw
@@ -40,10 +41,20 @@ def split(event: Event, now: datetime) -> tuple[Event, Event]:
     properties = _properties.decode(event.properties)
     taken = {name: raw for name, raw in properties.items() if name in _TAKEN_ALONG}
     heatmap = copy(event)
-    heatmap.event, heatmap.uuid, heatmap.properties = HEATMAP, new_uuid(now), Raw(_encode(taken))
+    heatmap.event, heatmap.uuid, heatmap.properties = HEATMAP, _uuid_after(event, now), Raw(_encode(taken))
     heatmap.set_ = heatmap.set_once = UNSET
     if _DATA in properties:
         del properties[_DATA]
         event = copy(event)
         event.properties = Raw(_encode(properties))
     return event, heatmap
+
+
+def _uuid_after(event: Event, now: datetime) -> str:
+    """A UUIDv7 that follows from the carrier's uuid: sent again, they are the same two events."""
+    if not isinstance(event.uuid, str):
+        return new_uuid(now)
+    carrier = UUID(event.uuid)
+    time, rest = carrier.int >> 80 << 80, uuid5(carrier, HEATMAP).int & (1 << 80) - 1
+    rest = rest & ~(0xF << 76) & ~(0x3 << 62) | 0x7 << 76 | 0x2 << 62
+    return str(UUID(int=time | rest))

@@ -402,6 +402,16 @@ async def test_41_heatmaps_travel_alone(
     assert capture.log.records[0].key == capture.log.records[1].key
 
 
+async def test_41_a_heatmap_sent_again_is_the_same_heatmap(capture: Capturing) -> None:
+    sent = event(event="$pageview", properties=CLICKS, uuid="0190a1b2-0000-7000-8000-000000000001")
+    for _ in range(2):
+        await capture.post("/e/", sent)
+    uuids = [one["uuid"] for one in capture.log.events()]
+    assert uuids[:2] == uuids[2:]
+    assert uuids[0] != uuids[1]
+    assert UUID(uuids[1]).version == 7
+
+
 async def test_41_a_heatmap_is_not_split_again(capture: Capturing) -> None:
     assert said(await capture.post("/e/", event(event="$$heatmap", properties=CLICKS))) == OK
     assert said(await capture.post("/e/", event(properties={"$current_url": "https://a.example"}))) == OK
