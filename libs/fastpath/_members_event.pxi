@@ -1,0 +1,206 @@
+# Included by _members.pyx: a captured record, read in one walk down to the members of its event's properties. What is
+# rare (a field twice, its name with escapes, a type that is not the usual one) gives None, and is read another way.
+
+cdef enum Field:
+    F_UUID, F_EVENT, F_DISTINCT_ID, F_TOKEN, F_IP, F_TIMESTAMP, F_NOW, F_SENT_AT, F_DATA, F_HISTORICAL, F_NONE
+
+
+cdef Field _field(const uint8_t* name, Py_ssize_t size) noexcept:
+    if size == 2:
+        return F_IP if memcmp(name, b"ip", 2) == 0 else F_NONE
+    if size == 3:
+        return F_NOW if memcmp(name, b"now", 3) == 0 else F_NONE
+    if size == 4:
+        if memcmp(name, b"uuid", 4) == 0:
+            return F_UUID
+        return F_DATA if memcmp(name, b"data", 4) == 0 else F_NONE
+    if size == 5:
+        if memcmp(name, b"event", 5) == 0:
+            return F_EVENT
+        return F_TOKEN if memcmp(name, b"token", 5) == 0 else F_NONE
+    if size == 7:
+        return F_SENT_AT if memcmp(name, b"sent_at", 7) == 0 else F_NONE
+    if size == 9:
+        return F_TIMESTAMP if memcmp(name, b"timestamp", 9) == 0 else F_NONE
+    if size == 11:
+        return F_DISTINCT_ID if memcmp(name, b"distinct_id", 11) == 0 else F_NONE
+    if size == 20:
+        return F_HISTORICAL if memcmp(name, b"historical_migration", 20) == 0 else F_NONE
+    return F_NONE
+
+
+cdef inline bint _is(Part* part, const char* name, Py_ssize_t size) noexcept:
+    return part.name_size == size and memcmp(part.name, name, size) == 0
+
+
+cdef struct Found:
+    Text fields[8]
+    bint historical
+    bint has_historical
+    bint has_cookieless
+    Text set_
+    Text set_once
+    bint has_data
+    bint has_properties
+
+
+cdef inline Text _text(Part* part) noexcept:
+    return Text(part.value, part.value_size, False)
+
+
+cdef const uint8_t* _data(const uint8_t* p, const uint8_t* end, int* flags, Found* found, Parts* parts) noexcept:
+    """The event as it was sent, from its brace. NULL also for what is rare: it is read another way."""
+    cdef Part part
+    p = scan_blanks(p + 1)
+    if p[0] == c'}':
+        return p + 1
+    while True:
+        p = _name(p, end, flags, &part)
+        if p is NULL or part.escaped:
+            return NULL
+        part.value = p
+        if _is(&part, b"properties", 10):
+            if p[0] != c'{' or found.has_properties:
+                return NULL
+            found.has_properties = True
+            p = _members(p, end, LEVELS - 2, flags, parts)
+        else:
+            p = scan_value(p, end, LEVELS - 2, flags)
+        if p is NULL:
+            return NULL
+        part.value_size = p - part.value
+        if _is(&part, b"$set", 4):
+            if found.set_.start is not NULL:
+                return NULL
+            found.set_ = _text(&part)
+        elif _is(&part, b"$set_once", 9):
+            if found.set_once.start is not NULL:
+                return NULL
+            found.set_once = _text(&part)
+        p = scan_blanks(p)
+        if p[0] == c'}':
+            return p + 1
+        if p[0] != c',':
+            return NULL
+        p = scan_blanks(p + 1)
+
+
+cdef const uint8_t* _record(const uint8_t* p, const uint8_t* end, int* flags, Found* found, Parts* parts) noexcept:
+    cdef Part part
+    cdef Field field
+    cdef uint8_t kind
+    if p[0] != c'{':
+        return NULL
+    p = scan_blanks(p + 1)
+    while True:
+        p = _name(p, end, flags, &part)
+        if p is NULL or part.escaped:
+            return NULL
+        field = _field(part.name, part.name_size)
+        kind = p[0]
+        part.value = p
+        if field == F_DATA:
+            if kind != c'{' or found.has_data:
+                return NULL
+            found.has_data = True
+            p = _data(p, end, flags, found, parts)
+        else:
+            flags[0] &= ~SCAN_ESCAPED
+            p = scan_value(p, end, LEVELS - 1, flags)
+        if p is NULL:
+            return NULL
+        part.value_size = p - part.value
+        if field < F_DATA:
+            if found.fields[<int>field].start is not NULL or kind != c'"' and (field != F_SENT_AT or kind != c'n'):
+                return NULL
+            found.fields[<int>field] = Text(part.value, part.value_size, (flags[0] & SCAN_ESCAPED) != 0)
+        elif field == F_HISTORICAL:
+            if found.has_historical or (kind != c't' and kind != c'f'):
+                return NULL
+            found.has_historical = True
+            found.historical = kind == c't'
+        elif _is(&part, b"is_cookieless_mode", 18):
+            if found.has_cookieless or (kind != c't' and kind != c'f'):
+                return NULL
+            found.has_cookieless = True
+        p = scan_blanks(p)
+        if p[0] == c'}':
+            break
+        if p[0] != c',':
+            return NULL
+        p = scan_blanks(p + 1)
+    return p + 1
+
+
+cdef str _string(Text* text):
+    if text.start is NULL or text.start[0] != c'"':
+        return None
+    if text.escaped:
+        return _decoded(text.start[: text.size])
+    return PyUnicode_DecodeUTF8(<const char*>text.start + 1, text.size - 2, NULL)
+
+
+cdef str _uuid(Text* text):
+    """In lower case; None for one that is not written the usual way."""
+    cdef uint8_t lower[36]
+    cdef uint8_t c
+    cdef int at
+    if text.size != 38 or text.escaped:
+        return None
+    for at in range(36):
+        c = text.start[at + 1]
+        if at == 8 or at == 13 or at == 18 or at == 23:
+            if c != c'-':
+                return None
+        elif c'A' <= c <= c'F':
+            c |= 0x20
+        elif not (c'0' <= c <= c'9' or c'a' <= c <= c'f'):
+            return None
+        lower[at] = c
+    return PyUnicode_DecodeUTF8(<const char*>lower, 36, NULL)
+
+
+cdef bytes _slice(Text* text):
+    return PyBytes_FromStringAndSize(<const char*>text.start, text.size) if text.start is not NULL else None
+
+
+def captured(bytes value not None):
+    """See `_members_py.captured`."""
+    cdef const uint8_t* p = <const uint8_t*>PyBytes_AS_STRING(value)
+    cdef const uint8_t* end = p + PyBytes_GET_SIZE(value)
+    cdef Found found
+    cdef Parts parts
+    cdef int flags = 0
+    cdef int field
+    cdef str uuid
+    for field in range(8):
+        found.fields[field] = Text(NULL, 0, False)
+    found.historical = found.has_data = found.has_properties = found.has_historical = found.has_cookieless = False
+    found.set_ = found.set_once = Text(NULL, 0, False)
+    _open(&parts)
+    try:
+        p = _record(scan_blanks(p), end, &flags, &found, &parts)
+        if p is NULL or scan_blanks(p) != end or flags & (SCAN_LONE | SCAN_DEEP) or not found.has_data:
+            return None
+        for field in range(<int>F_SENT_AT):
+            if found.fields[field].start is NULL:
+                return None
+        uuid = _uuid(&found.fields[<int>F_UUID])
+        if uuid is None:
+            return None
+        return (
+            uuid,
+            _string(&found.fields[<int>F_EVENT]),
+            _string(&found.fields[<int>F_DISTINCT_ID]),
+            _string(&found.fields[<int>F_TOKEN]),
+            _string(&found.fields[<int>F_IP]),
+            _string(&found.fields[<int>F_TIMESTAMP]),
+            _string(&found.fields[<int>F_NOW]),
+            _string(&found.fields[<int>F_SENT_AT]),
+            found.historical,
+            _slice(&found.set_),
+            _slice(&found.set_once),
+            _taken(value, &parts),
+        )
+    finally:
+        _close(&parts)

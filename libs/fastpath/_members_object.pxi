@@ -1,0 +1,369 @@
+# Included by _members.pyx: Members, the values that stand for a Shape's names. A value is a slice of the bytes it came
+# in and keeps them alive; copying, merging and picking hand slices on, and only what is asked for becomes bytes again.
+
+cdef Members _taken(bytes text, Parts* parts):
+    cdef Spelling spelling = _spelling(parts)
+    cdef Members made = _empty(spelling.shape, parts.count)
+    cdef Py_ssize_t at
+    cdef Value* value
+    if not spelling.in_order:
+        return _out_of_order(made, spelling, text, parts)
+    for at in range(parts.count):
+        value = &made.slots[at]
+        value.owner = <PyObject*>text
+        Py_INCREF(text)
+        value.start = parts.at[at].value
+        value.size = parts.at[at].value_size
+        made.held += 1
+    return made
+
+
+cdef Members _out_of_order(Members made, Spelling spelling, bytes text, Parts* parts):
+    cdef Py_ssize_t at
+    for at in range(parts.count):
+        _put(&made.slots[spelling.at[at]], text, parts.at[at].value, parts.at[at].value_size)
+    made.held = spelling.shape.count
+    return made
+
+
+cdef Members _empty(Shape shape, Py_ssize_t room):
+    cdef Members made = Members.__new__(Members)
+    cdef Py_ssize_t at
+    made.shape = shape
+    made.room = room + 6  # what is usually added: $ip, $sent_at, $set, $set_once
+    made.slots = <Value*>PyMem_Malloc(made.room * sizeof(Value))
+    if made.slots is NULL:
+        raise MemoryError
+    for at in range(made.room):
+        made.slots[at].owner = NULL
+    return made
+
+
+cdef inline bint _is_plain(const Value* value) noexcept:
+    """A string without \\u, a word, or a short number without an exponent."""
+    cdef const uint8_t* p = value.start
+    cdef const uint8_t* end = p + value.size
+    if p[0] == c'"':
+        while True:
+            p = <const uint8_t*>memchr(p, c'\\', end - p)
+            if p is NULL:
+                return True
+            if p[1] == c'u':
+                return False
+            p += 2
+    if p[0] == c't' or p[0] == c'f' or p[0] == c'n':
+        return True
+    if p[0] == c'{' or p[0] == c'[' or value.size > PLAIN_NUMBER:
+        return value.size == 2
+    while p < end:
+        if p[0] | 0x20 == c'e':
+            return False
+        p += 1
+    return True
+
+
+cdef inline void _put(Value* value, bytes owner, const uint8_t* start, Py_ssize_t size) noexcept:
+    cdef PyObject* before = value.owner
+    Py_INCREF(owner)
+    value.owner = <PyObject*>owner
+    value.start = start
+    value.size = size
+    if before is not NULL:
+        Py_DECREF(<object>before)
+
+
+def members(bytes text not None):
+    """See `_members_py.members`."""
+    cdef const uint8_t* p = <const uint8_t*>PyBytes_AS_STRING(text)
+    cdef const uint8_t* end = p + PyBytes_GET_SIZE(text)
+    cdef int flags = 0
+    cdef Parts parts
+    p = scan_blanks(p)
+    if p[0] != c'{':
+        return None
+    _open(&parts)
+    try:
+        p = _members(p, end, LEVELS, &flags, &parts)
+        if p is NULL or scan_blanks(p) != end or flags & (SCAN_LONE | SCAN_DEEP):
+            return None
+        return _taken(text, &parts)
+    finally:
+        _close(&parts)
+
+
+cdef bytes _bytes_of(value):
+    return <bytes>value if PyBytes_CheckExact(value) else bytes(value)
+
+
+@cython.final
+@cython.no_gc  # holds bytes, and a Shape that never holds it
+@cython.freelist(256)
+cdef class Members:
+    """See `_members_py.Members`."""
+
+    cdef:
+        readonly Shape shape
+        Value* slots
+        Py_ssize_t held  # the first of `slots` that are in use
+        Py_ssize_t room
+
+    def __init__(self, other=()):
+        raise TypeError("made by members() and members_of()")
+
+    def __dealloc__(self):
+        cdef Py_ssize_t at
+        for at in range(self.held):
+            if self.slots[at].owner is not NULL:
+                Py_DECREF(<object>self.slots[at].owner)
+        PyMem_Free(self.slots)
+
+    def __len__(self):
+        return self.held
+
+    def __bool__(self):
+        return self.held != 0
+
+    def __iter__(self):
+        return iter(self.shape.names)
+
+    def __contains__(self, name):
+        return name in self.shape.index
+
+    def __getitem__(self, name):
+        return Raw(self._bytes(self.shape.index[name]))
+
+    def __setitem__(self, str name not None, value):
+        cdef bytes text = _bytes_of(value)
+        cdef Value* grown
+        cdef Shape shape
+        at = self.shape.index.get(name)
+        if at is None:
+            shape = self.shape.plus(name)
+            if self.held == self.room:
+                grown = <Value*>PyMem_Realloc(self.slots, (2 * self.room + 4) * sizeof(Value))
+                if grown is NULL:
+                    raise MemoryError
+                self.slots = grown
+                self.room = 2 * self.room + 4
+            self.slots[self.held].owner = NULL
+            _put(&self.slots[self.held], text, <const uint8_t*>PyBytes_AS_STRING(text), PyBytes_GET_SIZE(text))
+            self.held += 1
+            self.shape = shape
+        else:
+            _put(&self.slots[<Py_ssize_t>at], text, <const uint8_t*>PyBytes_AS_STRING(text), PyBytes_GET_SIZE(text))
+
+    def __delitem__(self, name):
+        self._drop(self.shape.index[name])
+
+    def __eq__(self, other):
+        if not isinstance(other, Mapping):
+            return NotImplemented
+        return {name: self.raw(name) for name in self} == {name: bytes(other[name]) for name in other}
+
+    __hash__ = None
+
+    def __repr__(self):
+        return f"Members({self.encoded()!r})"
+
+    def get(self, name, default=None):
+        at = self.shape.index.get(name)
+        return default if at is None else Raw(self._bytes(at))
+
+    def raw(self, name):
+        at = self.shape.index.get(name)
+        return None if at is None else self._bytes(at)
+
+    def opens(self, name):
+        at = self.shape.index.get(name)
+        return 0 if at is None else self.slots[<Py_ssize_t>at].start[0]
+
+    def pop(self, name, *default):
+        cdef bytes text
+        at = self.shape.index.get(name)
+        if at is None:
+            if default:
+                return default[0]
+            raise KeyError(name)
+        text = self._bytes(at)
+        self._drop(at)
+        return Raw(text)
+
+    def drop(self, names):
+        """Remove those of `names` that are there."""
+        for name in names:
+            at = self.shape.index.get(name)
+            if at is not None:
+                self._drop(at)
+
+    def setdefault(self, str name not None, value):
+        at = self.shape.index.get(name)
+        if at is None:
+            self[name] = value
+            return value
+        return Raw(self._bytes(at))
+
+    def update(self, other):
+        for name in other.keys():
+            self[name] = other[name]
+
+    def keys(self):
+        return KeysView(self)
+
+    def values(self):
+        return ValuesView(self)
+
+    def items(self):
+        return ItemsView(self)
+
+    def copy(self):
+        cdef Members made = _empty(self.shape, self.held)
+        self._copy_into(made)
+        return made
+
+    def encoded(self):
+        cdef Py_ssize_t size = 2 + (self.held - 1 if self.held else 0)
+        cdef Py_ssize_t at
+        cdef Prefix* prefix
+        cdef Value* value
+        cdef bytes text
+        cdef uint8_t* into
+        for at in range(self.held):
+            size += self.shape.prefixes[at].size + self.slots[at].size
+        text = PyBytes_FromStringAndSize(NULL, size)
+        into = <uint8_t*>PyBytes_AS_STRING(text)
+        into[0] = c'{'
+        into += 1
+        for at in range(self.held):
+            if at:
+                into[0] = c','
+                into += 1
+            prefix = &self.shape.prefixes[at]
+            memcpy(into, prefix.start, prefix.size)
+            into += prefix.size
+            value = &self.slots[at]
+            memcpy(into, value.start, value.size)
+            into += value.size
+        into[0] = c'}'
+        return text
+
+    def is_plain(self):
+        cdef Py_ssize_t at
+        for at in range(self.held):
+            if not _is_plain(&self.slots[at]):
+                return False
+        return True
+
+    def size(self):
+        cdef Py_ssize_t total = 0
+        cdef Py_ssize_t at
+        for at in range(self.held):
+            total += self.shape.prefixes[at].size + self.slots[at].size + 1
+        return total
+
+    def picked(self, Picker picker not None):
+        cdef Members made
+        cdef Value* value
+        cdef Py_ssize_t at
+        if picker.source is not self.shape:
+            raise ValueError("a picker of another shape")
+        made = _empty(picker.shape, picker.shape.count)
+        for at in range(picker.shape.count):
+            value = &self.slots[picker.at[at]]
+            _put(&made.slots[at], <bytes>value.owner, value.start, value.size)
+        made.held = picker.shape.count
+        return made
+
+    def merged(self, Members other not None):
+        cdef Onto onto
+        cdef Members made
+        cdef Value* value
+        cdef Py_ssize_t at
+        if not other.held:
+            return self.copy()
+        onto = self.shape.laid(other.shape)
+        made = _empty(onto.shape, onto.shape.count)
+        self._copy_into(made)
+        for at in range(other.held):
+            value = &other.slots[at]
+            _put(&made.slots[onto.at[at]], <bytes>value.owner, value.start, value.size)
+        made.held = onto.shape.count
+        return made
+
+    def differing(self, Members other not None):
+        cdef Onto onto = self.shape.laid(other.shape)
+        cdef Value* theirs
+        cdef Value* ours
+        cdef Py_ssize_t at
+        cdef list found = []
+        for at in range(other.held):
+            theirs = &other.slots[at]
+            if onto.at[at] < self.held and theirs.start[0] != c'{' and theirs.start[0] != c'[':
+                ours = &self.slots[onto.at[at]]
+                if ours.size == theirs.size and memcmp(ours.start, theirs.start, ours.size) == 0:
+                    continue
+            found.append(other.shape.names[at])
+        return found
+
+    def completed(self, Members other not None):
+        cdef Onto onto
+        cdef Members made
+        cdef Value* value
+        cdef Py_ssize_t at
+        onto = self.shape.laid(other.shape)
+        made = _empty(onto.shape, onto.shape.count)
+        self._copy_into(made)
+        for at in range(other.held):
+            if onto.at[at] >= self.held:
+                value = &other.slots[at]
+                _put(&made.slots[onto.at[at]], <bytes>value.owner, value.start, value.size)
+        made.held = onto.shape.count
+        return made
+
+    def filling(self, Members other not None):
+        cdef Onto onto = self.shape.laid(other.shape)
+        cdef Value* ours
+        cdef Py_ssize_t at
+        cdef list found = []
+        for at in range(other.held):
+            if onto.at[at] < self.held:
+                ours = &self.slots[onto.at[at]]
+                if ours.start[0] != c'n':
+                    continue
+            found.append(other.shape.names[at])
+        return found
+
+    cdef bytes _bytes(self, Py_ssize_t at):
+        return PyBytes_FromStringAndSize(<const char*>self.slots[at].start, self.slots[at].size)
+
+    cdef int _drop(self, Py_ssize_t at) except -1:
+        cdef Shape shape = self.shape.minus(at)
+        cdef PyObject* owner = self.slots[at].owner
+        cdef Py_ssize_t place
+        self.held -= 1
+        for place in range(at, self.held):
+            self.slots[place] = self.slots[place + 1]
+        self.shape = shape
+        Py_DECREF(<object>owner)
+        return 0
+
+    cdef int _copy_into(self, Members made) except -1:
+        cdef Py_ssize_t at
+        for at in range(self.held):
+            Py_INCREF(<object>self.slots[at].owner)
+            made.slots[at] = self.slots[at]
+        made.held = self.held
+        return 0
+
+
+MutableMapping.register(Members)
+
+
+def members_of(pairs):
+    """See `_members_py.members_of`."""
+    cdef dict given = {name: _bytes_of(value) for name, value in pairs.items()}
+    cdef Members made = _empty(_shape(tuple(given)), len(given))
+    cdef bytes text
+    for text in given.values():
+        _put(&made.slots[made.held], text, <const uint8_t*>PyBytes_AS_STRING(text), PyBytes_GET_SIZE(text))
+        made.held += 1
+    return made

@@ -1,0 +1,215 @@
+# Included by _members.pyx: an event and its person as the record of a stored event, and what that is written with: the
+# buffer, which is kept from one record to the next, and the writers of strings, times, uuids, numbers and members.
+
+cdef struct Buffer:
+    uint8_t* bytes
+    Py_ssize_t used
+    Py_ssize_t room
+
+cdef enum:
+    KEPT_ROOM = 1048576
+
+cdef Buffer _out = Buffer(NULL, 0, 0)  # kept from one event to the next; the GIL guards it
+
+
+cdef int _reserve(Buffer* out, Py_ssize_t size) except -1:
+    cdef uint8_t* more
+    if out.used + size > out.room:
+        more = <uint8_t*>PyMem_Realloc(out.bytes, 2 * (out.used + size))
+        if more is NULL:
+            raise MemoryError
+        out.bytes = more
+        out.room = 2 * (out.used + size)
+    return 0
+
+
+cdef void _let_go(Buffer* out) noexcept:
+    if out.room > KEPT_ROOM:
+        PyMem_Free(out.bytes)
+        out.bytes = NULL
+        out.room = 0
+
+
+cdef inline int _add(Buffer* out, const void* text, Py_ssize_t size) except -1:
+    _reserve(out, size)
+    memcpy(out.bytes + out.used, text, size)
+    out.used += size
+    return 0
+
+
+cdef int _add_string(Buffer* out, str text) except -1:
+    """With its quotes."""
+    cdef Py_ssize_t size
+    cdef const char* raw = PyUnicode_AsUTF8AndSize(text, &size)
+    cdef Py_ssize_t at
+    cdef bytes escaped
+    for at in range(size):
+        if <uint8_t>raw[at] < 0x20 or raw[at] == c'"' or raw[at] == c'\\':
+            escaped = _encoded(text)
+            return _add(out, PyBytes_AS_STRING(escaped), PyBytes_GET_SIZE(escaped))
+    _reserve(out, size + 2)
+    out.bytes[out.used] = c'"'
+    memcpy(out.bytes + out.used + 1, raw, size)
+    out.bytes[out.used + 1 + size] = c'"'
+    out.used += size + 2
+    return 0
+
+
+cdef inline void _digits(uint8_t* into, int value, int digits) noexcept:
+    while digits:
+        digits -= 1
+        into[digits] = <uint8_t>(c'0' + value % 10)
+        value //= 10
+
+
+cdef int _add_time(Buffer* out, moment, bint milliseconds) except -1:
+    """`"YYYY-MM-DD HH:MM:SS[.mmm]"` of a datetime in UTC."""
+    cdef uint8_t* into
+    _reserve(out, 25)
+    into = out.bytes + out.used
+    memcpy(into, b'"0000-00-00 00:00:00.000"', 25)
+    _digits(into + 1, datetime_year(moment), 4)
+    _digits(into + 6, datetime_month(moment), 2)
+    _digits(into + 9, datetime_day(moment), 2)
+    _digits(into + 12, datetime_hour(moment), 2)
+    _digits(into + 15, datetime_minute(moment), 2)
+    _digits(into + 18, datetime_second(moment), 2)
+    if milliseconds:
+        _digits(into + 21, datetime_microsecond(moment) // 1000, 3)
+        out.used += 25
+    else:
+        into[20] = c'"'
+        out.used += 21
+    return 0
+
+
+cdef int _add_uuid(Buffer* out, identity) except -1:
+    cdef const char* digits = b"0123456789abcdef"
+    cdef bytes raw = identity.int.to_bytes(16, "big")
+    cdef const uint8_t* p = <const uint8_t*>PyBytes_AS_STRING(raw)
+    cdef uint8_t* into
+    cdef int at
+    _reserve(out, 38)
+    into = out.bytes + out.used
+    into[0] = into[37] = c'"'
+    into += 1
+    for at in range(16):
+        if at == 4 or at == 6 or at == 8 or at == 10:
+            into[0] = c'-'
+            into += 1
+        into[0] = digits[p[at] >> 4]
+        into[1] = digits[p[at] & 15]
+        into += 2
+    out.used += 38
+    return 0
+
+
+cdef int _add_number(Buffer* out, int64_t number) except -1:
+    cdef bytes text = b"%d" % number
+    return _add(out, PyBytes_AS_STRING(text), PyBytes_GET_SIZE(text))
+
+
+cdef int _add_member(Buffer* out, const Prefix* prefix, const Value* value, bint first) except -1:
+    _reserve(out, prefix.size + value.size + 1)
+    if not first:
+        out.bytes[out.used] = c','
+        out.used += 1
+    memcpy(out.bytes + out.used, prefix.start, prefix.size)
+    out.used += prefix.size
+    memcpy(out.bytes + out.used, value.start, value.size)
+    out.used += value.size
+    return 0
+
+
+cdef int _add_members(Buffer* out, Members given) except -1:
+    cdef Py_ssize_t at
+    _add(out, b"{", 1)
+    for at in range(given.held):
+        _add_member(out, &given.shape.prefixes[at], &given.slots[at], at == 0)
+    return _add(out, b"}", 1)
+
+
+cdef int _add_merged(Buffer* out, Members base, Members over) except -1:
+    """What `base.merged(over).encoded()` is, without making it."""
+    cdef Onto onto
+    cdef const Value** chosen
+    cdef Py_ssize_t at
+    cdef Py_ssize_t count
+    if over is None or not over.held:
+        return _add_members(out, base)
+    onto = base.shape.laid(over.shape)
+    count = onto.shape.count
+    chosen = <const Value**>PyMem_Malloc(count * sizeof(Value*))
+    if chosen is NULL:
+        raise MemoryError
+    try:
+        for at in range(base.held):
+            chosen[at] = &base.slots[at]
+        for at in range(over.held):
+            chosen[onto.at[at]] = &over.slots[at]
+        _add(out, b"{", 1)
+        for at in range(count):
+            _add_member(out, &onto.shape.prefixes[at], chosen[at], at == 0)
+        return _add(out, b"}", 1)
+    finally:
+        PyMem_Free(chosen)
+
+
+def stored(
+    *,
+    str uuid not None,
+    str event not None,
+    Members properties not None,
+    timestamp not None,
+    int64_t team_id,
+    str distinct_id not None,
+    str elements_chain not None,
+    created_at not None,
+    captured_at,
+    person_id not None,
+    Members person_properties not None,
+    Members person_set,
+    person_created_at not None,
+    str person_mode not None,
+    bint historical_migration,
+):
+    """See `_members_py.stored`."""
+    cdef Buffer* out = &_out
+    out.used = 0
+    _add(out, b'{"uuid":', 8)
+    _add_string(out, uuid)
+    _add(out, b',"event":', 9)
+    _add_string(out, event)
+    _add(out, b',"properties":', 14)
+    _add_members(out, properties)
+    _add(out, b',"timestamp":', 13)
+    _add_time(out, timestamp, True)
+    _add(out, b',"team_id":', 11)
+    _add_number(out, team_id)
+    _add(out, b',"project_id":', 14)
+    _add_number(out, team_id)
+    _add(out, b',"distinct_id":', 15)
+    _add_string(out, distinct_id)
+    _add(out, b',"elements_chain":', 18)
+    _add_string(out, elements_chain)
+    _add(out, b',"created_at":', 14)
+    _add_time(out, created_at, True)
+    _add(out, b',"captured_at":', 15)
+    if captured_at is None:
+        _add(out, b"null", 4)
+    else:
+        _add_time(out, captured_at, True)
+    _add(out, b',"person_id":', 13)
+    _add_uuid(out, person_id)
+    _add(out, b',"person_properties":', 21)
+    _add_merged(out, person_properties, person_set)
+    _add(out, b',"person_created_at":', 21)
+    _add_time(out, person_created_at, False)
+    _add(out, b',"person_mode":', 15)
+    _add_string(out, person_mode)
+    if historical_migration:
+        _add(out, b',"historical_migration":true', 28)
+    _add(out, b"}", 1)
+    made = PyBytes_FromStringAndSize(<const char*>out.bytes, out.used)
+    _let_go(out)
+    return made

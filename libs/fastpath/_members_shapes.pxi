@@ -1,0 +1,206 @@
+# Included by _members.pyx: the names of objects. A Shape is the names in their order, shared by all objects that have
+# them (unless they are more than SHARED_NAMES); Places (Onto, Picker, Spelling) say which member of one stands where in
+# another, or in what the sender wrote. What is remembered is bounded: at REMEMBERED_NAMES all of it is let go.
+
+cdef dict _shapes = {}  # names -> Shape
+cdef dict _spellings = {}  # names as they were written -> Spelling
+cdef Py_ssize_t _remembered = 0
+
+
+cdef class Shape:
+    """See `_members_py.Shape`."""
+
+    cdef:
+        readonly tuple names
+        readonly bint shared
+        Py_ssize_t count
+        Prefix* prefixes
+        tuple texts
+        dict index
+        dict longer  # name -> this shape and that name
+        dict shorter  # place -> this shape without it
+        dict onto  # Shape -> Onto
+        dict decided
+        bytes _digest
+
+    def __cinit__(self, tuple names):
+        cdef Py_ssize_t at
+        cdef bytes text
+        self.names = names
+        self.count = len(names)
+        self.shared = self.count <= SHARED_NAMES
+        self.texts = tuple([_encoded(name) + b":" for name in names])
+        self.prefixes = <Prefix*>PyMem_Malloc(max(1, self.count) * sizeof(Prefix))
+        if self.prefixes is NULL:
+            raise MemoryError
+        for at in range(self.count):
+            text = self.texts[at]
+            self.prefixes[at] = Prefix(<const uint8_t*>PyBytes_AS_STRING(text), PyBytes_GET_SIZE(text))
+        self.index = {name: at for at, name in enumerate(names)}
+        self.longer = {}
+        self.shorter = {}
+        self.onto = {}
+        self.decided = {}
+
+    def __dealloc__(self):
+        PyMem_Free(self.prefixes)
+
+    @property
+    def digest(self):
+        if self._digest is None:
+            self._digest = blake2b(b"".join(self.texts), digest_size=16).digest()
+        return self._digest
+
+    def decision(self, decide):
+        found = self.decided.get(decide)
+        if found is None:
+            found = decide(self)
+            self.decided[decide] = found
+        return found
+
+    def picker(self, pairs):
+        return Picker(self, pairs)
+
+    cdef Shape plus(self, str name):
+        found = self.longer.get(name)
+        if found is None:
+            found = _shape(self.names + (name,))
+            if self.shared:
+                if len(self.longer) >= MAX_STEPS:
+                    self.longer.clear()
+                self.longer[name] = found
+        return <Shape>found
+
+    cdef Shape minus(self, Py_ssize_t at):
+        found = self.shorter.get(at)
+        if found is None:
+            found = _shape(self.names[:at] + self.names[at + 1 :])
+            if self.shared:
+                if len(self.shorter) >= MAX_STEPS:
+                    self.shorter.clear()
+                self.shorter[at] = found
+        return <Shape>found
+
+    cdef Onto laid(self, Shape other):
+        """Where the members of `other` come to stand when they are laid over ours."""
+        found = self.onto.get(other)
+        if found is None:
+            found = Onto(self, other)
+            if self.shared:
+                if len(self.onto) >= MAX_STEPS:
+                    self.onto.clear()
+                self.onto[other] = found
+        return <Onto>found
+
+
+cdef class Places:
+    cdef Py_ssize_t* at
+
+    cdef int hold(self, list places) except -1:
+        cdef Py_ssize_t number
+        self.at = <Py_ssize_t*>PyMem_Malloc(max(1, len(places)) * sizeof(Py_ssize_t))
+        if self.at is NULL:
+            raise MemoryError
+        for number in range(len(places)):
+            self.at[number] = places[number]
+        return 0
+
+    def __dealloc__(self):
+        PyMem_Free(self.at)
+
+
+cdef class Onto(Places):
+    cdef Shape shape
+
+    def __init__(self, Shape base, Shape other):
+        new = [name for name in other.names if name not in base.index]
+        self.shape = _shape(base.names + tuple(new)) if new else base
+        self.hold([self.shape.index[name] for name in other.names])
+
+
+cdef class Picker(Places):
+    cdef:
+        Shape source
+        readonly Shape shape
+
+    def __init__(self, Shape source not None, pairs):
+        self.source = source
+        self.shape = _shape(tuple([target for _, target in pairs]))
+        if len(self.shape.index) != self.shape.count:
+            raise ValueError("a name is picked twice")
+        self.hold([source.index[name] for name, _ in pairs])
+
+
+cdef class Spelling(Places):
+    """How an object wrote its names: with escapes, or one of them twice. in_order: the plain way."""
+
+    cdef:
+        Shape shape
+        bint in_order
+
+
+cdef Shape _shape(tuple names):
+    global _remembered
+    cdef Shape shape
+    found = _shapes.get(names)
+    if found is not None:
+        return <Shape>found
+    shape = Shape(names)
+    if shape.shared:
+        _make_room(shape.count)
+        _shapes[names] = shape
+    return shape
+
+
+cdef int _make_room(Py_ssize_t names) except -1:
+    global _remembered
+    _remembered += names + 4
+    if _remembered > REMEMBERED_NAMES:
+        _shapes.clear()
+        _spellings.clear()
+        _remembered = names + 4
+    return 0
+
+
+cdef Spelling _spelling(Parts* parts):
+    cdef Py_ssize_t size = 0
+    cdef Py_ssize_t at
+    cdef bytes text
+    cdef uint8_t* into
+    cdef Spelling made
+    for at in range(parts.count):
+        size += parts.at[at].name_size + 1
+    text = PyBytes_FromStringAndSize(NULL, size)
+    into = <uint8_t*>PyBytes_AS_STRING(text)
+    for at in range(parts.count):
+        # up to the closing quote, which no name can hold
+        size = parts.at[at].name_size + 1
+        memcpy(into, parts.at[at].name, size)
+        into += size
+    found = _spellings.get(text)
+    if found is not None:
+        return <Spelling>found
+    made = _spelled(parts)
+    if parts.count <= SHARED_NAMES:
+        _make_room(parts.count)
+        _spellings[text] = made
+    return made
+
+
+cdef Spelling _spelled(Parts* parts):
+    cdef Spelling made = Spelling.__new__(Spelling)
+    cdef Part* part
+    cdef Py_ssize_t at
+    cdef dict first = {}
+    cdef list places = []
+    for at in range(parts.count):
+        part = &parts.at[at]
+        if part.escaped:
+            name = _decoded(b'"' + part.name[: part.name_size] + b'"')
+        else:
+            name = PyUnicode_DecodeUTF8(<const char*>part.name, part.name_size, NULL)
+        places.append(first.setdefault(name, len(first)))
+    made.shape = _shape(tuple(first))
+    made.in_order = len(first) == parts.count
+    made.hold(places)
+    return made
