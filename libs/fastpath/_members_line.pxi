@@ -89,7 +89,7 @@ cdef inline int _two(const uint8_t* text) noexcept:
 
 
 cdef bint _is_time(const Text* text) noexcept:
-    """`"YYYY-MM-DD HH:MM:SS[.mmm]"`, up to the 28th of a month: later days need a calendar, which the slow way has."""
+    """`"YYYY-MM-DD HH:MM:SS[.mmm]"`; the end of a February needs a calendar, which the slow way has."""
     cdef const uint8_t* t = text.start + 1
     if text.size != 21 and text.size != 25:
         return False
@@ -103,7 +103,9 @@ cdef bint _is_time(const Text* text) noexcept:
         return False
     if not 1 <= _two(t + 5) <= 12 or _two(t + 8) == 0 or _two(t) + _two(t + 2) == 0:
         return False
-    if _two(t + 8) > 28 and (_two(t + 8) > 31 or (_two(t + 8) == 31 and not _has_31_days(_two(t + 5))) or _two(t + 5) == 2):
+    if _two(t + 8) > 28 and _two(t + 5) == 2:
+        return False
+    if _two(t + 8) > 31 or (_two(t + 8) == 31 and not _has_31_days(_two(t + 5))):
         return False
     return _two(t + 11) < 24 and _two(t + 14) < 60 and _two(t + 17) < 60
 

@@ -106,4 +106,5 @@ async def test_who_may_go_and_when(clickhouse: ClickHouse) -> None:
     )
     ninety = "toDateTime(timestamp) + toIntervalDay(90)"
     kept = {name: ttl for name, ttl in (await clickhouse.query(asked)).rows if ttl}
-    assert kept == {"heatmaps": ninety, "app_metrics2": ninety, "ingestion_warnings": ninety}
+    tables = ("heatmaps", "app_metrics2", "ingestion_warnings", "log_entries")
+    assert kept == {**dict.fromkeys(tables, ninety), "query_log_archive": "event_date + toIntervalDay(90)"}
