@@ -59,13 +59,20 @@ async def send_events(
             for lane in lanes:
                 group.create_task(_drive(lane, client, token, sending, progress, sleep))
             await _deal(lanes, stories, events)
-    except* NotTaken as failures:
-        raise _first(failures) from None
+    except BaseExceptionGroup as failures:
+        raise first_refusal(failures) from None
 
 
-def _first(failures: BaseExceptionGroup[NotTaken]) -> NotTaken:
-    inner = failures.exceptions[0]
-    return inner if isinstance(inner, NotTaken) else _first(inner)
+def first_refusal(failures: BaseExceptionGroup) -> BaseException:
+    """The first NotTaken of a task group, by itself: not all of Python 3.11 unwraps what `except*` raises. Anything
+    else is the group as it is."""
+    refusals = failures.subgroup(NotTaken)
+    if refusals is None:
+        return failures
+    first: BaseException = refusals
+    while isinstance(first, BaseExceptionGroup):
+        first = first.exceptions[0]
+    return first
 
 
 async def _deal(lanes: list[Lane], stories: Iterable[list[Event]], events: int) -> None:

@@ -21,7 +21,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColum
 from hedgerow.importing import files
 from hedgerow.importing.files import Line
 from hedgerow.importing.formats import Event, Format, Unusable, event_of
-from hedgerow.sending import BatchRefused, NotTaken, Sending, deliver, encode
+from hedgerow.sending import BatchRefused, NotTaken, Sending, deliver, encode, first_refusal
 
 __all__ = ["Imported", "NotTaken", "run"]
 # So many events are under way before it is remembered that they were taken.
@@ -118,8 +118,8 @@ class _File:
             async with asyncio.TaskGroup() as group:
                 for lane in lanes:
                     group.create_task(self._lane(lane))
-        except* NotTaken as failures:
-            raise failures.exceptions[0] from None
+        except BaseExceptionGroup as failures:
+            raise first_refusal(failures) from None
 
     async def _lane(self, events: list[Event]) -> None:
         for start in range(0, len(events), self.sending.batch_events):
