@@ -13,7 +13,7 @@ from libs.kit.eventlog import EventLog, NewRecord, Record
 
 _TOPICS = frozenset(topic.name for topic in ALL)
 _READ_AT_ONCE = 500
-_QUIET_SECONDS = 1.0
+_FETCH_SECONDS = 1.0
 
 
 def dead_letter(record: Record, reason: str, step: str, now: datetime) -> NewRecord:
@@ -75,8 +75,8 @@ class Wanted:
 async def newest(log: EventLog, last: int, wanted: Wanted) -> AsyncIterator[DeadLetter]:
     """Of the last `last` dead letters of each partition those that are wanted, oldest first in each."""
     async with log.tail(DEAD_LETTERS.name, last=last) as tail:
-        while records := await tail.fetch(max_records=_READ_AT_ONCE, timeout=_QUIET_SECONDS):
-            for record in records:
+        while not tail.caught_up:
+            for record in await tail.fetch(max_records=_READ_AT_ONCE, timeout=_FETCH_SECONDS):
                 letter = read(record)
                 if wanted(letter):
                     yield letter
