@@ -74,6 +74,16 @@ class People:
         person = self._linked(key) or self._person((key[0], person_uuid(*key)))
         return None if person is None or person.is_deleted else person
 
+    def linked(self, key: PersonKey) -> Person | None:
+        """The living person that a distinct id is linked to, to be looked at only."""
+        link = self._links.get(key) or self._loaded.links.get(key)
+        if link is None or link.is_deleted:
+            return None
+        identity = (key[0], link.person)
+        known = self._loaded.persons.get(identity)
+        person = self._made.get(identity) if known is None else self._copies.get(id(known), known)
+        return None if person is None or person.is_deleted else person
+
     def seen_personless(self, key: PersonKey) -> bool:
         """Whether events of this distinct id were stored under a made-up person."""
         return key in self._personless or key in self._loaded.personless
