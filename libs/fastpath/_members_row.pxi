@@ -85,7 +85,7 @@ cdef int _add_time(Buffer* out, moment, bint milliseconds) except -1:
 
 cdef int _add_uuid(Buffer* out, identity) except -1:
     cdef const char* digits = b"0123456789abcdef"
-    cdef bytes raw = identity.int.to_bytes(16, "big")
+    cdef bytes raw = identity.bytes
     cdef const uint8_t* p = <const uint8_t*>PyBytes_AS_STRING(raw)
     cdef uint8_t* into
     cdef int at
