@@ -27,7 +27,7 @@ class HotCapture:
         receiver.begin()
         return receiver
 
-    def lines(self, answer: Answer, headers: dict[bytes, bytes]) -> bytes:
+    def lines(self, answer: Answer, headers: Headers) -> bytes:
         """The header lines of an answer. Neighbours come from the same site."""
         if answer is not answers.OK or b"access-control-request-headers" in headers:
             return header_lines(answer, headers, self._retry_after)
@@ -49,7 +49,7 @@ class CaptureReceiver:
         self._service = service
         self._path = path
         self._query = query
-        self._headers = dict(reversed(headers))  # of repeated headers the first counts
+        self._headers = headers
         self._peer = peer
         self._reply = reply
         self._body = service.intake.new_body()
