@@ -85,13 +85,17 @@ def list_of(value: Any, name: str) -> list[Any]:
     return value
 
 
+def integer(value: Any, name: str) -> int:
+    """A whole number that PostgreSQL can hold."""
+    _not_null(value, name)
+    if isinstance(value, bool) or not isinstance(value, int) or abs(value) > _INT64_MAX:
+        raise InvalidRequest("A valid integer is required.", attr=name)
+    return value
+
+
 def integers(value: Any, name: str) -> list[int]:
     """A list of integers."""
-    items = list_of(value, name)
-    for index, item in enumerate(items):
-        if isinstance(item, bool) or not isinstance(item, int) or abs(item) > _INT64_MAX:
-            raise InvalidRequest("A valid integer is required.", attr=f"{name}__{index}")
-    return items
+    return [integer(item, f"{name}__{index}") for index, item in enumerate(list_of(value, name))]
 
 
 def uuids(value: Any, name: str) -> list[UUID]:
