@@ -12,11 +12,11 @@ from libs.kit.errors import InvalidRequest, ParseError
 _INT64_MAX = 2**63 - 1
 
 
-async def read_object(request: Request) -> Mapping[str, Any]:
+async def read_object(request: Request, *, max_fields: int = 200) -> Mapping[str, Any]:
     """The body as an object: JSON, or the text fields of a form. An empty body is an empty object."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind in ("application/x-www-form-urlencoded", "multipart/form-data"):
-        form = await request.form(max_files=1, max_fields=200)
+        form = await request.form(max_files=1, max_fields=max_fields)
         return {name: value for name, value in form.items() if isinstance(value, str)}
     body = await request.body()
     if not body.strip():

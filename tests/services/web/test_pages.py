@@ -46,6 +46,8 @@ async def pages(web: Web, client) -> list[str]:
         f"{project}/activity/live",
         f"{project}/sql",
         f"{project}/settings/project",
+        f"{project}/data-management/persons?q=ada@example.com",
+        f"{project}/data-management/retention",
         "/settings/user",
     ]
 

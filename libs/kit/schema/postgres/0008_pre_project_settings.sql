@@ -10,6 +10,8 @@ ALTER TABLE posthog_team
     ADD COLUMN capture_performance_opt_in boolean,
     ADD COLUMN capture_dead_clicks boolean;
 
--- null: a program, or somebody who is gone since
 ALTER TABLE posthog_asyncdeletion
-    ADD COLUMN created_by_id integer REFERENCES posthog_user (id) ON DELETE SET NULL;
+    -- null: somebody who is gone since
+    ADD COLUMN created_by_id integer REFERENCES posthog_user (id) ON DELETE SET NULL,
+    -- only the events were to go
+    ADD COLUMN keep_person boolean NOT NULL DEFAULT false;

@@ -173,9 +173,11 @@ async def test_events_go_when_they_are_older_than_the_project_keeps_them(runtime
     left = await rows(runtime, "SELECT event, dateDiff('day', timestamp, now()) FROM events ORDER BY event, 2")
     assert left == [["a", 20], ["kept", 100], ["noise", 0]]
     told = [report for _, report in await newest(runtime.postgres, "retention", 1)]
-    assert told == [{"deleted": {"all other events": 1, "noise": 1}}]
+    assert [report["deleted"] for report in told if "deleted" in report] == [{"all other events": 1, "noise": 1}]
     await retain(runtime, AT_ONCE)
-    assert len(await newest(runtime.postgres, "retention", 1)) == 1  # nothing to do, nothing said
+    [now, *before] = [report for _, report in await newest(runtime.postgres, "retention", 1)]
+    assert before == told  # nothing to do: only that it was done is said
+    assert (now["dropped_months"], now["disk_budget_bytes"], now["events_bytes"] > 0) == ({}, 0, True)
 
 
 async def test_the_disk_budget_drops_whole_months(runtime: Runtime) -> None:
@@ -186,7 +188,7 @@ async def test_the_disk_budget_drops_whole_months(runtime: Runtime) -> None:
     await retain(runtime, JobsSettings(events_disk_budget_bytes=1))
     assert await rows(runtime, "SELECT toYear(timestamp) FROM events") == [[now.year]]
     [(_, told)] = await newest(runtime.postgres, "retention", 1)
-    assert told["dropped_month"] == "202001"
+    assert list(told["dropped_months"]) == ["202001"]
 
 
 @pytest.mark.timeout(60)
