@@ -44,7 +44,8 @@ def expired(team_id: int, days: Mapping[str, int], now: datetime) -> list[Expire
         else:
             condition += " AND event = {event:String}"
             params["event"] = event
-        found.append(Expired(event or "all other events", condition, params))
+        others = "all other events" if named else "all events"
+        found.append(Expired(event or others, condition, params))
     return found
 
 
