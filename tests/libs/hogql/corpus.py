@@ -20,7 +20,7 @@ def _rules(text: str) -> Rules:
 
 
 RULES = _rules(Path(__file__).with_name("grammar.txt").read_text())
-_REFERENCE = re.compile(r"@([a-z_]+)([+*]|\?(\d*))?")
+_REFERENCE = re.compile(r"@([a-z_]+)([+*]|\?(?!\.)(\d*))?")
 _AT_THE_BOTTOM = {"expr": "value", "set_query": "short"}  # instead of these, once deep enough
 _SPACES = ["\n", "\t", "  ", "\u00a0", "\u2003", "\ufeff", " /* it's */ ", " -- c\n", " // c'\n", " # c\n"]
 _TOKENS = (

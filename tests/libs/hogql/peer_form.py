@@ -23,7 +23,7 @@ DIFFERENCES = {
     # names the lambda's body in the peer's, and `5. z` is `5 .z`
     "alias after a lambda or a number": "select x -> y as z",
     # ours orders and cuts the whole; the peer loses it, or gives it to one SELECT, depending on how it is written
-    "order after a set query": "select 1 union all select 2 order by 1 limit 1",
+    "order after a set query": "(select 1) order by 1",
     # names for all of it in ours, for the first in the peer's
     "with before a set query": "with q as (select 1) select 1 union all select 2",
     # ours keeps them; the peer takes them away, and with them the order
@@ -50,6 +50,8 @@ TAKEN = {
     "name of a pivot": "select 1 from a final pivot (count() for b in (1)) as c",
     # the spec has it in every list; the peer not in this one
     "comma at the end": "select 1 order by a,",
+    # calls of functions take it without brackets of its own
+    "query for a table function": "select 1 from f(select 1)",
     # without a name, says the peer: it gave it to the lambda's body
     "alias after a lambda or a number": "select 1 from a array join x -> y as z",
 }
@@ -78,6 +80,7 @@ _LEFT_OUT = frozenset((
     "recursive", "value_type", "implicit",
 ))  # fmt: skip
 _SPELLINGS = {"INNER JOIN": "JOIN", "SEMI JOIN": "LEFT SEMI JOIN", "ANTI JOIN": "LEFT ANTI JOIN"}
+_QUERIES = (ast.SelectQuery, ast.SelectSetQuery)
 _EMPTY: tuple[Any, ...] = (None, [], {}, False)
 _TAIL = ("order_by", "limit", "offset", "limit_with_ties", "limit_percent")
 
@@ -303,6 +306,8 @@ def taken_knowingly(tree: ast.Node, text: str, message: str) -> str | None:
         return "name interpolated"
     if any(isinstance(node, ast.Pivot) and node.alias is not None for node in walk(tree)):
         return "name of a pivot"
+    if any(isinstance(arg, _QUERIES) for node in walk(tree) if isinstance(node, ast.TableRef) for arg in node.args or ()):
+        return "query for a table function"
     if re.search(r",\s*('$|[)\]]|limit|offset|union|interpolate|rows|range|from)", message, re.IGNORECASE):
         return "comma at the end"
     return None

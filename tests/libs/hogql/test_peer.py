@@ -87,4 +87,4 @@ def test_the_corpus_is_of_the_whole_grammar() -> None:
     missing = [
         (kind.__name__, name) for kind in kinds for name in field_names(kind) if (kind.__name__, name, True) not in seen
     ]
-    assert missing == []
+    assert not missing, missing
