@@ -107,7 +107,7 @@ def _take(request: Request, route: str, limits: Limits) -> Decision:
 def _by_scan(text: Bytes, query: Query, request: Request, route: str, limits: Limits) -> Decision | None:
     """The common case. None: ask `_by_msgspec`, which decides everything, and words the refusals."""
     batch = scanned(text, engage=route == "/engage", max_events=limits.max_events)
-    if batch is None or not batch.count or batch.carries_heatmap():
+    if batch is None or not batch.count:
         return None
     success = answers.NO_CONTENT if query.beacon else answers.OK
     dropped = batch.count_named(_LEFT_OUT)
