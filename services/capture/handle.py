@@ -90,7 +90,7 @@ def _take_ai(request: Request, limits: Limits) -> Decision:
 
 def _take(request: Request, route: str, limits: Limits) -> Decision:
     query = parse_query(request.query)
-    text = decode_payload(
+    payload = decode_payload(
         query,
         request.headers.get(b"content-type", b""),
         request.headers.get(b"content-encoding", b""),
@@ -98,10 +98,10 @@ def _take(request: Request, route: str, limits: Limits) -> Decision:
         max_inflated=limits.max_inflated_bytes,
     )
     if SCANS:
-        decision = _by_scan(text, query, request, route, limits)
+        decision = _by_scan(payload.raw, query, request, route, limits)
         if decision is not None:
             return decision
-    return _by_msgspec(text, query, request, route, limits)
+    return _by_msgspec(payload.text(), query, request, route, limits)
 
 
 def _by_scan(text: Bytes, query: Query, request: Request, route: str, limits: Limits) -> Decision | None:

@@ -41,7 +41,8 @@ def records_of_scanned(
     sent_at: datetime | None,
     max_record_bytes: int,
 ) -> list[NewRecord] | None:
-    """One record an event, two for one that carries a heatmap, none for those named `leave_out`; None if the slow way must look at them."""
+    """One record an event, two for one that carries a heatmap, none for those named `leave_out`. None if the slow way
+    must look at them."""
     return batch.records(
         leave_out=leave_out,
         token=token,
