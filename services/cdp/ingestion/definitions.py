@@ -111,7 +111,7 @@ class Finder:
                 return False
             untyped = tuple({source for name in left for source in form.sources[name]})
             self._quiet[team_id, event, form] = untyped
-        return all(properties.opens(name) in _NEVER_TYPED for name in untyped)
+        return not untyped or _NEVER_TYPED.issuperset(map(properties.opens, untyped))
 
     def take(
         self,

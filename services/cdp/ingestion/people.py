@@ -75,7 +75,7 @@ class People:
 
     def linked(self, key: PersonKey) -> Person | None:
         """The living person that a distinct id is linked to, to be looked at only."""
-        link = self._seen_link(key)
+        link = self._links.get(key) or self._loaded.links.get(key)  # for most events, so not by another method
         if link is None or link.is_deleted:
             return None
         identity = (key[0], link.person.int)
