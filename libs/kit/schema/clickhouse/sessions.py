@@ -5,37 +5,14 @@ the first of its events in the block: its properties are read once a session, no
 fail, whatever a project sends: an error here would refuse the events themselves.
 """
 
-ATTRIBUTION = (
-    "utm_source",
-    "utm_campaign",
-    "utm_medium",
-    "utm_term",
-    "utm_content",
-    "gclid",
-    "gad_source",
-    "gclsrc",
-    "dclid",
-    "gbraid",
-    "wbraid",
-    "fbclid",
-    "msclkid",
-    "twclid",
-    "li_fat_id",
-    "mc_cid",
-    "igshid",
-    "ttclid",
-    "epik",
-    "qclid",
-    "sccid",
-    "_kx",
-    "irclid",
-)
+from libs.kit.contracts.campaign import OF_SESSIONS
+
 # column, property, type: what the first event of the session says
 INITIAL = (
     ("entry_url", "$current_url", "String"),
     ("initial_referring_domain", "$referring_domain", "String"),
     ("initial_referrer", "$referrer", "String"),
-    *((f"initial_{name}", name, "String") for name in ATTRIBUTION),
+    *((f"initial_{name}", name, "String") for name in OF_SESSIONS),
     ("initial_browser", "$browser", "String"),
     ("initial_browser_version", "$browser_version", "String"),
     ("initial_os", "$os", "String"),
