@@ -52,7 +52,7 @@ class CaptureReceiver:
         self._headers = dict(reversed(headers))  # of repeated headers the first counts
         self._peer = peer
         self._reply = reply
-        self._body = service.intake.new_body()
+        self._body = service.intake.new_body(path)
         self._started = time.perf_counter()
         self._taken = False
 

@@ -18,6 +18,7 @@ from libs.kit.contracts.topics import DISTINCT_IDS, PERSONS
 from libs.kit.eventlog import NewRecord
 from libs.kit.runtime import Runtime
 from libs.kit.schema.clickhouse.layout import layout_of
+from services.web.jobs.ai_blobs import forget_blobs
 from services.web.jobs.mutations import mutate
 from services.web.jobs.reports import report
 from services.web.jobs.settings import JobsSettings
@@ -166,6 +167,8 @@ async def _delete_events(runtime: Runtime, settings: JobsSettings, requests: Seq
     layout, seconds, whose = layout_of(runtime.settings), settings.mutation_seconds, _whose(requests)
     for table, condition in (("events", _EVENTS), ("heatmaps", _POINTS)):
         if await _left(runtime, table, condition, requests):
+            if table == "events":
+                await forget_blobs(runtime, condition, whose)
             await mutate(runtime.clickhouse, layout, table, f"DELETE WHERE {condition}", whose, seconds=seconds)
     while found := (await runtime.clickhouse.query(_SESSIONS, {**whose, "limit": _MOST_SESSIONS})).rows:
         gone = {"team": whose["team"], "sessions": [session for (session,) in found]}

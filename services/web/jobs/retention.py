@@ -8,6 +8,7 @@ from typing import Any
 from libs.kit.runtime import Runtime
 from libs.kit.schema.clickhouse.layout import layout_of
 from libs.kit.schema.clickhouse.operations import local_name
+from services.web.jobs.ai_blobs import forget_blobs
 from services.web.jobs.mutations import mutate
 from services.web.jobs.reports import report
 from services.web.jobs.settings import JobsSettings
@@ -75,6 +76,7 @@ async def _expire(runtime: Runtime, settings: JobsSettings, team_id: int, days: 
     for each in expired(team_id, days, runtime.clock.now()):
         count = f"SELECT count() FROM events WHERE {each.condition}"  # noqa: S608 - our own text; values are bound
         if number := int((await runtime.clickhouse.query(count, each.params)).rows[0][0]):
+            await forget_blobs(runtime, each.condition, each.params)
             change = f"DELETE WHERE {each.condition}"
             await mutate(runtime.clickhouse, layout, "events", change, each.params, seconds=settings.mutation_seconds)
             gone[each.what] = number
@@ -95,6 +97,7 @@ async def _fit(runtime: Runtime, settings: JobsSettings) -> None:
     months = [Month(str(partition), int(size)) for partition, size in found.rows]
     budget = settings.events_disk_budget_bytes
     for month in over_budget(months, budget, runtime.clock.now().strftime("%Y%m")):
+        await forget_blobs(runtime, "_partition_id = {month:String}", {"month": month.partition})
         drop = f"ALTER TABLE {layout.name(table)}{layout.clause} DROP PARTITION {int(month.partition)}"
         await runtime.clickhouse.execute(drop)
         said = {"dropped_month": month.partition, "bytes": month.bytes_on_disk, "disk_budget_bytes": budget}
