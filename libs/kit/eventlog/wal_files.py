@@ -68,7 +68,7 @@ class Arrived(NamedTuple):
 class Chunk:
     """What one read returned, up to `end`. `frames` counts also those that were damaged and are not in `entries`."""
 
-    entries: Sequence[Entry]
+    entries: Sequence[Arrived]
     end: Place
     records: int
     size: int
@@ -162,7 +162,7 @@ class WalFiles:
 
     def read(self, max_bytes: int) -> Chunk | None:
         """The oldest entries that are not settled: at least one, then as many as fit. None when there are none."""
-        entries: list[Entry] = []
+        entries: list[Arrived] = []
         place, size, count = self.position, 0, 0
         for segment in self._segments_from(self.position.segment):
             place = Place(segment.number, place.offset if segment.number == place.segment else HEADER_BYTES)
@@ -173,7 +173,7 @@ class WalFiles:
                 if frame.payload is None:
                     self._damaged(segment, frame)
                 else:
-                    entries.append(frame.entry())
+                    entries.append(Arrived(frame.entry(), frame.arrived_ms))
                 if size >= max_bytes:
                     return Chunk(entries, place, count, size)
             if place.offset < segment.end:

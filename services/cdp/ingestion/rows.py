@@ -7,9 +7,9 @@ from uuid import UUID
 import msgspec
 
 from libs.fastpath import stored
+from libs.kit.contracts.arrival import arrival_header, arrived_ms
 from libs.kit.contracts.events import FORMAT_VERSION, PersonMode
 from libs.kit.eventlog import Headers, NewRecord
-from services.cdp.arrival import arrival_header
 from services.cdp.ingestion.elements import elements_chain
 from services.cdp.ingestion.parse import Incoming
 from services.cdp.raw_json import Properties, text_of
@@ -54,7 +54,7 @@ def row(
         person_mode=person_mode,
         historical_migration=event.historical_migration,
     )
-    return NewRecord(event.uuid.encode(), value, _headers(event.record.timestamp_ms))
+    return NewRecord(event.uuid.encode(), value, _headers(arrived_ms(event.record)))
 
 
 def _utc(moment: datetime) -> datetime:
