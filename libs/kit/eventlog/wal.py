@@ -313,13 +313,13 @@ class WriteAheadLog:
         self._admit(0, 0)
 
     async def check(self) -> None:
-        """Raise Unavailable unless a new event can be kept now, by the log or by the disk."""
+        """Raise Unavailable unless a new event can be kept now, by the log or by the disk. A log that does not answer
+        is not waited for longer than a produce would."""
         if not self._behind:
-            try:
-                await self._log.check()
+            with contextlib.suppress(Unavailable, TimeoutError):
+                async with asyncio.timeout(self._options.after_seconds):
+                    await self._log.check()
                 return
-            except Unavailable:
-                pass
         await self.check_room()
 
     async def close(self) -> None:
