@@ -2,7 +2,7 @@
 
 Small bodies are decided at once, on the event loop; large ones, and small ones that unfold, in a thread, a few at a
 time. The answer comes by callback, when the log has the records: a future or a task per request would cost more than
-deciding it.
+deciding it. Compiled when there is a compiler (intake.pxd).
 """
 
 import asyncio
@@ -37,6 +37,25 @@ Answered = Callable[[Answer], None]
 Topics = Mapping[str, Sequence[NewRecord]]
 
 
+class _Waiting:
+    """A request whose records are on their way to the log."""
+
+    __slots__ = ("answered", "decision", "intake", "request", "routing")
+
+    def __init__(
+        self, intake: "Intake", request: Request, decision: Decision, routing: Routing | None, answered: Answered
+    ):
+        self.intake = intake
+        self.request = request
+        self.decision = decision
+        self.routing = routing
+        self.answered = answered
+
+    def told(self, error: Exception | None) -> None:
+        """See group_commit.Done."""
+        self.answered(self.intake.concluded(self.request, self.decision, self.routing, error))
+
+
 class Intake:
     """Requests in, answers out. Both callers read bodies under `new_body`'s caps and then call `take`."""
 
@@ -51,6 +70,8 @@ class Intake:
         self._policies = policies
         self._ai_blobs = ai_blobs or AiBlobs(None, settings.max_blob_bytes)
         self.settings = settings
+        self._inline_body_bytes = settings.inline_body_bytes
+        self._max_body_bytes = settings.max_body_bytes
         self.memory = BodyMemory(settings.max_inflight_body_bytes)
         self.accounting = Accounting(settings.access_log_every)
         self._clock = clock
@@ -71,7 +92,7 @@ class Intake:
 
     def new_body(self, path: str) -> Body:
         """To gather the body of a request for `path` in."""
-        return Body(self.memory, self._body_caps.get(path, self.settings.max_body_bytes))
+        return Body(self.memory, self._body_caps.get(path, self._max_body_bytes))
 
     def now(self) -> datetime:
         """The moment of receipt."""
@@ -82,7 +103,7 @@ class Intake:
         body = request.body
         if body:
             self.accounting.body(len(body))
-        if len(body) > self.settings.inline_body_bytes:
+        if len(body) > self._inline_body_bytes:
             self._decide_in_thread(request, answered)
             return
         try:
@@ -146,7 +167,7 @@ class Intake:
             return
         topics = {EVENTS.name: decision.records} if routing is None else routing.topics
         if not topics:
-            answered(self._concluded(request, decision, routing, None))
+            answered(self.concluded(request, decision, routing, None))
             return
         if decision.blob is None:
             self._produce(request, decision, routing, topics, answered)
@@ -163,7 +184,7 @@ class Intake:
             if decision.blob is not None:
                 await self._ai_blobs.keep(decision.blob)
         except Exception as exc:
-            answered(self._concluded(request, decision, routing, exc))
+            answered(self.concluded(request, decision, routing, exc))
         else:
             self._produce(request, decision, routing, topics, answered)
 
@@ -172,14 +193,15 @@ class Intake:
     ) -> None:
         crash_point("capture.before_produce")
         try:
-            self._commit.submit(topics, lambda error: answered(self._concluded(request, decision, routing, error)))
+            self._commit.submit(topics, _Waiting(self, request, decision, routing, answered).told)
         except LogBacklog:
             self._note("refused", "overloaded", len(decision.records), _owner(decision))
             answered(decision.not_taken)
 
-    def _concluded(
+    def concluded(
         self, request: Request, decision: Decision, routing: Routing | None, error: Exception | None
     ) -> Answer:
+        """What is said once the log has the records, or has not. Never raises."""
         try:
             return self._outcome(request, decision, routing, error)
         except Exception as exc:  # whatever happens here, somebody waits
@@ -191,12 +213,12 @@ class Intake:
         """The answer to a request whose records the log has, or has not."""
         if error is None:
             crash_point("capture.after_produce")
+            self._policies.settled(decision.records, routing)
             if routing is None:
                 self.accounting.events("accepted", "", len(decision.records))
-            else:
-                for (result, reason), events in routing.outcomes.items():
-                    self.accounting.events(result, reason, events)
-            self._policies.settled(decision.records, routing)
+                return decision.answer
+            for (result, reason), events in routing.outcomes.items():
+                self.accounting.events(result, reason, events)
             tell_quota = self.settings.quota_limited_answers
             return amended(decision.answer, decision.records, routing, tell_quota=tell_quota)
         if isinstance(error, PayloadTooLarge):
