@@ -20,8 +20,8 @@ from hedgerow import __version__, part_states
 from hedgerow.composition import SERVICES, WORKERS
 from hedgerow.gateway import Gateway, Probes, Report
 from hedgerow.settings import ServeSettings
-from libs.kit.hot_http import HotPaths, HotService
 from libs.kit.heap import settle
+from libs.kit.hot_http import HotPaths, HotService
 from libs.kit.logging import configure_logging, get_logger
 from libs.kit.runtime import Runtime, open_runtime
 from libs.kit.settings import KitSettings
