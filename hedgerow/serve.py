@@ -1,4 +1,4 @@
-"""One process: services behind a port, or workers, each with probes on loopback.
+"""One process: services behind a port, or workers, each with probes at an address of their own.
 
 SIGTERM drains: readiness turns 503, requests in flight are answered, workers finish or drop their batch without moving
 its position. A second SIGTERM (or Ctrl-C) ends the process now.
@@ -80,7 +80,7 @@ async def _serve_services(names: Sequence[str], listener: socket.socket, setting
         async def report() -> Mapping[str, str]:
             return {**states().statuses, **await runtime.health.report()}
 
-        probes = await stack.enter_async_context(probing(runtime.health.report, states, settings.probes_port))
+        probes = await stack.enter_async_context(probing(runtime.health.report, states, settings))
         server = Server(_config(Gateway(apps, report), _hot_paths(apps, limits), limits))
         settle()
         serving = asyncio.create_task(server.serve(sockets=[listener]))
@@ -93,7 +93,7 @@ async def _serve_services(names: Sequence[str], listener: socket.socket, setting
 async def _run_workers(names: Sequence[str], settings: KitSettings) -> None:
     stop, limits = stop_on_signals(), ServeSettings()
     async with open_runtime(settings) as runtime, AsyncExitStack() as stack:
-        probes = await stack.enter_async_context(probing(runtime.health.report, _part_states(), settings.probes_port))
+        probes = await stack.enter_async_context(probing(runtime.health.report, _part_states(), settings))
         loaded = {name: WORKERS[name].load() for name in names}
         settle()
         tasks = [
@@ -145,10 +145,12 @@ async def opened_service(name: str, runtime: Runtime) -> AsyncIterator[ASGIApp]:
 
 
 @asynccontextmanager
-async def probing(report: Report, states: Callable[[], part_states.PartStates], port: int) -> AsyncIterator[Probes]:
-    """Serve the probes on loopback while the block runs."""
+async def probing(
+    report: Report, states: Callable[[], part_states.PartStates], settings: KitSettings
+) -> AsyncIterator[Probes]:
+    """Serve the probes at their own address while the block runs."""
     probes = Probes(report, states)
-    listener = socket.create_server(("127.0.0.1", port))
+    listener = listener_from(None, settings.probes_host, settings.probes_port)
     server = Server(uvicorn.Config(probes, lifespan="off", log_config=None, access_log=False))
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     try:

@@ -7,9 +7,9 @@ from uuid import UUID
 import msgspec
 
 from libs.fastpath import laid_out, stored
+from libs.kit.contracts.arrival import arrival_header, arrived_ms
 from libs.kit.contracts.events import FORMAT_VERSION, PersonMode
 from libs.kit.eventlog import Headers, NewRecord
-from services.cdp.arrival import arrival_header
 from services.cdp.ingestion.elements import elements_chain
 from services.cdp.ingestion.ordinary import Form
 from services.cdp.ingestion.parse import Incoming
@@ -85,7 +85,7 @@ def ordinary_row(
 
 
 def _record(event: Incoming, value: bytes) -> NewRecord:
-    return NewRecord(event.uuid.encode(), value, _headers(event.record.timestamp_ms))
+    return NewRecord(event.uuid.encode(), value, _headers(arrived_ms(event.record)))
 
 
 def _utc(moment: datetime) -> datetime:

@@ -16,6 +16,7 @@ from libs.kit.contracts.topics import DISTINCT_IDS, PERSONS
 from libs.kit.eventlog import NewRecord
 from libs.kit.runtime import Runtime
 from libs.kit.schema.clickhouse.layout import layout_of
+from services.web.jobs.ai_blobs import forget_blobs
 from services.web.jobs.mutations import mutate
 from services.web.jobs.reports import report
 from services.web.jobs.sessions import remake, remake_of
@@ -150,6 +151,8 @@ async def _delete_events(
         await remake_of(runtime, whose, _GOING.replace("@", "events."), seconds=seconds)
     for table, condition in (("events", _EVENTS), ("heatmaps", _POINTS)):
         if await _left(runtime, table, condition, wanted):
+            if table == "events":
+                await forget_blobs(runtime, condition, whose)
             await mutate(runtime.clickhouse, layout, table, f"DELETE WHERE {condition}", whose, seconds=seconds)
 
 

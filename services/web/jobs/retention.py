@@ -8,6 +8,7 @@ from typing import Any
 from libs.kit.runtime import Runtime
 from libs.kit.schema.clickhouse.layout import layout_of
 from libs.kit.schema.clickhouse.operations import local_name
+from services.web.jobs.ai_blobs import forget_blobs
 from services.web.jobs.mutations import mutate
 from services.web.jobs.reports import report
 from services.web.jobs.settings import JobsSettings
@@ -130,6 +131,8 @@ async def _expire(runtime: Runtime, settings: JobsSettings, team_id: int, days: 
     for each in (*expired(team_id, days, now), *made_of_expired(team_id, days, now)):
         if number := await _count(runtime, each):
             change, seconds = f"DELETE WHERE {each.condition}", settings.mutation_seconds
+            if each.table == "events":
+                await forget_blobs(runtime, each.condition, each.params)
             await mutate(runtime.clickhouse, layout, each.table, change, each.params, seconds=seconds)
             gone[each.what] = number
     if gone:
@@ -142,6 +145,7 @@ async def _fit(runtime: Runtime, settings: JobsSettings) -> None:
     found, budget = await months(runtime), settings.events_disk_budget_bytes
     gone = over_budget(found, budget, runtime.clock.now().strftime("%Y%m")) if budget else []
     for month in gone:
+        await forget_blobs(runtime, "_partition_id = {month:String}", {"month": month.partition})
         drop = f"ALTER TABLE {layout.name(table)}{layout.clause} DROP PARTITION {int(month.partition)}"
         await runtime.clickhouse.execute(drop)
     if gone:
