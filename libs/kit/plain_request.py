@@ -37,19 +37,19 @@ def plain_request(data: bytes, most_head_bytes: int) -> tuple[bytes, bytes, dict
 
     Names of headers are in lower case; of repeated ones the first counts. None: ask the general parser.
     """
-    raw, kinds, end = data, _KINDS, len(data)
+    raw, kinds, end, first = data, _KINDS, len(data), len(_START) - 1
     if not data.startswith(_START):
         return None
-    at = question = len(_START) - 1
+    at = question = first
     while at < end and kinds[raw[at]] and raw[at] != 0x20 and raw[at] != 0x23:  # space, #
-        if raw[at] == 0x3F and question == len(_START) - 1:
+        if raw[at] == 0x3F and question == first:
             question = at
         at += 1
     if data[at : at + len(_VERSION)] != _VERSION:
         return None
-    if question == len(_START) - 1:
+    if question == first:
         question = at
-    path, query = data[len(_START) - 1 : question], data[question + 1 : at]
+    path, query = raw[first:question], raw[min(question + 1, at) : at]
     at += len(_VERSION)
     headers: dict[bytes, bytes] = {}
     length = -1
@@ -59,8 +59,10 @@ def plain_request(data: bytes, most_head_bytes: int) -> tuple[bytes, bytes, dict
             at += 1
         if at == begin or at == end or raw[at] != 0x3A:  # colon
             return None
-        written = data[begin:at]
-        name = _LOWER.get(written) or written.lower()
+        written = raw[begin:at]
+        name = _LOWER.get(written)
+        if name is None:
+            name = written.lower()
         at += 1
         while at < end and raw[at] == 0x20:
             at += 1
@@ -70,7 +72,7 @@ def plain_request(data: bytes, most_head_bytes: int) -> tuple[bytes, bytes, dict
         # llhttp's ways with blanks behind a value, and with none, are its own
         if at == begin or at + 1 >= end or raw[at] != 0x0D or raw[at + 1] != 0x0A or raw[at - 1] == 0x20:
             return None
-        value = data[begin:at]
+        value = raw[begin:at]
         at += 2
         if name == _LENGTH:
             if length >= 0 or len(value) > _LONGEST_LENGTH or not value.isdigit():
@@ -86,4 +88,4 @@ def plain_request(data: bytes, most_head_bytes: int) -> tuple[bytes, bytes, dict
     at += 2
     if at > most_head_bytes or length < 0 or at + length != end or raw[at - 2] != 0x0D or raw[at - 1] != 0x0A:
         return None
-    return path, query, headers, data[at:]
+    return path, query, headers, raw[at:end]
