@@ -123,7 +123,7 @@ class HotConnection:
         self.pipeline.clear()
         _ASGI.connection_lost(self, exc)
 
-    def eof_received(self) -> bool | None:
+    def eof_received(self) -> Any:
         """A client that has sent all it wants may still wait for an answer of ours."""
         cycle = self.cycle
         if isinstance(cycle, HotCycle) and not cycle.response_complete and not cycle.more_body and not self.in_head:

@@ -57,7 +57,7 @@ def plain_request(data: bytes, most_head_bytes: int) -> tuple[bytes, bytes, dict
         begin = at
         while at < end and kinds[raw[at]] == 1:
             at += 1
-        if at == begin or at == end or raw[at] != 0x3A:  # colon
+        if at == begin or not at < end or raw[at] != 0x3A:  # colon
             return None
         written = raw[begin:at]
         name = _LOWER.get(written)

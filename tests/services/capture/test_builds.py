@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.require import require
+from tests.support.scale import SCALE
 
 ROOT = Path(__file__).resolve().parents[3]
 SHAPES = sorted((*ROOT.glob("libs/kit/**/*.pxd"), *ROOT.glob("services/**/*.pxd")))
@@ -31,9 +32,10 @@ def test_plain_python_passes_the_same_tests() -> None:
     require(not os.environ.get("HEDGEROW_PURE_PYTHON"), "the compiled build, to have another")
     tests = [f"tests/services/capture/{name}" for name in ("test_builds.py", *SUITES)]
     chosen = "(not asgi) and (not test_plain_python_passes)"
+    smaller = str(SCALE / 4)
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-k", chosen, *tests],
-        env={**os.environ, "HEDGEROW_PURE_PYTHON": "1", "HEDGEROW_TEST_SCALE": os.environ.get("HEDGEROW_TEST_SCALE", "0.005")},
+        env={**os.environ, "HEDGEROW_PURE_PYTHON": "1", "HEDGEROW_TEST_SCALE": smaller},
         cwd=ROOT, capture_output=True, text=True, timeout=280,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout[-3000:]

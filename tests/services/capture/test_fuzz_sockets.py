@@ -11,6 +11,7 @@ from asyncio import IncompleteReadError
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
+from urllib.parse import quote_from_bytes
 
 import pytest
 import structlog
@@ -20,7 +21,8 @@ from tests.support.hostile_requests import HostileRequest, hostile_requests
 from tests.support.scale import scaled
 
 STATUSES = {200, 204, 400, 401, 404, 405, 413, 415}
-REQUESTS = scaled(500_000, least=2_000)  # with as many in test_fuzz.py, that is a million
+REQUESTS = scaled(250_000, least=2_000)  # with those of test_fuzz.py, a million
+PRINTABLE = "".join(map(chr, range(0x21, 0x7F)))
 CLIENTS = 8
 ROUND = 1_000
 SECONDS = 30
@@ -39,7 +41,8 @@ def quiet() -> Iterator[None]:
 
 def on_the_wire(request: HostileRequest, *, chunked: bool) -> list[bytes]:
     """The pieces in which it is written. A length it names itself is kept, and may be wrong."""
-    target = request.path.encode() + (b"?" + request.query if request.query else b"")
+    query = quote_from_bytes(request.query, safe=PRINTABLE).encode()  # or nothing but the head's parser is met
+    target = request.path.encode() + (b"?" + query if query else b"")
     lines = [b"%b %b HTTP/1.1" % (request.method.encode(), target), b"Host: h"]
     lines += [b"%b: %b" % header for header in request.headers]
     if chunked:
@@ -145,5 +148,5 @@ async def test_any_request_over_a_socket_is_answered_and_nothing_is_left(quiet: 
         assert len(asyncio.all_tasks()) == tasks
         assert server.intake._commit.waiting_bytes == 0
     assert taken > REQUESTS // 10, "too few were right: only the front door was tried"
-    assert STATUSES - {404} <= set(said), said
+    assert STATUSES - {413} <= set(said), said
     assert objects[-1] - objects[0] < 5_000, "objects were left behind"
