@@ -148,5 +148,5 @@ async def test_any_request_over_a_socket_is_answered_and_nothing_is_left(quiet: 
         assert len(asyncio.all_tasks()) == tasks
         assert server.intake._commit.waiting_bytes == 0
     assert taken > REQUESTS // 10, "too few were right: only the front door was tried"
-    assert STATUSES - {413} <= set(said), said
+    assert {200, 400, 401, 404, 405, 415} <= set(said), said
     assert objects[-1] - objects[0] < 5_000, "objects were left behind"
