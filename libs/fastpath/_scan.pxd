@@ -86,8 +86,8 @@ cdef class Writer:
         Py_ssize_t headers_size
         Py_ssize_t max_record_bytes
         bytes prefix
-        bytes ip
-        bytes internal_ip
+        str ip
+        str internal_ip
         bytes opening
         bytes internal_opening
         bytes middle
@@ -116,9 +116,10 @@ cdef class Writer:
     cdef bint print_uuid(self, const Event* event, Py_ssize_t at) except -1
     cdef int print_rider_uuid(self, const Event* event) except -1
     cdef void print_time(self, int64_t moment) noexcept
-    cdef void put_value(self, const Event* event, bint rides) noexcept
-    cdef void put_rider(self, const Event* event) noexcept
-    cdef void put_head(self) noexcept
+    cdef int put_value(self, const Event* event, bint rides) except -1
+    cdef int put_rider(self, const Event* event) except -1
+    cdef bytes opening_of(self, bint internal)
+    cdef int put_head(self) except -1
     cdef void put_ids(self, const Event* event) noexcept
     cdef void put_when(self, const Event* event) noexcept
     cdef void put_tail(self) noexcept

@@ -1,5 +1,11 @@
 # Included by _scan.pyx: bytes put behind each other, and texts, times and uuids read and printed.
 
+cdef inline void _begin(Pieces* out) noexcept:
+    out.count = 0
+    out.size = 0
+    out.full = False
+
+
 cdef inline void _put(Pieces* out, const void* text, Py_ssize_t size) noexcept:
     """One slice more. What it points to must stay until they are joined."""
     if out.count == MOST_PIECES:

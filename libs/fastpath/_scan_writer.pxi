@@ -14,16 +14,14 @@ cdef class Writer:
     cdef int start(
         self, Batch batch, str token, str ip, str internal_ip, bytes version, now, sent_at, bint historical
     ) except -1:
+        cdef Pieces* out = &self.out
         cdef bytes raw_token = token.encode()
+        cdef bytes token_text = _json_text(token)
         cdef bytes now_text
-        cdef bytes sent = b""
+        cdef bytes sent_text
         self.batch = batch
         self.body = batch._start
         self.now = _micros(now)
-        self.has_sent_at = sent_at is not None
-        if self.has_sent_at:
-            self.sent_at = _micros(sent_at)
-            sent = b',"sent_at":"' + _time_text(self.sent_at) + b'"'
         now_text = _time_text(self.now)
         self.headers = (("v", version), ("token", raw_token), ("now", now_text))
         self.headers_size = 9 + len(version) + len(raw_token) + len(now_text)
@@ -32,13 +30,34 @@ cdef class Writer:
             self.headers += (("historical_migration", b"true"),)
             self.headers_size += 24
             self.ending = b',"historical_migration":true}'
-        self.ip = ip.encode()
-        self.internal_ip = internal_ip.encode()
-        self.prefix = raw_token + b":"
-        self.middle = b'},"now":"' + now_text + b'"' + sent + b',"token":"' + _json_text(token) + b'","event":'
-        self.opening = b'","ip":"' + _json_text(ip) + b'","data":{'
-        self.internal_opening = b'","ip":"' + _json_text(internal_ip) + b'","data":{'
+        self.ip = ip
+        self.internal_ip = internal_ip
+        self.prefix = _two(raw_token, b":")
+        _begin(out)
+        _put(out, b'},"now":"', 9)
+        _put_bytes(out, now_text)
+        self.has_sent_at = sent_at is not None
+        if self.has_sent_at:
+            self.sent_at = _micros(sent_at)
+            sent_text = _time_text(self.sent_at)
+            _put(out, b'","sent_at":"', 13)
+            _put_bytes(out, sent_text)
+        _put(out, b'","token":"', 11)
+        _put_bytes(out, token_text)
+        _put(out, b'","event":', 10)
+        self.middle = _joined(out)
         return 0
+
+    cdef bytes opening_of(self, bint internal):
+        """From behind the id to the raw event's brace."""
+        cdef bytes opening = self.internal_opening if internal else self.opening
+        if opening is None:
+            opening = b'","ip":"' + _json_text(self.internal_ip if internal else self.ip) + b'","data":{'
+            if internal:
+                self.internal_opening = opening
+            else:
+                self.opening = opening
+        return opening
 
     cdef bint take(self, const Event* event, Py_ssize_t at, list taken) except -1:
         """Put the record of an event into `taken`, and that of its heatmap. False if the event cannot be taken."""
@@ -80,7 +99,7 @@ cdef class Writer:
         cdef Py_ssize_t size
         cdef tuple headers
         if self.cookieless:
-            key = self.prefix + (self.internal_ip if self.internal else self.ip)
+            key = self.prefix + (self.internal_ip if self.internal else self.ip).encode()
         headers = self.headers_of(event, more, &size)
         if self.out.full or len(key) + self.out.size + size > self.max_record_bytes:
             return False
@@ -148,7 +167,7 @@ cdef class Writer:
             self.day = day
         self.time_size = _print_hour(self.time, moment - day * DAY)
 
-    cdef void put_value(self, const Event* event, bint rides) noexcept:
+    cdef int put_value(self, const Event* event, bint rides) except -1:
         cdef Pieces* out = &self.out
         self.put_head()
         self.put_ids(event)
@@ -176,8 +195,9 @@ cdef class Writer:
         _put_bytes(out, self.middle)
         self.put_name(event)
         self.put_tail()
+        return 0
 
-    cdef void put_rider(self, const Event* event) noexcept:
+    cdef int put_rider(self, const Event* event) except -1:
         """The heatmap that rides on an event, as a raw event of its own: who, where and when are the carrier's."""
         cdef Pieces* out = &self.out
         self.put_head()
@@ -191,18 +211,19 @@ cdef class Writer:
         _put_bytes(out, self.middle)
         _put(out, b'"$$heatmap"', 11)
         self.put_tail()
+        return 0
 
-    cdef void put_head(self) noexcept:
+    cdef int put_head(self) except -1:
         """From the record's brace to that of the raw event."""
         cdef Pieces* out = &self.out
-        out.count = 0
-        out.size = 0
-        out.full = False
+        cdef bytes opening = self.opening_of(self.internal)
+        _begin(out)
         _put(out, b'{"uuid":"', 9)
         _put(out, self.uuid, 36)
         _put(out, b'","distinct_id":"', 17)
         _put_bytes(out, self.id_text)
-        _put_bytes(out, self.internal_opening if self.internal else self.opening)
+        _put_bytes(out, opening)
+        return 0
 
     cdef void put_ids(self, const Event* event) noexcept:
         if event.token.end:
