@@ -23,7 +23,7 @@ that could be avoided is still there: equal as JSON to what the slow way prints.
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from json import dumps, loads
@@ -38,12 +38,27 @@ T = TypeVar("T")
 Headers = tuple[tuple[str, bytes], ...]
 
 _MAX_CHARACTERS = 200
+_MAX_BYTES = 200  # of a name and an id in the v1 dialect
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 _FUTURE_LIMIT = timedelta(hours=23)
 _SPELLINGS = {"$token": "token", "api_key": "token", "$distinct_id": "distinct_id"}
 _FIELDS = frozenset(
-    ("event", "token", "distinct_id", "uuid", "timestamp", "offset", "$set", "$set_once", "properties", *_SPELLINGS)
+    (
+        "event",
+        "token",
+        "distinct_id",
+        "uuid",
+        "timestamp",
+        "offset",
+        "$set",
+        "$set_once",
+        "properties",
+        *_SPELLINGS,
+        "options",
+        "session_id",
+        "window_id",
+    )
 )
 _VALUES = (
     "token", "distinct_id", "$cookieless_mode", "$ignore_sent_at", "$session_id", "$process_person_profile"
@@ -85,6 +100,7 @@ class _Event:
     present: set[str] = field(default_factory=set)
     spellings: set[str] = field(default_factory=set)
     misfit: bool = False
+    repeats: bool = False  # a field stands there twice
 
 
 class _Reader:
@@ -191,7 +207,10 @@ class _Reader:
 
     def member_of(self, event: _Event, key: str) -> None:
         """A member of an event's root."""
+        if key in event.spellings:
+            event.repeats = True
         if key == "properties":
+            event.spellings.add(key)
             to_step = self.properties if self.kind() == b"{" else None
             event.fields[key] = self.slice(lambda: to_step(event) if to_step else self.value(MAX_DEPTH - 1))
             return
@@ -231,7 +250,7 @@ def _has_lone_surrogate(raw: bytes) -> bool:
 
 def _is_fit(name: str, raw: bytes) -> bool:
     """Whether a value may stand in this field of an event; what can be mended by a later one is judged at the end."""
-    if name in ("distinct_id", "$set", "$set_once"):
+    if name in ("distinct_id", "$set", "$set_once", "options", "session_id", "window_id"):
         return True
     if name == "event":
         return raw[:1] == b'"'
@@ -265,9 +284,12 @@ def _is_settled(event: _Event) -> bool:
 class _Outer:
     """The one object of a body: a batch or an event, told apart when all of it was seen."""
 
-    def __init__(self, reader: _Reader, engage: bool):
+    def __init__(self, reader: _Reader, engage: bool, bearer: bool):
         self.reader = reader
         self.engage = engage
+        self.bearer = bearer
+        self.framed: set[str] = set()
+        self.is_odd = False
         self.root = _Event()
         self.fields: dict[str, bytes] = {}
         self.is_batch = False
@@ -276,6 +298,10 @@ class _Outer:
     def read(self) -> None:
         self.reader.members(MAX_DEPTH, self.member)
         reader = self.reader
+        if self.bearer:
+            if self.unfit or not self.is_batch or "created_at" not in self.framed or self.is_odd:
+                reader.misfit = True
+            return
         if self.is_batch:
             if self.unfit or len({"token", "api_key"} & self.fields.keys()) != 1:
                 reader.misfit = True
@@ -295,6 +321,12 @@ class _Outer:
             self.is_batch = True
             return
         raw = self.reader.slice(lambda: self.reader.member_of(self.root, key))
+        frame = {"created_at": b'"', "capture_internal": b"tfn", "historical_migration": b"tfn"}
+        if key in frame:
+            if key in self.framed or kind not in frame[key]:
+                self.is_odd = True
+            self.framed.add(key)
+            self.fields[key] = raw
         kinds = {"token": b'"', "api_key": b'"', "sent_at": b'"n', "historical_migration": b"tfn"}
         if key in kinds:
             self.fields[key] = raw
@@ -305,6 +337,18 @@ class _Outer:
 def scan(body: bytes | bytearray, engage: bool, max_events: int) -> "Batch | str":
     """The events of a body, or why there are none (see the module). `engage`: a single event may lack its name and is
     then a `$identify`. The body must not change while the batch lives."""
+    return _scan(body, engage, max_events, bearer=False)
+
+
+def scan_v1(body: bytes | bytearray, max_events: int) -> "Batch | str":
+    """The events of a body of the v1 dialect, whose token stands in a header: a batch with `created_at`.
+
+    Its events have to be fit for the old dialect too: what that one would not take is rare in this one.
+    """
+    return _scan(body, False, max_events, bearer=True)
+
+
+def _scan(body: bytes | bytearray, engage: bool, max_events: int, *, bearer: bool) -> "Batch | str":
     if type(body) not in (bytes, bytearray):
         raise TypeError("a body is bytes or a bytearray")
     if len(body) >= 0xFFFFFFFF or max_events < 1:
@@ -312,25 +356,25 @@ def scan(body: bytes | bytearray, engage: bool, max_events: int) -> "Batch | str
     reader = _Reader(bytes(body), max_events)
     try:
         reader.text.decode()
-        outer = _read(reader, engage)
+        outer = _read(reader, engage, bearer)
     except (_NotJson, UnicodeDecodeError):
         return NOT_JSON
     except _Unfit:
         return UNFIT
     if reader.lone:
         return LONE_SURROGATE
-    if reader.misfit:
+    if reader.misfit or (bearer and not (outer and outer.is_batch)):
         return UNFIT
     return Batch(reader.events, outer.fields if outer and outer.is_batch else None)
 
 
-def _read(reader: _Reader, engage: bool) -> _Outer | None:
+def _read(reader: _Reader, engage: bool, bearer: bool) -> _Outer | None:
     outer = None
     reader.blanks()
     if reader.kind() == b"[":
         reader.array()
     elif reader.kind() == b"{":
-        outer = _Outer(reader, engage)
+        outer = _Outer(reader, engage, bearer)
         outer.read()
     else:
         reader.value(MAX_DEPTH)
@@ -354,6 +398,7 @@ class Batch:
         self.count = len(events)
         self.is_batch = batch is not None
         self.historical_migration = self._batch.get("historical_migration") == b"true"
+        self.capture_internal = self._batch.get("capture_internal") == b"true"
 
     def __len__(self) -> int:
         return self.count
@@ -369,6 +414,16 @@ class Batch:
         """The batch's, as it was written."""
         raw = self._batch.get("sent_at", b"null")
         return None if raw == b"null" else _text(raw)
+
+    @property
+    def created_at(self) -> str | None:
+        """When a v1 batch was made, as it was written."""
+        raw = self._batch.get("created_at", b"null")
+        return None if raw == b"null" else _text(raw)
+
+    def uuids(self) -> list[str]:
+        """Those of the events, as they were sent; "" for none."""
+        return [_text(event.fields.get("uuid", b'""')) for event in self._events]
 
     def count_named(self, name: bytes) -> int:
         """How many events have this name."""
@@ -386,7 +441,20 @@ class Batch:
         if not 0 <= at < self.count:
             raise IndexError(at)
         event = self._events[at]
-        names = ("event", "token", "distinct_id", "uuid", "timestamp", "offset", "$set", "$set_once", "properties")
+        names = (
+            "event",
+            "token",
+            "distinct_id",
+            "uuid",
+            "timestamp",
+            "offset",
+            "$set",
+            "$set_once",
+            "properties",
+            "options",
+            "session_id",
+            "window_id",
+        )
         found: dict[str, bytes | bool | None] = {name: event.fields.get(name) for name in names}
         found["event"] = found["event"] or b'"$identify"'
         found |= {f"properties.{name}": event.known.get(name) for name in _VALUES}
@@ -444,6 +512,119 @@ class Batch:
                 return None
         return [record(*parts) for parts in made]
 
+    def records_v1(
+        self,
+        *,
+        token: str,
+        ip: str,
+        internal_ip: str,
+        version: bytes,
+        now: datetime,
+        sent_at: datetime,
+        max_record_bytes: int,
+        library: bytes,
+        nobody: Set[str],
+        record: Callable[[bytes, bytes, Headers], T],
+    ) -> list[T] | None:
+        """The records of all events of a v1 batch, or None if there is more to say of one than that it is taken.
+
+        That is so without a uuid of 36 characters, a name, an id or a time in UTC; with a name or id of over 200 bytes,
+        or one that has escapes, or an id with blanks around it or in `nobody` (lower case); with options that are no
+        plain booleans (the tour: a plain string); with a field given twice; and when a record would be too large.
+        What options, `session_id`, `window_id` and `library` (members of an object, as JSON) say goes behind the
+        properties, in place of what those say of it.
+        """
+        shared = _Shared(token, ip, internal_ip, version, now, sent_at, self.historical_migration)
+        made = []
+        for event in self._events:
+            person = _plain_text(event.fields.get("distinct_id", b"null"))
+            options = _options(event)
+            given = _utc_time(_text(event.fields.get("timestamp", b'""')))
+            if event.repeats or "$distinct_id" in event.spellings or "uuid" not in event.fields:
+                return None
+            name = _plain_text(event.fields["event"])
+            if not name or name == "$performance_event" or not person or options is None or given is None:
+                return None
+            if not (" " < person[0] < "\x80" and " " < person[-1] < "\x80") or person.lower() in nobody:
+                return None
+            moment = given if options.get("$ignore_sent_at") == b"true" else _corrected(given, sent_at, now)
+            uuid = _text(event.fields["uuid"]).lower()
+            made.append(_record(_added_to(event, options, library), person, moment, uuid, shared, data=_data_v1))
+        for key, value, headers in made:
+            if len(key) + len(value) + sum(len(word) + len(said) for word, said in headers) > max_record_bytes:
+                return None
+        return [record(*parts) for parts in made]
+
+
+_OPTIONS = {
+    "cookieless_mode": "$cookieless_mode", "disable_skew_correction": "$ignore_sent_at",
+    "process_person_profile": "$process_person_profile", "product_tour_id": "$product_tour_id",
+}  # fmt: skip
+
+
+def _plain_text(raw: bytes) -> str | None:
+    """What a string of up to 200 bytes without escapes says."""
+    return raw[1:-1].decode() if raw[:1] == b'"' and b"\\" not in raw and len(raw) <= _MAX_BYTES + 2 else None
+
+
+def _options(event: _Event) -> dict[str, bytes] | None:
+    """Options as the properties they become, in their order; None for those that have to be understood first."""
+    raw = event.fields.get("options", b"null")
+    if any(event.fields.get(name, b"null")[:1] not in (b'"', b"n") for name in ("session_id", "window_id")):
+        return None
+    if raw[:1] not in (b"{", b"n"):
+        return None
+    given: dict[str, bytes] = {}
+    for name, value in _pairs(raw) if raw[:1] == b"{" else ():
+        if name not in _OPTIONS:
+            continue
+        if _OPTIONS[name] in given:
+            return None
+        is_tour = name == "product_tour_id"
+        if value != b"null":
+            fits = value[:1] == b'"' and b"\\" not in value and len(value) <= _MAX_BYTES
+            if not (fits if is_tour else value in (b"true", b"false")):
+                return None
+            given[_OPTIONS[name]] = value
+    return {name: given[name] for name in _OPTIONS.values() if name in given}
+
+
+def _pairs(raw: bytes) -> list[tuple[str, bytes]]:
+    """The members of an object."""
+    reader = _Reader(raw, 0)
+    found: list[tuple[str, bytes]] = []
+    reader.members(MAX_DEPTH, lambda name: found.append((name, reader.slice(lambda: reader.value(MAX_DEPTH)))))
+    return found
+
+
+def _added_to(event: _Event, options: dict[str, bytes], library: bytes) -> _Event:
+    """The event with what the rest of it says put behind its properties."""
+    ids = {f"${name}": event.fields.get(name, b"null") for name in ("session_id", "window_id")}
+    added = options | {name: raw for name, raw in ids.items() if raw != b"null"}
+    replaced = {*added, *(("$lib", "$lib_version") if library else ())}
+    if not replaced:
+        return _with(event, properties=event.fields.get("properties", b"{}"))
+    kept = _some_members(event.fields.get("properties", b"{}"), lambda name: name not in replaced)[1:-1]
+    parts = [kept, *(b'"%s":%s' % (name.encode(), raw) for name, raw in added.items()), library]
+    known = event.known | {name: raw for name, raw in added.items() if name in _VALUES}
+    properties = b"{" + b",".join(part for part in parts if part) + b"}"
+    return replace(event, fields=event.fields | {"properties": properties}, known=known)
+
+
+def _data_v1(event: _Event, uuid: str) -> bytes:
+    """The raw event of the v1 dialect."""
+    fields = event.fields | {"uuid": _quoted(uuid)}
+    order = ("event", "distinct_id", "uuid", "properties", "timestamp")
+    return b"{" + b",".join(_quoted(name) + b":" + fields[name] for name in order) + b"}"
+
+
+def _corrected(given: datetime, sent_at: datetime, now: datetime) -> datetime:
+    try:
+        moment = given - (sent_at - now)
+    except OverflowError:
+        return now if sent_at < now else _EPOCH
+    return now if moment - now > _FUTURE_LIMIT else moment
+
 
 @dataclass(frozen=True, slots=True)
 class _Shared:
@@ -458,8 +639,23 @@ class _Shared:
     historical_migration: bool
 
 
+def _data(event: _Event, uuid: str) -> bytes:
+    """The raw event: known fields under one name each, values as they were sent."""
+    fields = {"properties": b"{}", "event": b'"$identify"'} | event.fields
+    if "uuid" in fields:
+        fields["uuid"] = _quoted(uuid)
+    order = ("token", "distinct_id", "uuid", "properties", "timestamp", "offset", "$set", "$set_once", "event")
+    return b"{" + b",".join(_quoted(name) + b":" + fields[name] for name in order if name in fields) + b"}"
+
+
 def _record(
-    event: _Event, person: str, moment: datetime, uuid: str, shared: _Shared, more: Headers = ()
+    event: _Event,
+    person: str,
+    moment: datetime,
+    uuid: str,
+    shared: _Shared,
+    more: Headers = (),
+    data: Callable[[_Event, str], bytes] = _data,
 ) -> tuple[bytes, bytes, Headers]:
     """Key, value and headers."""
     cookieless = event.known.get("$cookieless_mode") == b"true"
@@ -469,7 +665,7 @@ def _record(
     value = b"".join(
         (
             _members({"uuid": uuid, "distinct_id": person, "ip": address})[:-1],
-            b',"data":' + _data(event, uuid) + b",",
+            b',"data":' + data(event, uuid) + b",",
             _members(of_request | {"token": shared.token})[1:-1],
             b',"event":' + event.fields.get("event", b'"$identify"'),
             b',"timestamp":' + _quoted(_rfc3339(moment)),
@@ -578,15 +774,6 @@ def _uuid7(now: datetime, random: bytes) -> str:
     bits = int.from_bytes(random, "big")
     high = ((now - _EPOCH) // _MILLISECOND & 0xFFFF_FFFF_FFFF) << 16 | 0x7000 | bits >> 68
     return str(UUID(int=high << 64 | 1 << 63 | bits & 0x3FFF_FFFF_FFFF_FFFF))
-
-
-def _data(event: _Event, uuid: str) -> bytes:
-    """The raw event: known fields under one name each, values as they were sent."""
-    fields = {"properties": b"{}", "event": b'"$identify"'} | event.fields
-    if "uuid" in fields:
-        fields["uuid"] = _quoted(uuid)
-    order = ("token", "distinct_id", "uuid", "properties", "timestamp", "offset", "$set", "$set_once", "event")
-    return b"{" + b",".join(_quoted(name) + b":" + fields[name] for name in order if name in fields) + b"}"
 
 
 def _moment(

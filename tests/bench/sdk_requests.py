@@ -106,7 +106,7 @@ class Sdks:
         """An autocapture, with or without clicks for the heatmap."""
         properties = self._page_properties(number) | {
             "$event_type": "click", "$ce_version": 1,
-            "$elements_chain": f'button.btn-{self._word()}:nth-child="{number}"nth-of-type="1"text="{self._word()}";div',
+            "$elements_chain": f'a.btn-{self._word()}:nth-child="{number}"nth-of-type="1"text="{self._word()}";div',
         }  # fmt: skip
         if heatmap:
             points = [
