@@ -180,7 +180,7 @@ IDS = [
     b"5",
 ]
 NAMES = [b'"a"', b'"a"', b'"%s"' % (b"x" * 200), b'"%s"' % (b"x" * 201), b'""', rb'"\u0061"', b'"$performance_event"']
-FLAGS = near([b"true", b"false", b"null"], [b"true", b"false", b"null"], [b'"1"', b"0", b'"maybe"', b'"t"'])
+FLAGS = near([b"true", b"false", b"null"] * 8, [b'"1"', b"0", b'"maybe"', b'"t"'])
 
 
 @st.composite
@@ -196,16 +196,14 @@ def v1_bodies(draw: st.DrawFn) -> bytes:
             b"properties": draw(object_of([(key, draw(st.sampled_from([*STRINGS[:6], *OTHERS]))) for key in held])),
         }
         rare = st.sampled_from([b'"s"', b'"s"', b"null", b'"\xc3\xa9"', rb'"\n"', b"5"])
-        uuid = UUID.replace(b"ab", b"%02x" % draw(st.sampled_from([number, number, number, 0xAB]))).replace(
-            b"-70", b"-7A"
-        )
-        members = [(b"event", draw(st.sampled_from([*NAMES[:1] * 9, *NAMES])))]
-        members += [(b"uuid", uuid), (b"distinct_id", draw(st.sampled_from([*IDS[:1] * 9, *IDS])))]
-        members += [(b"timestamp", draw(st.sampled_from([*TIMES[:3] * 5, *TIMES])))]
+        uuid = UUID.replace(b"ab", b"%02x" % draw(st.sampled_from([*[number] * 20, 0xAB]))).replace(b"-70", b"-7A")
+        members = [(b"event", draw(st.sampled_from([*NAMES[:1] * 40, *NAMES])))]
+        members += [(b"uuid", uuid), (b"distinct_id", draw(st.sampled_from([*IDS[:1] * 40, *IDS])))]
+        members += [(b"timestamp", draw(st.sampled_from([*TIMES[:3] * 40, *TIMES])))]
         members += [(key, values.get(key) or draw(rare)) for key in keys]
         listed.append(draw(object_of(draw(st.permutations(members)))))
     frame = [
-        (b"created_at", draw(st.sampled_from([*TIMES[:2] * 9, *TIMES]))),
+        (b"created_at", draw(st.sampled_from([*TIMES[:2] * 90, *TIMES]))),
         (b"batch", b"[" + b",".join(listed) + b"]"),
     ]
     more = draw(st.lists(st.sampled_from([b"historical_migration", b"capture_internal", b"api_key"]), max_size=2))
