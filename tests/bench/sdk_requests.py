@@ -27,10 +27,11 @@ V1 = {
 
 
 class Sdks:
-    """Requests by name. Ids, addresses and numbers differ from event to event, as in life."""
+    """Requests by name. A browser is one visitor's, a server speaks of many; pages and numbers differ in both."""
 
     def __init__(self, seed: int = 5):
         self._rng = random.Random(seed)
+        self._visitor = {name: self._uuid() for name in ("distinct_id", "$device_id", "$session_id", "$window_id")}
 
     def requests(self) -> dict[str, tuple[Request, int]]:
         """What is sent, and how many events are in it."""
@@ -139,11 +140,11 @@ class Sdks:
             "$screen_width": 1728, "$viewport_height": 992, "$viewport_width": 1728, "$lib": "web",
             "$lib_version": "1.280.1", "$insert_id": f"{self._rng.getrandbits(60):x}",
             "$time": 1_795_262_000.1 + number,
-            "distinct_id": self._uuid(), "$device_id": self._uuid(), "$referrer": "$direct",
+            "$referrer": "$direct",
             "$initial_person_info": {"r": "$direct", "u": f"https://app.example.com/{self._word()}"},
             "plan": self._word(), "title": f"{self._word()} of {self._word()} and {self._word()}",
-            "count": self._rng.randrange(100_000), "token": TOKEN, "$session_id": self._uuid(),
-            "$window_id": self._uuid(), "$pageview_id": self._uuid(),
+            "count": self._rng.randrange(100_000), "token": TOKEN, "$pageview_id": self._uuid(),
+            **self._visitor,
         }  # fmt: skip
 
     def _word(self) -> str:

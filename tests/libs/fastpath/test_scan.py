@@ -119,7 +119,7 @@ def test_what_is_known_of_an_event(version: ModuleType) -> None:
     body = (
         rb'{ "api_key" : "phc_t", "batch" : [ {"ev\u0065nt":"a","$distinct_id":1.0,'
         rb'"uuid":"0190A1B2-0000-7000-8000-0000000000AB",'
-        rb'"timestamp":"soon","offset":5,"$set":{"a":1.0},"$set_once":null,"other":[],"properties":'
+        rb'"timestamp":"soon","offset":5,"$set":{"a":1.0},"$set_once":null,"options":[],"session_id":1,"properties":'
         rb'{"token":"t","distinct_id":7,"$cookieless_mode":true,"$ignore_sent_at":1,"\u0024session_id":"s","$heatmap_data":{},'
         rb'"$process_person_profile":false,"$prev_pageview_pathname":null,"$current_url":"","capture_internal":0}},'
         rb'{"event":"b"}],"sent_at":"x\u0041","historical_migration":true,"event":5}'
@@ -135,6 +135,7 @@ def test_what_is_known_of_an_event(version: ModuleType) -> None:
         assert batch.fields(0) == {
             "event": b'"a"', "token": None, "distinct_id": b"1.0", "uuid": b'"0190A1B2-0000-7000-8000-0000000000AB"',
             "timestamp": b'"soon"', "offset": b"5", "$set": b'{"a":1.0}', "$set_once": None, "properties": whole,
+            "options": b"[]", "session_id": b"1", "window_id": None,
             "properties.token": b'"t"', "properties.distinct_id": b"7", "properties.$cookieless_mode": b"true",
             "properties.$ignore_sent_at": b"1", "properties.$session_id": b'"s"',
             "properties.$process_person_profile": b"false", "properties.capture_internal": True,
