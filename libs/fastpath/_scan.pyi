@@ -42,7 +42,7 @@ class Batch:
         max_record_bytes: int,
         distinct_id_of: Callable[[bytes | None, bytes | None], str | None],
         time_of: Callable[[str], datetime | None],
-        rider_uuid_of: Callable[[str], str],
+        rider_uuid_of: Callable[[bytes], bytes],
         record: Callable[[bytes, bytes, Headers], T],
     ) -> list[T] | None: ...
     def records_v1(

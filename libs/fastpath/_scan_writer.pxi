@@ -312,11 +312,13 @@ cdef class Writer:
     cdef int print_rider_uuid(self, const Event* event) except -1:
         """That of the heatmap which rides on this event: it follows from the event's own, if it brought one."""
         cdef bytes after
+        cdef uint8_t raw[16]
         if event.uuid.end:
-            after = (<str>self.rider_uuid_of(PyUnicode_DecodeUTF8(<const char*>self.uuid, 36, NULL))).encode()
-            if len(after) != 36:
-                raise ValueError("a uuid has 36 characters")
-            memcpy(self.uuid, PyBytes_AS_STRING(after), 36)
+            _read_uuid(raw, self.uuid)
+            after = self.rider_uuid_of(PyBytes_FromStringAndSize(<const char*>raw, 16))
+            if len(after) != 16:
+                raise ValueError("a uuid has 16 bytes")
+            _print_uuid(self.uuid, <const uint8_t*>PyBytes_AS_STRING(after))
         else:
             after = os.urandom(10)
             _print_uuid7(self.uuid, self.now // 1000, <const uint8_t*>PyBytes_AS_STRING(after))

@@ -12,7 +12,9 @@ import sys
 
 import atheris
 
-with atheris.instrument_imports(include=["libs.fastpath._scan_py", "services.capture"]):
+with atheris.instrument_imports(
+    include=["libs.fastpath._scan_walk_py", "libs.fastpath._scan_writer_py", "services.capture"]
+):
     from libs.fastpath import _scan_py
     from services.capture import scanned
     from tests.libs.fastpath.test_scan import check_twins, check_twins_v1

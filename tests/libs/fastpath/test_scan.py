@@ -255,7 +255,7 @@ def test_a_heatmap_becomes_a_record_of_its_own(
         b'"properties":%s}'
     )
     carrier, heatmap = records(version.scan(body % properties, False, 1)) or []
-    uuid, rider = b"0190a1b2-0000-7000-8000-0000000000ab", b"ba0000000000-0008-0007-0000-2b1a0910"
+    uuid, rider = b"0190a1b2-0000-7000-8000-0000000000ab", b"ab000000-0000-0080-0070-0000b2a19001"
     assert b'"data":{"distinct_id":"u","uuid":"%s","properties":%s,"offset":5,"$set":{},"event":"a"},"now"' % (
         uuid, carried or properties
     ) in carrier[1]  # fmt: skip
