@@ -8,12 +8,14 @@ ratios count, not figures.
 """
 
 import gzip
+import importlib
 import random
 import statistics
 import sys
 import time
 import zlib
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -29,10 +31,9 @@ from services.capture.handle import Limits, Request, decide
 from services.capture.shapes import parse_submission
 from tests.bench.sdk_requests import Sdks
 
-try:
-    import simdjson
-except ImportError:
-    simdjson = None
+simdjson: Any = None
+with suppress(ImportError):
+    simdjson = importlib.import_module("simdjson")
 
 ROUNDS = 5
 LIMITS = Limits(100 * 2**20, 1_000_000, 100_000)
