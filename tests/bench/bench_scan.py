@@ -167,17 +167,25 @@ def by_sdk(budget: float) -> None:
 
 
 def is_scanned(request: Request) -> bool:
-    """Whether the compiled way decides it."""
-    asked: list[object] = []
-    slow = {handle: "parse_submission", v1: "_decode"}
-    was = {module: getattr(module, name) for module, name in slow.items()}
+    """Whether the compiled way decides it: what the slow ways begin with is told of."""
+    asked: list[str] = []
+
+    def telling(name: str, step: Callable[..., Any]) -> Callable[..., Any]:
+        def told(*given: Any, **more: Any) -> Any:
+            asked.append(name)
+            return step(*given, **more)
+
+        return told
+
+    first_steps = ((handle, "parse_submission"), (v1, "_decode"))
+    was = [getattr(module, name) for module, name in first_steps]
     try:
-        for module, name in slow.items():
-            setattr(module, name, lambda *given, name=was[module], **more: asked.append(given) or name(*given, **more))
+        for (module, name), step in zip(first_steps, was, strict=True):
+            setattr(module, name, telling(name, step))
         decide(request, LIMITS)
     finally:
-        for module, name in slow.items():
-            setattr(module, name, was[module])
+        for (module, name), step in zip(first_steps, was, strict=True):
+            setattr(module, name, step)
     return not asked
 
 
