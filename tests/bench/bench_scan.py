@@ -156,7 +156,11 @@ def by_sdk(budget: float) -> None:
     print(f"\n{'request':<22}{'bytes':>7}{'gzip':>7}  {'by':<10}{'us an event':>12}{'x naive':>9}{'inflate':>9}")
     for name, (request, events) in Sdks().requests().items():
         whole = len(gzip.decompress(request.body)) // events
-        calls = [partial(naive, request), partial(decide, request, LIMITS), partial(inflate, request.body, 10**8)]
+        calls: list[Callable[[], object]] = [
+            partial(naive, request),
+            partial(decide, request, LIMITS),
+            partial(inflate, request.body, 10**8),
+        ]
         rounds = [[_spent(call, 1 + 50 // events) for call in calls] for _ in range(int(budget * 200))]
         ours = statistics.median(theirs / mine for theirs, mine, _ in rounds)
         floor = statistics.median(theirs / least for theirs, _, least in rounds)
