@@ -71,6 +71,7 @@ seen_filter: Callable[[int], Seen] = _seen.SeenFilter
 
 _scan = _choose("_scan")
 scan: Callable[[bytes | bytearray, bool, int], "Batch | str"] = _scan.scan
+scan_v1: Callable[[bytes | bytearray, int], "Batch | str"] = _scan.scan_v1
 LONE_SURROGATE: str = _scan.LONE_SURROGATE
 
 

@@ -17,15 +17,20 @@ cdef struct Event:
     Span set_
     Span set_once
     Span properties
+    Span options  # these three of the v1 dialect only
+    Span session_id
+    Span window_id
     Span known[7]  # those properties whose values matter, see KNOWN
     uint32_t seen  # bits of the fields at the root, one a spelling
     uint32_t present  # bits of the properties of which only the presence matters
     bint misfit
+    bint repeats  # a field stands there twice
 
 cdef struct Walk:
     const uint8_t* start
     const uint8_t* end
     int flags
+    bint bearer  # the v1 dialect: whose it is stands in a header
     bint misfit
     bint too_many
     bint out_of_memory
@@ -56,10 +61,15 @@ cdef class Batch:
         readonly Py_ssize_t count
         readonly bint is_batch
         readonly bint historical_migration
+        readonly bint capture_internal
+        Span _created_at
+        uint32_t _framed
+        bint _is_odd
         Span _token
         Span _sent_at
         bint _engage
 
+    cdef void _frame(self, int field, Span span, uint8_t kind) noexcept nogil
     cdef bint _carries_heatmap(self, const Event* event) except -1
     cdef bint _is_named(self, const Event* event, bytes quoted) except -1
     cdef bint _spells(self, Span span, bytes quoted) except -1
@@ -83,11 +93,15 @@ cdef class Writer:
         bint has_sent_at
         bint cookieless
         bint internal
+        Span session_id
+        Span tour
+        uint32_t options
+        uint32_t switched_on
         Py_ssize_t headers_size
         Py_ssize_t max_record_bytes
         bytes prefix
-        bytes ip
-        bytes internal_ip
+        str ip
+        str internal_ip
         bytes opening
         bytes internal_opening
         bytes middle
@@ -111,18 +125,25 @@ cdef class Writer:
     cdef int start(
         self, Batch batch, str token, str ip, str internal_ip, bytes version, now, sent_at, bint historical) except -1
     cdef bint take(self, const Event* event, Py_ssize_t at, list taken) except -1
+    cdef bint take_v1(self, const Event* event, bytes library, nobody, list taken) except -1
+    cdef bint identify_v1(self, const Event* event, nobody) except -1
+    cdef bint is_text_or_null(self, Span span) noexcept
+    cdef bint read_options(self, const Event* event) noexcept
+    cdef int put_value_v1(self, const Event* event, bytes library) except -1
+    cdef void put_option(self, uint32_t option, const char* name, Py_ssize_t size) noexcept
     cdef bint finish(self, const Event* event, tuple more, list taken) except -1
     cdef bint identify(self, const Event* event) except -1
     cdef bint print_uuid(self, const Event* event, Py_ssize_t at) except -1
     cdef int print_rider_uuid(self, const Event* event) except -1
     cdef void print_time(self, int64_t moment) noexcept
-    cdef void put_value(self, const Event* event, bint rides) noexcept
-    cdef void put_rider(self, const Event* event) noexcept
-    cdef void put_head(self) noexcept
+    cdef int put_value(self, const Event* event, bint rides) except -1
+    cdef int put_rider(self, const Event* event) except -1
+    cdef bytes opening_of(self, bint internal)
+    cdef int put_head(self) except -1
     cdef void put_ids(self, const Event* event) noexcept
     cdef void put_when(self, const Event* event) noexcept
     cdef void put_tail(self) noexcept
-    cdef void put_members(self, Span whole, uint32_t named, bint only) noexcept
+    cdef bint put_members(self, Span whole, uint32_t named, bint only) noexcept
     cdef void put_span(self, Span span) noexcept
     cdef void put_name(self, const Event* event) noexcept
     cdef tuple headers_of(self, const Event* event, tuple more, Py_ssize_t* size)

@@ -1,4 +1,4 @@
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from datetime import datetime
 from typing import TypeVar
 
@@ -15,12 +15,16 @@ class Batch:
     count: int
     is_batch: bool
     historical_migration: bool
+    capture_internal: bool
 
     def __len__(self) -> int: ...
     @property
     def token(self) -> str | None: ...
     @property
     def sent_at(self) -> str | None: ...
+    @property
+    def created_at(self) -> str | None: ...
+    def uuids(self) -> list[str]: ...
     def count_named(self, name: bytes) -> int: ...
     def tokens(self, leave_out: bytes) -> set[str]: ...
     def fields(self, at: int) -> dict[str, bytes | bool | None]: ...
@@ -38,9 +42,24 @@ class Batch:
         max_record_bytes: int,
         distinct_id_of: Callable[[bytes | None, bytes | None], str | None],
         time_of: Callable[[str], datetime | None],
-        rider_uuid_of: Callable[[str], str],
+        rider_uuid_of: Callable[[bytes], bytes],
+        record: Callable[[bytes, bytes, Headers], T],
+    ) -> list[T] | None: ...
+    def records_v1(
+        self,
+        *,
+        token: str,
+        ip: str,
+        internal_ip: str,
+        version: bytes,
+        now: datetime,
+        sent_at: datetime,
+        max_record_bytes: int,
+        library: bytes,
+        nobody: Set[str],
         record: Callable[[bytes, bytes, Headers], T],
     ) -> list[T] | None: ...
 
 def scan(body: bytes | bytearray, engage: bool, max_events: int) -> Batch | str: ...
+def scan_v1(body: bytes | bytearray, max_events: int) -> Batch | str: ...
 def special_at(text: bytes, start: int, portable: bool) -> int: ...

@@ -39,24 +39,33 @@ cdef enum:
     LEVELS = 128
     LONGEST_KEY = 32
     MAX_CHARACTERS = 200
+    MAX_BYTES = 200  # of a name and an id in the v1 dialect
     OWN_HEADERS = 65  # distinct_id, timestamp, event, uuid, and the uuid itself
     GIL_IS_CHEAPER = 65536  # bytes: below that, letting others run costs more than it gives
 
 cdef enum Field:
     F_NONE, F_EVENT, F_TOKEN, F_DOLLAR_TOKEN, F_API_KEY, F_DISTINCT_ID, F_DOLLAR_DISTINCT_ID, F_UUID, F_PROPERTIES
-    F_TIMESTAMP, F_OFFSET, F_SET, F_SET_ONCE, F_BATCH, F_SENT_AT, F_HISTORICAL
+    F_TIMESTAMP, F_OFFSET, F_SET, F_SET_ONCE, F_OPTIONS, F_SESSION_ID, F_WINDOW_ID
+    F_BATCH, F_SENT_AT, F_HISTORICAL, F_CREATED_AT, F_CAPTURE_INTERNAL
 
 # Properties: the first seven keep a span (an index into Event.known), the others a bit in Event.present.
 cdef enum Property:
     P_TOKEN, P_DISTINCT_ID, P_COOKIELESS, P_IGNORE_SENT_AT, P_SESSION_ID, P_PERSON, P_WITH_VALUE
     P_INTERNAL, P_HEATMAP, P_PREV_PATHNAME, P_CURRENT_URL, P_NONE
 
-# Members of properties by which an event is told apart from the heatmap on it, see _scan_py.
+# Members of properties that go to a heatmap, or that the v1 dialect puts last, see _scan_py.
 cdef enum Member:
     M_NONE = 0
     M_HEATMAP_DATA = 1
     M_OF_HEATMAP = 2
-    M_TAKEN_ALONG = 3
+    M_SESSION_ID = 4
+    M_COOKIELESS = 8
+    M_TAKEN_ALONG = 15
+    M_IGNORE_SENT_AT = 16
+    M_PERSON = 32
+    M_TOUR = 64
+    M_WINDOW_ID = 128
+    M_LIB = 256
 
 cdef extern from *:
     # Constants of C: an integer over 32 bits written in Cython is an object, and so is everything computed with it.
@@ -83,6 +92,15 @@ include "_scan_text.pxi"
 
 def scan(body, bint engage, Py_ssize_t max_events):
     """See `_scan_py.scan`."""
+    return _scan(body, engage, max_events, False)
+
+
+def scan_v1(body, Py_ssize_t max_events):
+    """See `_scan_py.scan_v1`."""
+    return _scan(body, False, max_events, True)
+
+
+cdef object _scan(object body, bint engage, Py_ssize_t max_events, bint bearer):
     cdef Walk walk
     cdef Event root
     cdef const uint8_t* after
@@ -101,7 +119,7 @@ def scan(body, bint engage, Py_ssize_t max_events):
     if size > LARGEST_BODY or max_events < 1:
         return UNFIT
     memset(&root, 0, sizeof(Event))
-    walk = Walk(batch._start, batch._start + size, 0, False, False, False, NULL, 0, 0, max_events)
+    walk = Walk(batch._start, batch._start + size, 0, bearer, False, False, False, NULL, 0, 0, max_events)
     batch._engage = engage
     if size < GIL_IS_CHEAPER:
         after = _body(&walk, &root, batch)
@@ -115,7 +133,7 @@ def scan(body, bint engage, Py_ssize_t max_events):
         return UNFIT if walk.too_many or walk.flags & SCAN_DEEP else NOT_JSON
     if walk.flags & SCAN_LONE:
         return LONE_SURROGATE
-    if walk.misfit:
+    if walk.misfit or (bearer and not batch.is_batch):
         return UNFIT
     if walk.start[scan_blanks(walk.start) - walk.start] == c'{' and not batch.is_batch:
         batch._events = <Event*>malloc(sizeof(Event))
@@ -145,6 +163,14 @@ cdef class Batch:
     @property
     def sent_at(self):
         return self._text(self._sent_at) if self._sent_at.end else None
+
+    @property
+    def created_at(self):
+        return self._text(self._created_at) if self._created_at.end else None
+
+    def uuids(self):
+        cdef Py_ssize_t at
+        return [self._text(self._events[at].uuid) if self._events[at].uuid.end else "" for at in range(self.count)]
 
     def count_named(self, bytes name not None):
         cdef Py_ssize_t at
@@ -185,6 +211,9 @@ cdef class Batch:
             "$set": self._raw(event.set_),
             "$set_once": self._raw(event.set_once),
             "properties": self._raw(event.properties),
+            "options": self._raw(event.options),
+            "session_id": self._raw(event.session_id),
+            "window_id": self._raw(event.window_id),
             "properties.token": self._raw(event.known[<int>P_TOKEN]),
             "properties.distinct_id": self._raw(event.known[<int>P_DISTINCT_ID]),
             "properties.$cookieless_mode": self._raw(event.known[<int>P_COOKIELESS]),
@@ -230,6 +259,43 @@ cdef class Batch:
             if not writer.take(&self._events[at], at, taken):
                 return None
         return taken
+
+    def records_v1(
+        self,
+        *,
+        str token not None,
+        str ip not None,
+        str internal_ip not None,
+        bytes version not None,
+        now not None,
+        sent_at not None,
+        Py_ssize_t max_record_bytes,
+        bytes library not None,
+        nobody not None,
+        record,
+    ):
+        cdef Py_ssize_t at
+        cdef Writer writer = Writer.__new__(Writer)
+        cdef list taken = []
+        writer.start(self, token, ip, internal_ip, version, now, sent_at, self.historical_migration)
+        writer.max_record_bytes = max_record_bytes
+        writer.record = record
+        for at in range(self.count):
+            if not writer.take_v1(&self._events[at], library, nobody, taken):
+                return None
+        return taken
+
+    cdef void _frame(self, int field, Span span, uint8_t kind) noexcept nogil:
+        """What stands beside a v1 batch. None of it may come twice, or be of another type."""
+        self._is_odd |= self._framed >> field & 1
+        self._framed |= 1 << field
+        if field == F_CREATED_AT:
+            self._created_at = span
+            self._is_odd |= kind != c'"'
+        else:
+            self._is_odd |= kind != c't' and kind != c'f' and kind != c'n'
+            if field == F_CAPTURE_INTERNAL:
+                self.capture_internal = kind == c't'
 
     cdef bint _carries_heatmap(self, const Event* event) except -1:
         cdef uint32_t scrolled = (1 << P_PREV_PATHNAME) | (1 << P_CURRENT_URL)

@@ -1,5 +1,11 @@
 # Included by _scan.pyx: bytes put behind each other, and texts, times and uuids read and printed.
 
+cdef inline void _begin(Pieces* out) noexcept:
+    out.count = 0
+    out.size = 0
+    out.full = False
+
+
 cdef inline void _put(Pieces* out, const void* text, Py_ssize_t size) noexcept:
     """One slice more. What it points to must stay until they are joined."""
     if out.count == MOST_PIECES:
@@ -210,12 +216,10 @@ cdef bytes _time_text(int64_t micros):
     return PyBytes_FromStringAndSize(<const char*>text, size)
 
 
-cdef int _print_uuid7(uint8_t* into, int64_t milliseconds, const uint8_t* random) noexcept:
+cdef void _print_uuid7(uint8_t* into, int64_t milliseconds, const uint8_t* random) noexcept:
     """RFC 9562, from 80 random bits."""
-    cdef const char* digits = b"0123456789abcdef"
     cdef uint8_t raw[16]
     cdef int at
-    cdef int place = 0
     for at in range(6):
         raw[at] = <uint8_t>((<uint64_t>milliseconds >> (40 - 8 * at)) & 0xFF)
     raw[6] = 0x70 | (random[0] >> 4)
@@ -223,6 +227,13 @@ cdef int _print_uuid7(uint8_t* into, int64_t milliseconds, const uint8_t* random
     for at in range(8):
         raw[8 + at] = random[2 + at]
     raw[8] = 0x80 | (raw[8] & 0x3F)
+    _print_uuid(into, raw)
+
+
+cdef void _print_uuid(uint8_t* into, const uint8_t* raw) noexcept:
+    cdef const char* digits = b"0123456789abcdef"
+    cdef int at
+    cdef int place = 0
     for at in range(16):
         if at == 4 or at == 6 or at == 8 or at == 10:
             into[place] = c'-'
@@ -230,4 +241,17 @@ cdef int _print_uuid7(uint8_t* into, int64_t milliseconds, const uint8_t* random
         into[place] = digits[raw[at] >> 4]
         into[place + 1] = digits[raw[at] & 15]
         place += 2
-    return 0
+
+
+cdef void _read_uuid(uint8_t* into, const uint8_t* text) noexcept:
+    """The bytes of 36 characters in lower case."""
+    cdef int at
+    cdef uint8_t c
+    cdef uint8_t digit
+    cdef int digits = 0
+    for at in range(36):
+        c = text[at]
+        if c != c'-':
+            digit = c - c'0' if c <= c'9' else c - c'a' + 10
+            into[digits // 2] = digit << 4 if digits % 2 == 0 else into[digits // 2] | digit
+            digits += 1

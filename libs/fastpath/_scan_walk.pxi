@@ -56,7 +56,11 @@ cdef Field _field_of(const uint8_t* key, Py_ssize_t size) noexcept nogil:
             return F_API_KEY
         if memcmp(key, b"sent_at", 7) == 0:
             return F_SENT_AT
+        if memcmp(key, b"options", 7) == 0:
+            return F_OPTIONS
     elif size == 9:
+        if memcmp(key, b"window_id", 9) == 0:
+            return F_WINDOW_ID
         if memcmp(key, b"timestamp", 9) == 0:
             return F_TIMESTAMP
         if memcmp(key, b"$set_once", 9) == 0:
@@ -64,12 +68,19 @@ cdef Field _field_of(const uint8_t* key, Py_ssize_t size) noexcept nogil:
     elif size == 10:
         if memcmp(key, b"properties", 10) == 0:
             return F_PROPERTIES
+        if memcmp(key, b"session_id", 10) == 0:
+            return F_SESSION_ID
+        if memcmp(key, b"created_at", 10) == 0:
+            return F_CREATED_AT
     elif size == 11:
         if memcmp(key, b"distinct_id", 11) == 0:
             return F_DISTINCT_ID
     elif size == 12:
         if memcmp(key, b"$distinct_id", 12) == 0:
             return F_DOLLAR_DISTINCT_ID
+    elif size == 16:
+        if memcmp(key, b"capture_internal", 16) == 0:
+            return F_CAPTURE_INTERNAL
     elif size == 20:
         if memcmp(key, b"historical_migration", 20) == 0:
             return F_HISTORICAL
@@ -108,28 +119,60 @@ cdef Property _property_of(const uint8_t* key, Py_ssize_t size) noexcept nogil:
 
 
 cdef uint32_t _member_of(const uint8_t* key, Py_ssize_t size) noexcept nogil:
-    """Which of a heatmap's properties a key names."""
-    if size == 11:
+    """Which of the properties that are taken along, or put last, a key names."""
+    if size == 4:
+        if memcmp(key, b"$lib", 4) == 0:
+            return M_LIB
+    elif size == 10:
+        if memcmp(key, b"$window_id", 10) == 0:
+            return M_WINDOW_ID
+    elif size == 11:
         if memcmp(key, b"$session_id", 11) == 0:
-            return M_OF_HEATMAP
+            return M_SESSION_ID
     elif size == 12:
         if memcmp(key, b"$current_url", 12) == 0:
             return M_OF_HEATMAP
+        if memcmp(key, b"$lib_version", 12) == 0:
+            return M_LIB
     elif size == 13:
         if memcmp(key, b"$heatmap_data", 13) == 0:
             return M_HEATMAP_DATA
     elif size == 15:
         if memcmp(key, b"$viewport_width", 15) == 0:
             return M_OF_HEATMAP
+        if memcmp(key, b"$ignore_sent_at", 15) == 0:
+            return M_IGNORE_SENT_AT
     elif size == 16:
-        if memcmp(key, b"$viewport_height", 16) == 0 or memcmp(key, b"$cookieless_mode", 16) == 0:
+        if memcmp(key, b"$viewport_height", 16) == 0:
             return M_OF_HEATMAP
+        if memcmp(key, b"$cookieless_mode", 16) == 0:
+            return M_COOKIELESS
+        if memcmp(key, b"$product_tour_id", 16) == 0:
+            return M_TOUR
     elif size == 23:
         if memcmp(key, b"$prev_pageview_pathname", 23) == 0:
             return M_OF_HEATMAP
+        if memcmp(key, b"$process_person_profile", 23) == 0:
+            return M_PERSON
     elif size == 25:
         if memcmp(key, b"$prev_pageview_max_scroll", 25) == 0:
             return M_OF_HEATMAP
+    return M_NONE
+
+
+cdef uint32_t _option_of(const uint8_t* key, Py_ssize_t size) noexcept nogil:
+    """The property that an option of the v1 dialect becomes."""
+    if size == 15:
+        if memcmp(key, b"cookieless_mode", 15) == 0:
+            return M_COOKIELESS
+        if memcmp(key, b"product_tour_id", 15) == 0:
+            return M_TOUR
+    elif size == 22:
+        if memcmp(key, b"process_person_profile", 22) == 0:
+            return M_PERSON
+    elif size == 23:
+        if memcmp(key, b"disable_skew_correction", 23) == 0:
+            return M_IGNORE_SENT_AT
     return M_NONE
 
 
@@ -223,8 +266,15 @@ cdef void _keep(Field field, const uint8_t* value, const uint8_t* after, Walk* w
     cdef Span span = Span(<uint32_t>(value - walk.start), <uint32_t>(after - walk.start))
     cdef Py_ssize_t size = after - value
     cdef uint8_t kind = value[0]
+    event.repeats |= event.seen >> <int>field & 1
     event.seen |= 1 << <int>field
-    if field == F_EVENT:
+    if field == F_OPTIONS:
+        event.options = span
+    elif field == F_SESSION_ID:
+        event.session_id = span
+    elif field == F_WINDOW_ID:
+        event.window_id = span
+    elif field == F_EVENT:
         event.event = span
         if kind != c'"':
             event.misfit = True
@@ -326,6 +376,7 @@ cdef inline const uint8_t* _member(const uint8_t* value, Walk* walk, Event* even
     else:
         after = scan_value(value, walk.end, LEVELS - 1, &walk.flags)
     if after is not NULL:
+        event.repeats |= event.seen >> F_PROPERTIES & 1
         event.seen |= 1 << F_PROPERTIES
         event.properties = Span(<uint32_t>(value - walk.start), <uint32_t>(after - walk.start))
     return after
@@ -409,9 +460,12 @@ cdef const uint8_t* _object(const uint8_t* p, Walk* walk, Event* root, Batch bat
             elif kind != c'"':
                 unfit_batch = True
         elif field == F_HISTORICAL:
+            batch._frame(field, Span(0, 0), kind)
             batch.historical_migration = kind == c't'
             if kind != c't' and kind != c'f' and kind != c'n':
                 unfit_batch = True
+        elif field == F_CREATED_AT or field == F_CAPTURE_INTERNAL:
+            batch._frame(field, Span(<uint32_t>(value - walk.start), <uint32_t>(p - walk.start)), kind)
         elif field != F_NONE and field != F_PROPERTIES:
             if field == F_TOKEN or field == F_API_KEY:
                 batch._token = Span(<uint32_t>(value - walk.start), <uint32_t>(p - walk.start))
@@ -424,6 +478,10 @@ cdef const uint8_t* _object(const uint8_t* p, Walk* walk, Event* root, Batch bat
         if p[0] != c',':
             return NULL
         p = scan_blanks(p + 1)
+    if walk.bearer:
+        if unfit_batch or not batch.is_batch or not batch._created_at.end or batch._is_odd:
+            walk.misfit = True
+        return p + 1
     if batch.is_batch:
         if unfit_batch or (root.seen >> F_TOKEN & 1) + (root.seen >> F_API_KEY & 1) != 1:
             walk.misfit = True

@@ -14,16 +14,14 @@ cdef class Writer:
     cdef int start(
         self, Batch batch, str token, str ip, str internal_ip, bytes version, now, sent_at, bint historical
     ) except -1:
+        cdef Pieces* out = &self.out
         cdef bytes raw_token = token.encode()
+        cdef bytes token_text = _json_text(token)
         cdef bytes now_text
-        cdef bytes sent = b""
+        cdef bytes sent_text
         self.batch = batch
         self.body = batch._start
         self.now = _micros(now)
-        self.has_sent_at = sent_at is not None
-        if self.has_sent_at:
-            self.sent_at = _micros(sent_at)
-            sent = b',"sent_at":"' + _time_text(self.sent_at) + b'"'
         now_text = _time_text(self.now)
         self.headers = (("v", version), ("token", raw_token), ("now", now_text))
         self.headers_size = 9 + len(version) + len(raw_token) + len(now_text)
@@ -32,13 +30,34 @@ cdef class Writer:
             self.headers += (("historical_migration", b"true"),)
             self.headers_size += 24
             self.ending = b',"historical_migration":true}'
-        self.ip = ip.encode()
-        self.internal_ip = internal_ip.encode()
-        self.prefix = raw_token + b":"
-        self.middle = b'},"now":"' + now_text + b'"' + sent + b',"token":"' + _json_text(token) + b'","event":'
-        self.opening = b'","ip":"' + _json_text(ip) + b'","data":{'
-        self.internal_opening = b'","ip":"' + _json_text(internal_ip) + b'","data":{'
+        self.ip = ip
+        self.internal_ip = internal_ip
+        self.prefix = _two(raw_token, b":")
+        _begin(out)
+        _put(out, b'},"now":"', 9)
+        _put_bytes(out, now_text)
+        self.has_sent_at = sent_at is not None
+        if self.has_sent_at:
+            self.sent_at = _micros(sent_at)
+            sent_text = _time_text(self.sent_at)
+            _put(out, b'","sent_at":"', 13)
+            _put_bytes(out, sent_text)
+        _put(out, b'","token":"', 11)
+        _put_bytes(out, token_text)
+        _put(out, b'","event":', 10)
+        self.middle = _joined(out)
         return 0
+
+    cdef bytes opening_of(self, bint internal):
+        """From behind the id to the raw event's brace."""
+        cdef bytes opening = self.internal_opening if internal else self.opening
+        if opening is None:
+            opening = b'","ip":"' + _json_text(self.internal_ip if internal else self.ip) + b'","data":{'
+            if internal:
+                self.internal_opening = opening
+            else:
+                self.opening = opening
+        return opening
 
     cdef bint take(self, const Event* event, Py_ssize_t at, list taken) except -1:
         """Put the record of an event into `taken`, and that of its heatmap. False if the event cannot be taken."""
@@ -49,6 +68,7 @@ cdef class Writer:
         cdef tuple name_header
         self.cookieless = span.end and self.body[span.start] == c't'
         self.internal = event.present & (1 << P_INTERNAL)
+        self.session_id = event.known[<int>P_SESSION_ID]
         if span.end and not self.cookieless and self.body[span.start] != c'f':
             return False
         if event.event.end == event.event.start + 2:
@@ -74,13 +94,175 @@ cdef class Writer:
         self.name_header = name_header
         return taken_too
 
+    cdef bint take_v1(self, const Event* event, bytes library, nobody, list taken) except -1:
+        """Put the record of an event of the v1 dialect into `taken`. False if there is more to say of it than ok."""
+        cdef Span span = event.known[<int>P_COOKIELESS]
+        cdef Py_ssize_t size = event.event.end - event.event.start - 2
+        cdef int64_t moment = 0
+        if event.repeats or event.seen & (1 << F_DOLLAR_DISTINCT_ID) or not event.uuid.end:
+            return False
+        if not 0 < size <= MAX_BYTES or memchr(self.body + event.event.start, c'\\', size) is not NULL:
+            return False
+        if self.batch._is_named(event, b'"$performance_event"') or not self.identify_v1(event, nobody):
+            return False
+        if event.timestamp.end - event.timestamp.start <= 2 or not _utc_time(
+            self.body + event.timestamp.start + 1, event.timestamp.end - event.timestamp.start - 2, &moment
+        ):
+            return False
+        if not self.read_options(event):
+            return False
+        if not self.switched_on & M_IGNORE_SENT_AT:
+            moment = self.within_reach(moment - (self.sent_at - self.now), self.sent_at < self.now)
+        self.cookieless = span.end and self.body[span.start] == c't'
+        if self.options & M_COOKIELESS:
+            self.cookieless = self.switched_on & M_COOKIELESS
+        self.internal = event.present & (1 << P_INTERNAL)
+        self.session_id = event.session_id if event.session_id.end else event.known[<int>P_SESSION_ID]
+        self.print_time(moment)
+        self.stamp_header = ("timestamp", _decimal(moment // 1000))
+        self.print_uuid(event, 0)
+        self.recall_name(event)
+        self.put_value_v1(event, library)
+        return self.finish(event, None, taken)
+
+    cdef bint identify_v1(self, const Event* event, nobody) except -1:
+        """Who did it. False for nobody, and for an id with anything odd about it."""
+        cdef Span span = event.distinct_id
+        cdef const uint8_t* text = self.body + span.start + 1
+        cdef Py_ssize_t size = span.end - span.start - 2
+        if self.last_id.end and self.batch._same(span, self.last_id):
+            return True
+        if not span.end or self.body[span.start] != c'"' or not 0 < size <= MAX_BYTES or memchr(text, c'\\', size) is not NULL:
+            return False
+        if not 0x20 < text[0] < 0x80 or not 0x20 < text[size - 1] < 0x80:  # blanks around it are stripped elsewhere
+            return False
+        person = self.batch._text(span)
+        if person.lower() in nobody:
+            return False
+        self.id_raw = self.id_text = PyBytes_FromStringAndSize(<const char*>text, size)
+        self.last_id = span
+        self.key = _two(self.prefix, self.id_raw)
+        self.id_header = ("distinct_id", self.id_raw)
+        return True
+
+    cdef bint read_options(self, const Event* event) noexcept:
+        """Which `options` are given, and which of them are true. False for those that have to be understood first."""
+        cdef const uint8_t* key = NULL
+        cdef const uint8_t* value
+        cdef const uint8_t* p
+        cdef Py_ssize_t size = 0
+        cdef uint8_t room[LONGEST_KEY]
+        cdef uint32_t option
+        cdef Walk walk
+        self.options = self.switched_on = 0
+        if not self.is_text_or_null(event.session_id) or not self.is_text_or_null(event.window_id):
+            return False
+        if not event.options.end or self.body[event.options.start] == c'n':
+            return True
+        if self.body[event.options.start] != c'{':
+            return False
+        walk.end = self.body + event.options.end
+        walk.flags = 0
+        p = scan_blanks(self.body + event.options.start + 1)
+        while p[0] == c'"':
+            value = _key(p, &walk, &key, &size, room)
+            option = _option_of(key, size)
+            p = scan_value(value, walk.end, LEVELS, &walk.flags)
+            if option & self.options:
+                return False
+            if option == M_TOUR and value[0] == c'"':
+                self.tour = Span(<uint32_t>(value - self.body), <uint32_t>(p - self.body))
+                if p - value > MAX_BYTES or memchr(value, c'\\', p - value) is not NULL:
+                    return False
+                self.options |= M_TOUR
+            elif option != M_NONE and value[0] != c'n':
+                if option == M_TOUR or (value[0] != c't' and value[0] != c'f'):
+                    return False
+                self.options |= option
+                if value[0] == c't':
+                    self.switched_on |= option
+            p = scan_blanks(p)
+            if p[0] == c',':
+                p = scan_blanks(p + 1)
+        return True
+
+    cdef bint is_text_or_null(self, Span span) noexcept:
+        return not span.end or self.body[span.start] == c'"' or self.body[span.start] == c'n'
+
+    cdef int put_value_v1(self, const Event* event, bytes library) except -1:
+        """What the rest of the event says is put behind its properties, in place of what they say of it."""
+        cdef Pieces* out = &self.out
+        cdef uint32_t added = self.options
+        cdef bint empty = True
+        cdef Py_ssize_t before
+        if event.session_id.end and self.body[event.session_id.start] == c'"':
+            added |= M_SESSION_ID
+        if event.window_id.end and self.body[event.window_id.start] == c'"':
+            added |= M_WINDOW_ID
+        if len(library):
+            added |= M_LIB
+        self.put_head()
+        _put(out, b'"event":', 8)
+        self.put_name(event)
+        _put(out, b',"distinct_id":', 15)
+        self.put_span(event.distinct_id)
+        _put(out, b',"uuid":"', 9)
+        _put(out, self.uuid, 36)
+        _put(out, b'","properties":', 15)
+        if event.properties.end and not added:
+            self.put_span(event.properties)
+        else:
+            if event.properties.end:
+                empty = self.put_members(event.properties, added, False)
+            else:
+                _put(out, b"{", 1)
+            if not empty and added:
+                _put(out, b",", 1)
+            before = out.size
+            self.put_option(M_COOKIELESS, b'"$cookieless_mode":', 19)
+            self.put_option(M_IGNORE_SENT_AT, b'"$ignore_sent_at":', 18)
+            self.put_option(M_PERSON, b'"$process_person_profile":', 26)
+            if self.options & M_TOUR:
+                _put(out, b'"$product_tour_id":', 19)
+                self.put_span(self.tour)
+                _put(out, b",", 1)
+            if added & M_SESSION_ID:
+                _put(out, b'"$session_id":', 14)
+                self.put_span(event.session_id)
+                _put(out, b",", 1)
+            if added & M_WINDOW_ID:
+                _put(out, b'"$window_id":', 13)
+                self.put_span(event.window_id)
+                _put(out, b",", 1)
+            if len(library):
+                _put_bytes(out, library)
+            elif out.size > before:
+                out.count -= 1  # the last comma
+                out.size -= 1
+            _put(out, b"}", 1)
+        _put(out, b',"timestamp":', 13)
+        self.put_span(event.timestamp)
+        _put_bytes(out, self.middle)
+        self.put_name(event)
+        self.put_tail()
+        return 0
+
+    cdef void put_option(self, uint32_t option, const char* name, Py_ssize_t size) noexcept:
+        if self.options & option:
+            _put(&self.out, name, size)
+            if self.switched_on & option:
+                _put(&self.out, b"true", 4)
+            else:
+                _put(&self.out, b"false", 5)
+            _put(&self.out, b",", 1)
+
     cdef bint finish(self, const Event* event, tuple more, list taken) except -1:
         """Make a record of what was put together, with a header of its own. False if it is too large."""
         cdef bytes key = self.key
         cdef Py_ssize_t size
         cdef tuple headers
         if self.cookieless:
-            key = self.prefix + (self.internal_ip if self.internal else self.ip)
+            key = self.prefix + (self.internal_ip if self.internal else self.ip).encode()
         headers = self.headers_of(event, more, &size)
         if self.out.full or len(key) + self.out.size + size > self.max_record_bytes:
             return False
@@ -130,11 +312,13 @@ cdef class Writer:
     cdef int print_rider_uuid(self, const Event* event) except -1:
         """That of the heatmap which rides on this event: it follows from the event's own, if it brought one."""
         cdef bytes after
+        cdef uint8_t raw[16]
         if event.uuid.end:
-            after = (<str>self.rider_uuid_of(PyUnicode_DecodeUTF8(<const char*>self.uuid, 36, NULL))).encode()
-            if len(after) != 36:
-                raise ValueError("a uuid has 36 characters")
-            memcpy(self.uuid, PyBytes_AS_STRING(after), 36)
+            _read_uuid(raw, self.uuid)
+            after = self.rider_uuid_of(PyBytes_FromStringAndSize(<const char*>raw, 16))
+            if len(after) != 16:
+                raise ValueError("a uuid has 16 bytes")
+            _print_uuid(self.uuid, <const uint8_t*>PyBytes_AS_STRING(after))
         else:
             after = os.urandom(10)
             _print_uuid7(self.uuid, self.now // 1000, <const uint8_t*>PyBytes_AS_STRING(after))
@@ -148,7 +332,7 @@ cdef class Writer:
             self.day = day
         self.time_size = _print_hour(self.time, moment - day * DAY)
 
-    cdef void put_value(self, const Event* event, bint rides) noexcept:
+    cdef int put_value(self, const Event* event, bint rides) except -1:
         cdef Pieces* out = &self.out
         self.put_head()
         self.put_ids(event)
@@ -162,6 +346,7 @@ cdef class Writer:
             _put(out, b"{}", 2)
         elif rides and event.present & (1 << P_HEATMAP):
             self.put_members(event.properties, M_HEATMAP_DATA, False)
+            _put(out, b"}", 1)
         else:
             self.put_span(event.properties)
         self.put_when(event)
@@ -176,8 +361,9 @@ cdef class Writer:
         _put_bytes(out, self.middle)
         self.put_name(event)
         self.put_tail()
+        return 0
 
-    cdef void put_rider(self, const Event* event) noexcept:
+    cdef int put_rider(self, const Event* event) except -1:
         """The heatmap that rides on an event, as a raw event of its own: who, where and when are the carrier's."""
         cdef Pieces* out = &self.out
         self.put_head()
@@ -186,23 +372,25 @@ cdef class Writer:
         _put(out, self.uuid, 36)
         _put(out, b'","properties":', 15)
         self.put_members(event.properties, M_TAKEN_ALONG, True)
+        _put(out, b"}", 1)
         self.put_when(event)
         _put(out, b',"event":"$$heatmap"', 20)
         _put_bytes(out, self.middle)
         _put(out, b'"$$heatmap"', 11)
         self.put_tail()
+        return 0
 
-    cdef void put_head(self) noexcept:
+    cdef int put_head(self) except -1:
         """From the record's brace to that of the raw event."""
         cdef Pieces* out = &self.out
-        out.count = 0
-        out.size = 0
-        out.full = False
+        cdef bytes opening = self.opening_of(self.internal)
+        _begin(out)
         _put(out, b'{"uuid":"', 9)
         _put(out, self.uuid, 36)
         _put(out, b'","distinct_id":"', 17)
         _put_bytes(out, self.id_text)
-        _put_bytes(out, self.internal_opening if self.internal else self.opening)
+        _put_bytes(out, opening)
+        return 0
 
     cdef void put_ids(self, const Event* event) noexcept:
         if event.token.end:
@@ -233,8 +421,9 @@ cdef class Writer:
             _put(&self.out, b'"', 1)
             _put_bytes(&self.out, self.ending)
 
-    cdef void put_members(self, Span whole, uint32_t named, bint only) noexcept:
-        """An object without the members that are `named`, or with only those. Neighbours stay one slice."""
+    cdef bint put_members(self, Span whole, uint32_t named, bint only) noexcept:
+        """An object without the members that are `named`, or with only those, and without its closing brace. Neighbours
+        stay one slice. True if there are none."""
         cdef const uint8_t* p = scan_blanks(self.body + whole.start + 1)
         cdef const uint8_t* run = NULL  # where the members began that are kept, and not yet put
         cdef const uint8_t* key = NULL
@@ -244,6 +433,7 @@ cdef class Writer:
         cdef uint8_t room[LONGEST_KEY]
         cdef bint first = True
         cdef Walk walk
+        _put(&self.out, b"{", 1)
         walk.end = self.body + whole.end
         walk.flags = 0
         while p[0] == c'"':
@@ -252,7 +442,8 @@ cdef class Writer:
                 if run is NULL:
                     run = p
             elif run is not NULL:
-                _put(&self.out, b"{" if first else b",", 1)
+                if not first:
+                    _put(&self.out, b",", 1)
                 _put(&self.out, run, after - run)
                 run = NULL
                 first = False
@@ -261,10 +452,11 @@ cdef class Writer:
             if p[0] == c',':
                 p = scan_blanks(p + 1)
         if run is not NULL:
-            _put(&self.out, b"{" if first else b",", 1)
+            if not first:
+                _put(&self.out, b",", 1)
             _put(&self.out, run, after - run)
             first = False
-        _put(&self.out, b"{}" if first else b"}", 2 if first else 1)
+        return first
 
     cdef void put_span(self, Span span) noexcept:
         _put(&self.out, self.body + span.start, span.end - span.start)
@@ -277,7 +469,7 @@ cdef class Writer:
 
     cdef tuple headers_of(self, const Event* event, tuple more, Py_ssize_t* size):
         """Those all records share, those of this one, and one more; `size` is what they take."""
-        cdef Span span = event.known[<int>P_SESSION_ID]
+        cdef Span span = self.session_id
         cdef bint has_session = span.end and self.body[span.start] == c'"'
         cdef Py_ssize_t shared = len(self.headers)
         cdef tuple found = PyTuple_New(shared + 4 + has_session + (more is not None))

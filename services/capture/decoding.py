@@ -55,6 +55,8 @@ def decode_payload(
     if not raw:
         raise Refused(400, "request missing data payload", "no_payload")
     hint = query.compression
+    if raw[0] in b"{[" and hint is None and not content_encoding and content_type != FORM_TYPE:
+        return Payload(raw)
     header_hint = compression_named(content_encoding.decode("latin-1")) if content_encoding.islower() else None
     # lz-string is base64 itself: PostHog unwraps it too early here, and then cannot read it outside of forms
     if raw[0] not in _JSON_OR_GZIP and "lz64" not in (hint, header_hint) and not _looks_like_form(raw):

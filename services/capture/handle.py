@@ -3,6 +3,9 @@
 Whoever calls it (intake.py) produces `Decision.records`, and says `Decision.answer` only once they are durable.
 """
 
+from collections.abc import Callable
+from functools import partial
+
 from libs.fastpath import CHOSEN
 from libs.kit.contracts.routes import (
     CAPTURE_AI_PATH,
@@ -50,22 +53,43 @@ def decide(request: Request, limits: Limits) -> Decision:
     route = route_of(request.path)
     if route is None:
         return Decision(answers.NOT_FOUND, refused="not_found")
-    if request.method == "OPTIONS":
-        return Decision(answers.PREFLIGHT)
-    if request.method not in _methods_of(route):
-        return Decision(answers.METHOD_NOT_ALLOWED, refused="method_not_allowed")
-    if route == CAPTURE_BLACK_HOLE:
-        return Decision(answers.OK)
-    if route in CAPTURE_V1_PATHS:
-        return decide_v1(request, limits, ai_only=route == AI_EVENTS)
+    method = request.method
+    if method != "POST":
+        if method == "OPTIONS":
+            return Decision(answers.PREFLIGHT)
+        if method != "GET" or route in _POST_ONLY:
+            return Decision(answers.METHOD_NOT_ALLOWED, refused="method_not_allowed")
+    way = _WAYS.get(route)
+    if way is not None:
+        return way(request, limits)
     try:
-        return take_ai(request, limits) if route == CAPTURE_AI_PATH else _take(request, route, limits)
+        return _take(request, route, limits)
     except Refused as refused:
-        return Decision(refused.answer, refused=refused.reason, events=refused.events, token=refused.token)
+        return _refusal(refused)
 
 
-def _methods_of(route: str) -> tuple[str, ...]:
-    return ("POST",) if route in _POST_ONLY else ("GET", "POST")
+def _refusal(refused: Refused) -> Decision:
+    return Decision(refused.answer, refused=refused.reason, events=refused.events, token=refused.token)
+
+
+def _decide_ai(request: Request, limits: Limits) -> Decision:
+    try:
+        return take_ai(request, limits)
+    except Refused as refused:
+        return _refusal(refused)
+
+
+def _ignore(request: Request, limits: Limits) -> Decision:
+    del request, limits
+    return Decision(answers.OK)
+
+
+#: The routes that are not v0.
+_WAYS: dict[str, Callable[[Request, Limits], Decision]] = {
+    **{path: partial(decide_v1, ai_only=path == AI_EVENTS) for path in CAPTURE_V1_PATHS},
+    CAPTURE_AI_PATH: _decide_ai,
+    CAPTURE_BLACK_HOLE: _ignore,
+}
 
 
 def _take(request: Request, route: str, limits: Limits) -> Decision:

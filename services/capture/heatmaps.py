@@ -7,6 +7,7 @@ a heatmap needs, and the carrier goes on without `$heatmap_data`. Who, where and
 from copy import copy
 from datetime import datetime
 from hashlib import sha1
+from uuid import UUID
 
 import msgspec
 from msgspec import UNSET, Raw
@@ -19,7 +20,6 @@ HEATMAP = "$$heatmap"
 SKIP_HEATMAP: Headers = (("skip_heatmap_processing", b"true"),)
 _DATA = "$heatmap_data"
 _NAME = HEATMAP.encode()
-_VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
 _TAKEN_ALONG = frozenset(
     (
         *(_DATA, "$viewport_height", "$viewport_width", "$session_id", "$prev_pageview_pathname"),
@@ -53,13 +53,13 @@ def split(event: Event, now: datetime) -> tuple[Event, Event]:
 
 
 def _uuid(event: Event, now: datetime) -> str:
-    return uuid_after(event.uuid) if isinstance(event.uuid, str) else new_uuid(now)
+    return str(UUID(bytes=uuid_after(UUID(event.uuid).bytes))) if isinstance(event.uuid, str) else new_uuid(now)
 
 
-def uuid_after(carrier: str) -> str:
-    """The uuid of the heatmap that rode on an event with this (canonical) uuid: sent again, they are the same two.
+def uuid_after(carrier: bytes) -> bytes:
+    """The uuid of the heatmap that rode on an event with this one, each as 16 bytes: sent again, they are the same two.
 
     A UUIDv7 of the carrier's time; the rest is what a UUIDv5 of `$$heatmap` in the carrier's namespace would have.
     """
-    name = sha1(bytes.fromhex(carrier.replace("-", "")) + _NAME, usedforsecurity=False).hexdigest()
-    return f"{carrier[:13]}-7{name[13:16]}-{_VARIANT[name[16]]}{name[17:20]}-{name[20:32]}"
+    name = sha1(carrier + _NAME, usedforsecurity=False).digest()
+    return carrier[:6] + bytes((0x70 | name[6] & 0x0F, name[7], 0x80 | name[8] & 0x3F)) + name[9:16]

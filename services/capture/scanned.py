@@ -31,6 +31,14 @@ def scanned(text: bytes | bytearray, *, engage: bool, max_events: int) -> "Batch
     return None if isinstance(batch, str) else batch
 
 
+def scanned_v1(text: bytes | bytearray, *, max_events: int) -> "Batch | None":
+    """The events of a body of the v1 dialect, or None if the slow way must look at it."""
+    batch = fastpath.scan_v1(text, max_events)
+    if batch == fastpath.LONE_SURROGATE:
+        batch = fastpath.scan_v1(repair_surrogates(text), max_events)
+    return None if isinstance(batch, str) else batch
+
+
 def records_of_scanned(
     batch: "Batch",
     *,

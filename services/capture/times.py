@@ -76,7 +76,7 @@ def parse_sent_at(text: str | None, milliseconds: int | None) -> datetime | None
     if milliseconds is None:
         return None
     try:
-        sent = EPOCH + timedelta(milliseconds=milliseconds)
+        sent = EPOCH + timedelta(0, milliseconds // 1000, milliseconds % 1000 * 1000)  # half the time of by name
     except OverflowError:
         return None
     return sent if sent.year > 2020 else None

@@ -6,25 +6,33 @@ and its neighbours are taken.
 
 from collections import Counter
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
+from libs.fastpath import CHOSEN
+from libs.kit.contracts.events import FORMAT_VERSION
 from libs.kit.eventlog import NewRecord
 from services.capture.answers import JSON, RETRY_SOON, V1, Answer, Refused, refused_to
 from services.capture.client import client_ip
 from services.capture.content_codings import decoded
 from services.capture.decision import Decision, Limits, Request
-from services.capture.decoding import is_utf8
+from services.capture.decoding import Bytes, is_utf8
 from services.capture.identity import canonical_uuid
 from services.capture.records import INTERNAL_IP, Circumstances
+from services.capture.scanned import scanned_v1
 from services.capture.shapes import allow_events, repair_surrogates, spend_one_event
 from services.capture.times import parse_rfc3339
-from services.capture.v1_events import Verdict, judge
+from services.capture.v1_events import NOBODY, OK, Verdict, judge
 from services.capture.v1_headers import Preamble, read_preamble, request_id_of
 
+SCANS = CHOSEN["_scan"] == "cython"
 _encode = msgspec.json.Encoder().encode
+TAKEN = _encode(OK.said).decode()
+NOT_PERSISTED = Verdict("retry", "not_persisted")
+NOT_TAKEN = _encode(NOT_PERSISTED.said).decode()
 
 
 class V1Event(Struct, kw_only=True):
@@ -83,7 +91,12 @@ def _echo(request: Request) -> tuple[tuple[bytes, bytes], ...]:
 def _take(request: Request, limits: Limits, echo: tuple[tuple[bytes, bytes], ...], *, ai_only: bool) -> Decision:
     preamble = read_preamble(request.headers)
     with refused_to(preamble.token):
-        batch = _read(request, preamble, limits)
+        text = _text(request, preamble, limits)
+        if SCANS and not ai_only:
+            decision = _by_scan(text, preamble, request, limits, echo)
+            if decision is not None:
+                return decision
+        batch = _read(text, limits)
         _check_uuids(batch.batch)
     circumstances = Circumstances.of(
         preamble.token,
@@ -107,10 +120,58 @@ def _take(request: Request, limits: Limits, echo: tuple[tuple[bytes, bytes], ...
     )
 
 
-def _read(request: Request, preamble: Preamble, limits: Limits) -> V1Batch:
+def _by_scan(
+    text: Bytes, preamble: Preamble, request: Request, limits: Limits, echo: tuple[tuple[bytes, bytes], ...]
+) -> Decision | None:
+    """The common case: every event is taken, and there is no more to say of it. None: the slow way decides."""
+    batch = scanned_v1(text, max_events=limits.max_events)
+    if batch is None or not batch.count or parse_rfc3339(batch.created_at or "") is None:
+        return None
+    uuids = batch.uuids()
+    if len({uuid.lower() for uuid in uuids}) < len(uuids):
+        return None
+    records = batch.records_v1(
+        token=preamble.token,
+        ip=INTERNAL_IP if batch.capture_internal else client_ip(request.headers, request.peer),
+        internal_ip=INTERNAL_IP,
+        version=FORMAT_VERSION,
+        now=request.now,
+        sent_at=preamble.sent_at,
+        max_record_bytes=limits.max_record_bytes,
+        library=_library(preamble.sdk),
+        nobody=NOBODY,
+        record=NewRecord,
+    )
+    if records is None:
+        return None
+    return Decision(
+        Answer(200, _said_of_all(uuids, TAKEN), JSON, echo),
+        records,
+        events=len(uuids),
+        token=preamble.token,
+        not_taken=Answer(200, _said_of_all(uuids, NOT_TAKEN), JSON, (*echo, RETRY_SOON)),
+    )
+
+
+@lru_cache(maxsize=256)
+def _library(sdk: tuple[str, str] | None) -> bytes:
+    """What a request says of its SDK, as members of an object."""
+    return b"" if sdk is None else _encode({"$lib": sdk[0], "$lib_version": sdk[1]})[1:-1]
+
+
+def _said_of_all(uuids: list[str], said: str) -> bytes:
+    """The same verdict on each of these canonical uuids."""
+    return ('{"results":{"' + f'":{said},"'.join(uuids) + f'":{said}}}}}').encode()
+
+
+def _text(request: Request, preamble: Preamble, limits: Limits) -> Bytes:
+    """What may be JSON in UTF-8."""
     if not request.body:
         raise Refused(400, "request body is empty", "no_payload", tag="empty_body")
-    text = decoded(request.body, preamble.coding, limits.max_inflated_bytes)
+    return decoded(request.body, preamble.coding, limits.max_inflated_bytes)
+
+
+def _read(text: Bytes, limits: Limits) -> V1Batch:
     if not is_utf8(text):
         raise Refused(400, "Failed to decode request body.", "bad_utf8", tag="request_decoding_error")
     try:
@@ -162,7 +223,7 @@ def _results(judged: list[Judged], echo: tuple[tuple[bytes, bytes], ...], *, tak
     again."""
     results: dict[str, dict[str, Any]] = {}
     for one in judged:
-        verdict = one.verdict if taken or one.record is None else Verdict("retry", "not_persisted")
+        verdict = one.verdict if taken or one.record is None else NOT_PERSISTED
         results[one.uuid] = verdict.said
     headers = echo if taken or not any(one.record for one in judged) else (*echo, RETRY_SOON)
     return Answer(200, _encode({"results": results}), JSON, headers)

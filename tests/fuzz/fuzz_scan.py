@@ -12,10 +12,12 @@ import sys
 
 import atheris
 
-with atheris.instrument_imports(include=["libs.fastpath._scan_py", "services.capture"]):
+with atheris.instrument_imports(
+    include=["libs.fastpath._scan_walk_py", "libs.fastpath._scan_writer_py", "services.capture"]
+):
     from libs.fastpath import _scan_py
     from services.capture import scanned
-    from tests.libs.fastpath.test_scan import check_twins
+    from tests.libs.fastpath.test_scan import check_twins, check_twins_v1
     from tests.services.capture.test_scanned import check_same
 
 
@@ -23,6 +25,7 @@ def one_input(text: bytes) -> None:
     """Raise if any two of the three disagree."""
     engage, body = text[-1:] == b" ", text
     check_twins(body, engage)
+    check_twins_v1(body)
     path = "/engage" if engage else "/e"
     check_same(body, path=path)
     compiled, scanned.fastpath.scan = scanned.fastpath.scan, _scan_py.scan

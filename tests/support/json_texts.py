@@ -159,3 +159,53 @@ def broken(draw: st.DrawFn) -> bytes:
             st.one_of(st.sampled_from([*INVALID, *HALVES, b"{", b"}", b",", b'"', b"\\"]), st.binary(max_size=2))
         )
     return bytes(text[: draw(st.integers(0, len(text)))]) if draw(st.booleans()) else bytes(text)
+
+
+V1_KEYS = [b"session_id", b"window_id", b"options", b"properties", b"other", b"$distinct_id", b"offset", b"uuid"]
+V1_PROPERTIES = [b"$lib", b"$session_id", b"$window_id", b"$cookieless_mode", b"$ignore_sent_at", b"x", rb"\u0024lib"]
+V1_OPTIONS = [
+    *(b"cookieless_mode", b"disable_skew_correction", b"process_person_profile", b"product_tour_id", b"other"),
+    rb"\u0063ookieless_mode",
+]  # fmt: skip
+IDS = [
+    b'"u"',
+    b'"u"',
+    b'"u1"',
+    b'"Anonymous"',
+    b'" u"',
+    b'"u "',
+    b'"%s"' % (b"x" * 200),
+    b'"%s"' % (b"x" * 201),
+    b'""',
+    b"5",
+]
+NAMES = [b'"a"', b'"a"', b'"%s"' % (b"x" * 200), b'"%s"' % (b"x" * 201), b'""', rb'"\u0061"', b'"$performance_event"']
+FLAGS = near([b"true", b"false", b"null"] * 8, [b'"1"', b"0", b'"maybe"', b'"t"'])
+
+
+@st.composite
+def v1_bodies(draw: st.DrawFn) -> bytes:
+    """A body of the v1 dialect, usually a good one."""
+    listed = []
+    for number in range(draw(st.integers(1, 3))):
+        keys = draw(st.lists(st.sampled_from(V1_KEYS[: draw(st.sampled_from([5, 5, 5, 8]))]), max_size=4))
+        options = draw(st.lists(st.sampled_from(V1_OPTIONS), max_size=3))
+        held = draw(st.lists(st.sampled_from(V1_PROPERTIES), max_size=4))
+        values = {
+            b"options": draw(object_of([(key, draw(FLAGS)) for key in options])),
+            b"properties": draw(object_of([(key, draw(st.sampled_from([*STRINGS[:6], *OTHERS]))) for key in held])),
+        }
+        rare = st.sampled_from([b'"s"', b'"s"', b"null", b'"\xc3\xa9"', rb'"\n"', b"5"])
+        uuid = UUID.replace(b"ab", b"%02x" % draw(st.sampled_from([*[number] * 20, 0xAB]))).replace(b"-70", b"-7A")
+        members = [(b"event", draw(st.sampled_from([*NAMES[:1] * 40, *NAMES])))]
+        members += [(b"uuid", uuid), (b"distinct_id", draw(st.sampled_from([*IDS[:1] * 40, *IDS])))]
+        members += [(b"timestamp", draw(st.sampled_from([*TIMES[:3] * 40, *TIMES])))]
+        members += [(key, values.get(key) or draw(rare)) for key in keys]
+        listed.append(draw(object_of(draw(st.permutations(members)))))
+    frame = [
+        (b"created_at", draw(st.sampled_from([*TIMES[:2] * 90, *TIMES]))),
+        (b"batch", b"[" + b",".join(listed) + b"]"),
+    ]
+    more = draw(st.lists(st.sampled_from([b"historical_migration", b"capture_internal", b"api_key"]), max_size=2))
+    frame += [(key, draw(st.sampled_from([b"true", b"false", b"null", b'"x"']))) for key in more]
+    return draw(object_of(draw(st.permutations(frame))))

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 
 from libs.fastpath import _scan_py
 from libs.kit.eventlog import NewRecord
-from services.capture import handle, scanned
+from services.capture import handle, scanned, v1
 from services.capture.handle import Decision, Limits, Request, decide
 from services.capture.shapes import MAX_DEPTH
 from tests.support.capturing import NOW
-from tests.support.json_texts import bodies, broken, carriers
+from tests.support.json_texts import bodies, broken, carriers, v1_bodies
 from tests.support.require import require
 from tests.support.scale import scaled
 
@@ -41,6 +41,7 @@ def version(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
         require(_scan, "libs/fastpath is not compiled")
     module = _scan_py if request.param == "python" else _scan
     monkeypatch.setattr(scanned.fastpath, "scan", module.scan)
+    monkeypatch.setattr(scanned.fastpath, "scan_v1", module.scan_v1)
     monkeypatch.setattr(os, "urandom", lambda size: bytes(size))
     return module
 
@@ -95,6 +96,52 @@ def test_both_ways_decide_the_same(version: ModuleType, body: bytes, path: str, 
 def test_the_fuzzers_corpus(version: ModuleType, text: Path) -> None:
     check_same(text.read_bytes())
     check_same(text.read_bytes(), path="/engage")
+
+
+V1_HEADERS = {
+    b"authorization": b"Bearer phc_t", b"content-type": b"application/json", b"user-agent": b"posthog-node/5.1",
+    b"posthog-sdk-info": b"posthog-node/5.1", b"posthog-attempt": b"1",
+    b"posthog-request-id": b"0190a1b2-0000-4000-8000-000000000001",
+    b"posthog-request-timestamp": b"2026-11-21T12:00:00.100Z",
+}  # fmt: skip
+
+
+def decided_v1(body: bytes, scans: bool, **headers: bytes) -> Decision:
+    given = V1_HEADERS | {name.replace("_", "-").encode(): value for name, value in headers.items()}
+    was, v1.SCANS = v1.SCANS, scans
+    try:
+        return decide(Request("POST", "/i/v1/analytics/events", b"", given, body, "203.0.113.9", NOW), LIMITS)
+    finally:
+        v1.SCANS = was
+
+
+@settings(max_examples=scaled(20_000, least=250), deadline=None, suppress_health_check=RELAXED)
+@given(st.one_of(v1_bodies(), v1_bodies(), broken()), st.sampled_from([b"posthog-node/5.1", b"none"]))
+def test_both_ways_of_v1_decide_the_same(version: ModuleType, body: bytes, sdk: bytes) -> None:
+    fast, slow = (decided_v1(body, scans, posthog_sdk_info=sdk) for scans in (True, False))
+    assert (fast.answer, fast.not_taken, fast.refused, fast.events, dict(fast.drops), fast.token) == (
+        slow.answer, slow.not_taken, slow.refused, slow.events, dict(slow.drops), slow.token
+    )  # fmt: skip
+    assert [as_read(record) for record in fast.records] == [as_read(record) for record in slow.records]
+
+
+def test_a_v1_batch_as_sdks_send_it_is_not_left_to_the_slow_way(
+    version: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    event = (
+        b'{"event":"a b","uuid":"0190a1b2-0000-7000-8000-0000000000%02x","distinct_id":"u","timestamp":'
+        b'"2026-11-21T11:00:00.123456+00:00","options":{"process_person_profile":true},"properties":{"$lib":"x","n":1}}'
+    )
+    body = b'{"created_at":"2026-11-21T11:59:59Z","batch":[' + b",".join(event % number for number in range(9)) + b"]}"
+    slow = decided_v1(body, False)
+
+    def fail(*_: Any, **__: Any) -> None:
+        raise AssertionError("left to the slow way")
+
+    monkeypatch.setattr(v1, "_read", fail)
+    fast = decided_v1(body, True)
+    assert (fast.answer, fast.not_taken, len(fast.records)) == (slow.answer, slow.not_taken, 9)
+    assert list(fast.records) == list(slow.records)
 
 
 SENT_BY_SDKS = {
