@@ -73,5 +73,14 @@ def stored(
 
 Line = tuple[int, str, str, str, str, bytes]
 
+Head = tuple[int, str, str, str, str]
+
 def line(value: bytes, place: bytes) -> Line | None: ...
+def head(value: bytes) -> Head | None: ...
+def block(
+    records: list[tuple[bytes, int, int, int]],
+    log_id: bytes,
+    header: tuple[tuple[bytes, bytes], ...],
+    typed: tuple[bytes, ...],
+) -> tuple[bytes, list[int]]: ...
 def captured(value: bytes) -> Captured | None: ...

@@ -277,6 +277,31 @@ def line(value: bytes, place: bytes) -> tuple[int, str, str, str, str, bytes] | 
     return None
 
 
+def head(value: bytes) -> tuple[int, str, str, str, str] | None:
+    """What `line` says of a record before the line itself; None for what it declines."""
+    return None
+
+
+def block(
+    records: Sequence[tuple[bytes, int, int, int]],
+    log_id: bytes,
+    header: tuple[tuple[bytes, bytes], ...],
+    typed: tuple[bytes, ...],
+) -> tuple[bytes, list[int]]:
+    """Records of clickhouse_events_json as one block of ClickHouse's Native format, and which of them, by index, are
+    not in it: their lines have to be sent. The block is empty when all are left out.
+
+    records: value, partition, offset, seconds since 1970. header: names and types of the columns of `events` in their
+    order, without inserted_at. typed: the typed paths of `properties`, sorted.
+
+    A row is left out when its value is declined by `head`, a time is outside 1970-2200, or an object holds what has no
+    column of one plain type: a list that is empty or holds more than strings, an integer of over 18 digits, a number
+    with an exponent, anything but text in a typed path, a member twice, a name that is empty or has escapes or `%`, or
+    one of more than 1,024 names in the block. The plain version leaves out everything.
+    """
+    return b"", list(range(len(records)))
+
+
 def _time(moment: datetime) -> str:
     return moment.isoformat(" ", "milliseconds")[:23]
 
