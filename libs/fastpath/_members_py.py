@@ -267,18 +267,18 @@ def stored(
     return msgspec.json.encode(row | {"historical_migration": True} if historical_migration else row)
 
 
-def line(value: bytes, place: bytes) -> tuple[int, str, str, str, str, bytes] | None:
-    """A record of clickhouse_events_json in its usual form: team_id, uuid, event, distinct_id, timestamp, and the line
-    of the events table that the writer's slow way makes of it. place: the columns that say where in the log it stood,
-    as `,"name":value` one behind the other.
+def head(value: bytes) -> tuple[int, str, str, str, str] | None:
+    """Of a record of clickhouse_events_json in its usual form: team_id, uuid, event, distinct_id, timestamp.
 
-    None for what is declined. The plain version declines everything: the slow way is the reference.
+    None for what is declined. The plain version declines everything: the writer's slow way is the reference.
     """
     return None
 
 
-def head(value: bytes) -> tuple[int, str, str, str, str] | None:
-    """What `line` says of a record before the line itself; None for what it declines."""
+def line(value: bytes, place: bytes) -> bytes | None:
+    """The line of the events table that the writer's slow way makes of a record; None for what `head` declines.
+
+    place: the columns that say where in the log it stood, as `,"name":value` one behind the other."""
     return None
 
 

@@ -231,8 +231,8 @@ async def work(name: str) -> None:
 
 
 def _timed(insert: Any, late: list[tuple[int, float]]) -> Any:
-    async def timed(store: EventStore, log_id: str, rows: list[Row]) -> None:
-        await insert(store, log_id, rows)
+    async def timed(store: EventStore, log_id: str, rows: list[Row], block: bytes = b"") -> None:
+        await insert(store, log_id, rows, block)
         now = time.time()
         late.extend((one.arrived_ms, now - one.arrived_ms / 1000) for one in rows)
 

@@ -48,7 +48,7 @@ def made(offset: int = 0, **more: object) -> Row:
 
 
 def a_row(identity: Identity, offset: int = 0, arrived: int = START, month: str = "202611") -> Row:
-    return Row(record(offset), identity, digest(identity), arrived, month, b"")
+    return Row(record(offset), identity, digest(identity), arrived, month, "log", b"")
 
 
 def test_row_carries_where_it_came_from() -> None:
