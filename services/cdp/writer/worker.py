@@ -7,7 +7,7 @@ At every start, on every partition that becomes ours, and after every insert who
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from libs.kit import metrics
 from libs.kit.contracts.topics import DEAD_LETTERS, STORED_EVENTS, WRITER_GROUP
@@ -21,7 +21,7 @@ from services.cdp.consuming import Limits, Loop, Ownership, Pulse, count, cut, k
 from services.cdp.dead_letters import dead_letter
 from services.cdp.settings import WriterSettings
 from services.cdp.writer.copies import SeenWindow
-from services.cdp.writer.decide import decide, halves, in_doubt, inserts, orphans
+from services.cdp.writer.decide import decide, halves, in_doubt, inserts, linger, orphans
 from services.cdp.writer.rows import Row, Unusable, packed, row
 from services.cdp.writer.store import EventStore
 from services.cdp.writer.tables_worker import write_tables
@@ -44,8 +44,11 @@ async def _write_events(runtime: Runtime, settings: WriterSettings, stop: asynci
     limits = Limits(settings.batch_records, settings.batch_bytes, settings.linger_seconds, settings.fetch_seconds)
     async with runtime.log.consumer([STORED_EVENTS.name], WRITER_GROUP) as consumer:
         writer = Writer(runtime, settings, consumer, loop)
+        took = 0.0
         while not stop.is_set():
-            batches = await loop.fetched(consumer, limits)
+            patient = replace(limits, linger_seconds=linger(took, settings.linger_seconds, settings.max_linger_seconds))
+            batches = await loop.fetched(consumer, patient)
+            began = runtime.clock.monotonic()
             owned = ownership(consumer, batches)
             pulse.beat()
             async with kept_alive(consumer):
@@ -54,6 +57,7 @@ async def _write_events(runtime: Runtime, settings: WriterSettings, stop: asynci
                 for piece in cut(batches, limits):
                     if piece and not await writer.settle(piece, owned):
                         return
+            took = runtime.clock.monotonic() - began
 
 
 @dataclass(slots=True)
