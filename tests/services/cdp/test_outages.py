@@ -52,7 +52,8 @@ class SilentClickHouse:
 
     async def insert(self, table: str, body: bytes, **more: Any) -> None:
         if table != "events":  # another loop writes these
-            return await self._real.insert(table, body, **more)
+            await self._real.insert(table, body, **more)
+            return
         outcome = self._outcomes.pop(0) if self._outcomes else None
         if outcome != "nothing":
             before = await self._real.query("SELECT ifNull(max(inserted_at), now64(6) - 1) FROM events")
