@@ -20,8 +20,8 @@ from hedgerow import __version__, part_states
 from hedgerow.composition import SERVICES, WORKERS
 from hedgerow.gateway import Gateway, Probes, Report
 from hedgerow.settings import ServeSettings
-from libs.kit.hot_http import HotPaths, HotService
 from libs.kit.heap import settle
+from libs.kit.hot_http import HotPaths, HotService
 from libs.kit.logging import configure_logging, get_logger
 from libs.kit.runtime import Runtime, open_runtime
 from libs.kit.settings import KitSettings
@@ -94,8 +94,12 @@ async def _run_workers(names: Sequence[str], settings: KitSettings) -> None:
     stop, limits = stop_on_signals(), ServeSettings()
     async with open_runtime(settings) as runtime, AsyncExitStack() as stack:
         probes = await stack.enter_async_context(probing(runtime.health.report, _part_states(), settings.probes_port))
+        loaded = {name: WORKERS[name].load() for name in names}
         settle()
-        tasks = [asyncio.create_task(_worker(name, runtime, stop), name=name) for name in names]
+        tasks = [
+            asyncio.create_task(_worker(name, run(runtime, own, stop), stop), name=name)
+            for name, (run, own) in loaded.items()
+        ]
         await asyncio.wait([*tasks, waiting := asyncio.create_task(stop.wait())], return_when="FIRST_COMPLETED")
         probes.stopping = True
         waiting.cancel()
@@ -105,10 +109,9 @@ async def _run_workers(names: Sequence[str], settings: KitSettings) -> None:
         task.result()
 
 
-async def _worker(name: str, runtime: Runtime, stop: asyncio.Event) -> None:
-    run, settings = WORKERS[name].load()
+async def _worker(name: str, work: Coroutine[None, None, None], stop: asyncio.Event) -> None:
     try:
-        await run(runtime, settings, stop)
+        await work
     except Exception:
         log.exception("worker_failed", worker=name)
         raise

@@ -78,7 +78,7 @@ async def capturing(state: Redis | None = None, **settings: Any) -> AsyncIterato
     policies = Policies(state or Redis(port=1), clock, chosen)
     intake = Intake(log, clock, chosen, policies)  # type: ignore[arg-type]  # not a whole log
     app = whole_app(intake, log)
-    transport = httpx.ASGITransport(app, client=CLIENT)  # type: ignore[arg-type]  # httpx types scopes as dicts
+    transport = httpx.ASGITransport(app, client=CLIENT)
     try:
         async with httpx.AsyncClient(transport=transport, base_url="http://capture") as http:
             yield Capturing(app, CaptureEndpoint(intake), intake, policies, http, log, clock)

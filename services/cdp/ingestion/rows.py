@@ -59,7 +59,9 @@ def row(
     return _record(event, value)
 
 
-def ordinary_row(event: Incoming, form: Form, *, name: str, team_id: int, person: Person, now: datetime) -> NewRecord | None:
+def ordinary_row(
+    event: Incoming, form: Form, *, name: str, team_id: int, person: Person, now: datetime
+) -> NewRecord | None:
     """The record of an ordinary event's row; None when it says something of its person that is not known yet, or has
     values that want a closer look. name: the event's, as the row has it."""
     value = laid_out(
