@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Protocol
 from msgspec import Raw
 
 if TYPE_CHECKING:
-    from libs.fastpath._members import Captured, Line
+    from libs.fastpath._members import Captured, Head
     from libs.fastpath._scan import Batch
 
 #: Which implementation serves each subject: "cython" or "python".
@@ -88,5 +88,10 @@ laid_out: Callable[..., "bytes | None"] = _members.laid_out
 members: Callable[[bytes], Members | None] = _members.members
 members_of: Callable[[Mapping[str, Raw | bytes]], Members] = _members.members_of
 stored: Callable[..., bytes] = _members.stored
-event_line: Callable[[bytes, bytes], "Line | None"] = _members.line
+event_line: Callable[[bytes, bytes], bytes | None] = _members.line
+event_head: Callable[[bytes], "Head | None"] = _members.head
+event_block: Callable[
+    [list[tuple[bytes, int, int, int]], bytes, tuple[tuple[bytes, bytes], ...], tuple[bytes, ...]],
+    tuple[bytes, list[int]],
+] = _members.block
 captured: Callable[[bytes], "Captured | None"] = _members.captured

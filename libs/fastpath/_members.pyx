@@ -13,14 +13,17 @@ from cpython.mem cimport PyMem_Free, PyMem_Malloc, PyMem_Realloc
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_DECREF, Py_INCREF
 from cpython.unicode cimport PyUnicode_AsUTF8AndSize, PyUnicode_DecodeUTF8
-from libc.stdint cimport int64_t, uint8_t, uint64_t
-from libc.string cimport memcmp, memcpy, memchr
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.string cimport memchr, memcmp, memcpy, memset, strlen
 
 from collections.abc import ItemsView, KeysView, Mapping, MutableMapping, ValuesView
 from hashlib import blake2b
 
 from msgspec import Raw
 from msgspec.json import decode as _decoded, encode as _encoded
+
+cdef extern from "Python.h":
+    double PyOS_string_to_double(const char* text, char** end, PyObject* overflow) except? -1.0
 
 cdef extern from "_scan_json.h" nogil:
     enum:
@@ -80,3 +83,5 @@ include "_members_event.pxi"
 include "_members_row.pxi"
 include "_members_layout.pxi"
 include "_members_line.pxi"
+include "_members_tree.pxi"
+include "_members_block.pxi"

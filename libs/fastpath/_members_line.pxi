@@ -268,33 +268,50 @@ cdef object _line(Text* columns, Parts* own, bytes place):
     return made
 
 
-def line(bytes value not None, bytes place not None):
-    """See `_members_py.line`."""
+cdef bint _is_usual(const uint8_t* p, const uint8_t* end, Text* columns, Parts* own) noexcept:
+    """Find the columns of a stored event. False for one that the slow way has to look at."""
+    cdef int flags = 0
+    p = _columns(scan_blanks(p), end, &flags, columns, own)
+    if p is NULL or scan_blanks(p) != end or flags & (SCAN_LONE | SCAN_DEEP | SCAN_HUGE):
+        return False
+    return _are_usual(columns)
+
+
+cdef tuple _head(Text* columns):
+    return (
+        int(columns[<int>C_TEAM].start[: columns[<int>C_TEAM].size]),
+        _string(&columns[<int>C_UUID]),
+        _string(&columns[<int>C_EVENT]),
+        _string(&columns[<int>C_DISTINCT_ID]),
+        _string(&columns[<int>C_TIMESTAMP]),
+    )
+
+
+def head(bytes value not None):
+    """See `_members_py.head`."""
     cdef const uint8_t* p = <const uint8_t*>PyBytes_AS_STRING(value)
-    cdef const uint8_t* end = p + PyBytes_GET_SIZE(value)
     cdef Text columns[COLUMNS]
     cdef Parts own
-    cdef int flags = 0
     cdef int at
     for at in range(COLUMNS):
         columns[at] = Text(NULL, 0, False)
     _open(&own)
     try:
-        p = _columns(scan_blanks(p), end, &flags, columns, &own)
-        if p is NULL or scan_blanks(p) != end or flags & (SCAN_LONE | SCAN_DEEP | SCAN_HUGE):
-            return None
-        if not _are_usual(columns):
-            return None
-        made = _line(columns, &own, place)
-        if made is None:
-            return None
-        return (
-            int(columns[<int>C_TEAM].start[: columns[<int>C_TEAM].size]),
-            _string(&columns[<int>C_UUID]),
-            _string(&columns[<int>C_EVENT]),
-            _string(&columns[<int>C_DISTINCT_ID]),
-            _string(&columns[<int>C_TIMESTAMP]),
-            made,
-        )
+        return _head(columns) if _is_usual(p, p + PyBytes_GET_SIZE(value), columns, &own) else None
+    finally:
+        _close(&own)
+
+
+def line(bytes value not None, bytes place not None):
+    """See `_members_py.line`."""
+    cdef const uint8_t* p = <const uint8_t*>PyBytes_AS_STRING(value)
+    cdef Text columns[COLUMNS]
+    cdef Parts own
+    cdef int at
+    for at in range(COLUMNS):
+        columns[at] = Text(NULL, 0, False)
+    _open(&own)
+    try:
+        return _line(columns, &own, place) if _is_usual(p, p + PyBytes_GET_SIZE(value), columns, &own) else None
     finally:
         _close(&own)

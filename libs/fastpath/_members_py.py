@@ -360,14 +360,39 @@ def laid_out(
     )
 
 
-def line(value: bytes, place: bytes) -> tuple[int, str, str, str, str, bytes] | None:
-    """A record of clickhouse_events_json in its usual form: team_id, uuid, event, distinct_id, timestamp, and the line
-    of the events table that the writer's slow way makes of it. place: the columns that say where in the log it stood,
-    as `,"name":value` one behind the other.
+def head(value: bytes) -> tuple[int, str, str, str, str] | None:
+    """Of a record of clickhouse_events_json in its usual form: team_id, uuid, event, distinct_id, timestamp.
 
-    None for what is declined. The plain version declines everything: the slow way is the reference.
+    None for what is declined. The plain version declines everything: the writer's slow way is the reference.
     """
     return None
+
+
+def line(value: bytes, place: bytes) -> bytes | None:
+    """The line of the events table that the writer's slow way makes of a record; None for what `head` declines.
+
+    place: the columns that say where in the log it stood, as `,"name":value` one behind the other."""
+    return None
+
+
+def block(
+    records: Sequence[tuple[bytes, int, int, int]],
+    log_id: bytes,
+    header: tuple[tuple[bytes, bytes], ...],
+    typed: tuple[bytes, ...],
+) -> tuple[bytes, list[int]]:
+    """Records of clickhouse_events_json as one block of ClickHouse's Native format, and which of them, by index, are
+    not in it: their lines have to be sent. The block is empty when all are left out.
+
+    records: value, partition, offset, seconds since 1970. header: names and types of the columns of `events` in their
+    order, without inserted_at. typed: the typed paths of `properties`, sorted.
+
+    A row is left out when its value is declined by `head`, a time is outside 1970-2200, or an object holds what has no
+    column of one plain type: a list that is empty or holds more than strings, an integer of over 18 digits, a number
+    with an exponent, anything but text in a typed path, a member twice, a name that is empty or has escapes or `%`, or
+    one of more than 1,024 names in the block. The plain version leaves out everything.
+    """
+    return b"", list(range(len(records)))
 
 
 def _time(moment: datetime) -> str:

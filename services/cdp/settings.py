@@ -52,6 +52,9 @@ class WriterSettings(BaseSettings):
         32 * 1024 * 1024, gt=0, description="Bytes of records inserted at once, at most; one larger record goes alone."
     )
     linger_seconds: float = Field(0.1, ge=0, description="Wait for a small batch to grow: fewer, larger parts.")
+    max_linger_seconds: float = Field(
+        0.5, ge=0, description="Under load the wait grows to the time that the last batch took, up to this."
+    )
     fetch_seconds: float = Field(1.0, gt=0, description="Wait for the first record.")
     duplicate_window_hours: float = Field(
         24.0, gt=0, description="Copies that arrive within it are dropped. Not shorter than the raw log's retention."

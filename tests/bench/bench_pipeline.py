@@ -5,13 +5,15 @@
 The mix of tests/bench/mix.py, of people who are all in PostgreSQL. Ingestion and writer run in a process each, as on a
 cluster. First the log is filled and drained; then events come at a steady rate, and how late each row was is noted.
 CPU is that of the processes themselves, so other work on the machine changes the rate and hardly the CPU an event.
-In-run baselines: decisions alone (bench_decide), and ClickHouse inserting the very same lines with nothing beside it.
+In-run baselines: decisions alone (bench_decide), and ClickHouse inserting the very same rows with nothing beside it,
+as lines of text and as columns.
 """
 
 import argparse
 import asyncio
 import json
 import signal
+import statistics
 import sys
 import tempfile
 import time
@@ -31,7 +33,7 @@ from libs.kit.runtime import Runtime, open_runtime
 from libs.kit.settings import KitSettings
 from services.cdp.ingestion.persons import person_uuid
 from services.cdp.settings import IngestionSettings, WriterSettings
-from services.cdp.writer.rows import Row, row
+from services.cdp.writer.rows import Row, packed, row
 from services.cdp.writer.store import EventStore
 from tests.bench import bench_decide
 from tests.bench.mix import Mix, visitor_id
@@ -115,13 +117,24 @@ async def _clickhouse_alone(runtime: Runtime, number: int) -> None:
         while more := await tail.fetch(max_records=20_000, timeout=0.2):
             records += more
     rows = [made for record in records if isinstance(made := row(record, "alone"), Row)]
-    before, began = _cpu()["ClickHouse"], time.perf_counter()
-    await EventStore(runtime.clickhouse, None, refill_seconds=1).insert("alone", rows)
-    took, used = time.perf_counter() - began, _cpu()["ClickHouse"] - before
-    print(
-        f"baseline, ClickHouse alone: {len(rows)} of these rows in one insert: "
-        f"{used / len(rows) * 1e6:.0f} us of CPU a row, {len(rows) / took:,.0f} rows/s"
-    )
+    store = EventStore(runtime.clickhouse, None, refill_seconds=1)
+    began = time.process_time()
+    block, inside, lines = packed(rows)
+    packing = (time.process_time() - began) / len(rows) * 1e6
+    assert not lines
+    spent: dict[str, list[float]] = {"lines": [], "columns": []}
+    for _ in range(3):
+        for form in spent:
+            before, began = _cpu()["ClickHouse"], time.perf_counter()
+            await store.insert("alone", inside, block if form == "columns" else b"")
+            spent[form] += [_cpu()["ClickHouse"] - before, time.perf_counter() - began]
+    for form, figures in spent.items():
+        used, took = (statistics.median(figures[at::2]) / len(rows) for at in (0, 1))
+        print(
+            f"baseline, ClickHouse alone, {len(rows)} of these rows in one insert as {form}: "
+            f"{used * 1e6:.0f} us of CPU a row, {1 / took:,.0f} rows/s"
+        )
+    print(f"  and {packing:.0f} us of the writer to make columns of a row")
 
 
 # --- what is there beforehand
@@ -233,8 +246,8 @@ async def work(name: str) -> None:
 
 
 def _timed(insert: Any, late: list[tuple[int, float]]) -> Any:
-    async def timed(store: EventStore, log_id: str, rows: list[Row]) -> None:
-        await insert(store, log_id, rows)
+    async def timed(store: EventStore, log_id: str, rows: list[Row], block: bytes = b"") -> None:
+        await insert(store, log_id, rows, block)
         now = time.time()
         late.extend((one.arrived_ms, now - one.arrived_ms / 1000) for one in rows)
 

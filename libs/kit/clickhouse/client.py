@@ -107,18 +107,28 @@ class ClickHouse:
                 yield piece
 
     async def insert(
-        self, table: str, body: bytes, *, settings: Mapping[str, str | int] | None = None, query_id: str | None = None
+        self,
+        table: str,
+        body: bytes,
+        *,
+        settings: Mapping[str, str | int] | None = None,
+        query_id: str | None = None,
+        native_columns: Sequence[str] = (),
     ) -> None:
         """Insert JSONEachRow lines, synchronously and durably (async_insert=0; our tables fsync). Not retried here.
+        With `native_columns` the body is a block of the Native format, of these columns.
 
         Raises QueryRefused (nothing stored, the data is at fault), Unavailable (nothing was stored) or OutcomeUnknown.
         """
         if not _TABLE.fullmatch(table):
             raise InvalidRequest(f"Not a table name: {table[:100]!r}")
+        into = (
+            f"{table} ({', '.join(native_columns)}) FORMAT Native" if native_columns else f"{table} FORMAT JSONEachRow"
+        )
         chosen = {**statement_settings.INSERT, **(settings or {})}
         limit = self._settings.clickhouse_insert_timeout_seconds
         with measured("clickhouse", "insert", self._clock):
-            await self._http.insert(table, body, chosen, timeout=limit, query_id=_checked_id(query_id))
+            await self._http.insert(into, body, chosen, timeout=limit, query_id=_checked_id(query_id))
 
     async def execute(self, sql: str) -> None:
         """One statement without user text, over the native protocol: DDL, SYSTEM, KILL.

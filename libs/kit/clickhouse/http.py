@@ -134,9 +134,9 @@ class Http:
             raise _of_read(error)
         return decode(response.content)
 
-    async def insert(self, table: str, body: bytes, settings: Settings, *, timeout: float, query_id: str) -> None:
-        """One JSONEachRow insert; says in its error whether rows may have been stored."""
-        address = _address(self._database, query_id, settings, query=f"INSERT INTO {table} FORMAT JSONEachRow")
+    async def insert(self, into: str, body: bytes, settings: Settings, *, timeout: float, query_id: str) -> None:
+        """One insert; says in its error whether rows may have been stored. into: table, columns if any, and FORMAT."""
+        address = _address(self._database, query_id, settings, query=f"INSERT INTO {into}")
         try:
             async with asyncio.timeout(timeout):
                 response = await self._client.post("/", params=address, content=body, timeout=self._limits(timeout))

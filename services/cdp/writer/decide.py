@@ -62,6 +62,12 @@ def inserts(rows: Sequence[Row], max_months: int = MAX_PARTITIONS) -> Iterator[l
         yield piece
 
 
+def linger(took: float, least: float, most: float) -> float:
+    """Seconds for which a small batch may grow, after one that took so long. An insert costs the CPU of a thousand rows
+    whatever is in it: under load half as many of them are worth a wait that is as long as their work."""
+    return max(least, min(took, most))
+
+
 def halves(rows: Sequence[T]) -> tuple[Sequence[T], Sequence[T]]:
     """To find the row at fault."""
     middle = len(rows) // 2

@@ -1,5 +1,6 @@
 """A record of clickhouse_events_json -> a row of `events`, or the reason why it is none. No I/O, no clock."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -7,10 +8,11 @@ from uuid import UUID
 
 import msgspec
 
-from libs.fastpath import event_line
+from libs.fastpath import event_head, event_line
 from libs.kit.contracts.arrival import arrived_ms
 from libs.kit.contracts.events import StoredEvent
 from libs.kit.eventlog import Record
+from libs.kit.schema.event_block import block
 from libs.kit.schema.event_row import Unstorable, line, partition_month
 from services.cdp.writer.copies import Identity, digest
 
@@ -19,14 +21,23 @@ _DAY_MS = 86_400_000
 
 
 class Row(msgspec.Struct, frozen=True, gc=False):
-    """One line to insert. month: the table's partition it goes to. key: the digest of `identity`."""
+    """One row to insert. month: the table's partition it goes to. key: the digest of `identity`.
+
+    made: the row as a line, where only the slow way could make it; the others may travel in a block.
+    """
 
     record: Record
     identity: Identity
     key: bytes
     arrived_ms: int
     month: str
-    line: bytes
+    log_id: str
+    made: bytes | None
+
+    @property
+    def line(self) -> bytes:
+        """The row as a line of JSONEachRow."""
+        return self.made if self.made is not None else _line(self.record, self.log_id, self.arrived_ms)
 
     @property
     def place(self) -> tuple[int, int]:
@@ -49,35 +60,57 @@ def row(record: Record, log_id: str) -> Row | Unusable:
         return made
     try:
         event = _stored.decode(record.value)
-        moment = datetime.fromtimestamp(arrived / 1000, UTC)
-        text = line(event, log_id=log_id, partition=record.partition, offset=record.offset, arrived=moment)
-        month = partition_month(event.timestamp, moment)
+        text = _slow_line(event, record, log_id, arrived)
+        month = partition_month(event.timestamp, datetime.fromtimestamp(arrived / 1000, UTC))
         identity = (event.team_id, str(UUID(event.uuid)), event.event, event.distinct_id)
-        return Row(record, identity, digest(identity), arrived, month, text)
+        return Row(record, identity, digest(identity), arrived, month, log_id, text)
     except Unstorable as exc:
         return Unusable(record, exc.attr or exc.code)
     except (msgspec.MsgspecError, ValueError, RecursionError, OverflowError, OSError):
         return Unusable(record, "failed_parse_message")
 
 
+def packed(rows: Sequence[Row]) -> tuple[bytes, list[Row], list[Row]]:
+    """A block of Native, empty when no row is in it; the rows in it; and those that must be sent as lines."""
+    able = [one for one in rows if one.made is None]
+    if not able:
+        return b"", [], list(rows)
+    places = [(one.record.value, one.record.partition, one.record.offset, one.arrived_ms // 1000) for one in able]
+    data, declined = block(places, able[0].log_id)
+    left = set(declined)
+    out = [one for at, one in enumerate(able) if at in left]
+    inside = [one for at, one in enumerate(able) if at not in left] if left else able
+    return data, inside, out + [one for one in rows if one.made is not None]
+
+
 def _ordinary(record: Record, log_id: str, arrived: int) -> Row | None:
     """What the scanner accepts; it is what `row` would make of it."""
+    if (found := event_head(record.value)) is None:
+        return None
+    team_id, uuid, event, distinct_id, timestamp = found
     try:
-        seconds, log_column = arrived // 1000, _log_column(log_id)
-        place = b'%s,"_partition":%d,"_offset":%d,"_timestamp":%d' % (
-            log_column,
-            record.partition,
-            record.offset,
-            seconds,
-        )
-        if (found := event_line(record.value, place)) is None:
-            return None
-        team_id, uuid, event, distinct_id, timestamp, text = found
         month = _month(timestamp, arrived)
     except (ValueError, OverflowError, OSError):
         return None
     identity = (team_id, uuid, event, distinct_id)
-    return Row(record, identity, digest(identity), arrived, month, text)
+    return Row(record, identity, digest(identity), arrived, month, log_id, None)
+
+
+def _line(record: Record, log_id: str, arrived: int) -> bytes:
+    place = b'%s,"_partition":%d,"_offset":%d,"_timestamp":%d' % (
+        _log_column(log_id),
+        record.partition,
+        record.offset,
+        arrived // 1000,
+    )
+    if (made := event_line(record.value, place)) is not None:
+        return made
+    return _slow_line(_stored.decode(record.value), record, log_id, arrived)
+
+
+def _slow_line(event: StoredEvent, record: Record, log_id: str, arrived: int) -> bytes:
+    moment = datetime.fromtimestamp(arrived / 1000, UTC)
+    return line(event, log_id=log_id, partition=record.partition, offset=record.offset, arrived=moment)
 
 
 @lru_cache(16)

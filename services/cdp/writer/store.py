@@ -12,6 +12,7 @@ from uuid import uuid4
 from libs.kit.clickhouse import ClickHouse
 from libs.kit.errors import DeadlineExceeded, QueryRefused, Unavailable
 from libs.kit.schema.clickhouse import sessions
+from libs.kit.schema.event_block import COLUMNS
 from services.cdp.writer.copies import DIGEST_SQL, Identity
 from services.cdp.writer.rows import Row
 
@@ -129,10 +130,14 @@ class EventStore:
         except (DeadlineExceeded, QueryRefused) as exc:
             raise Unavailable(f"ClickHouse does not answer: {exc.detail}") from exc
 
-    async def insert(self, log_id: str, rows: Sequence[Row]) -> None:
-        """All rows or, of some months, none; see `ClickHouse.insert` for what it raises. Each call has a fresh id."""
+    async def insert(self, log_id: str, rows: Sequence[Row], block: bytes = b"") -> None:
+        """All rows or, of some months, none; see `ClickHouse.insert` for what it raises. Each call has a fresh id.
+        They travel as `block` when there is one, else as lines."""
         name = query_id(log_id, {row.record.partition for row in rows})
-        await self._clickhouse.insert(TABLE, b"".join(row.line for row in rows), query_id=name)
+        if block:
+            await self._clickhouse.insert(TABLE, block, query_id=name, native_columns=COLUMNS)
+        else:
+            await self._clickhouse.insert(TABLE, b"".join(row.line for row in rows), query_id=name)
 
     async def _read(self, sql: str, params: dict[str, Any]) -> Sequence[Sequence[Any]]:
         try:

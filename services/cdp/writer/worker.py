@@ -7,7 +7,7 @@ At every start, on every partition that becomes ours, and after every insert who
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from libs.kit import metrics
 from libs.kit.contracts.topics import DEAD_LETTERS, STORED_EVENTS, WRITER_GROUP
@@ -21,8 +21,8 @@ from services.cdp.consuming import Limits, Loop, Ownership, Pulse, count, cut, k
 from services.cdp.dead_letters import dead_letter
 from services.cdp.settings import WriterSettings
 from services.cdp.writer.copies import SeenWindow
-from services.cdp.writer.decide import decide, halves, in_doubt, inserts, orphans
-from services.cdp.writer.rows import Row, Unusable, row
+from services.cdp.writer.decide import decide, halves, in_doubt, inserts, linger, orphans
+from services.cdp.writer.rows import Row, Unusable, packed, row
 from services.cdp.writer.store import EventStore
 from services.cdp.writer.tables_worker import write_tables
 
@@ -44,8 +44,11 @@ async def _write_events(runtime: Runtime, settings: WriterSettings, stop: asynci
     limits = Limits(settings.batch_records, settings.batch_bytes, settings.linger_seconds, settings.fetch_seconds)
     async with runtime.log.consumer([STORED_EVENTS.name], WRITER_GROUP) as consumer:
         writer = Writer(runtime, settings, consumer, loop)
+        took = 0.0
         while not stop.is_set():
-            batches = await loop.fetched(consumer, limits)
+            patient = replace(limits, linger_seconds=linger(took, settings.linger_seconds, settings.max_linger_seconds))
+            batches = await loop.fetched(consumer, patient)
+            began = runtime.clock.monotonic()
             owned = ownership(consumer, batches)
             pulse.beat()
             async with kept_alive(consumer):
@@ -54,6 +57,7 @@ async def _write_events(runtime: Runtime, settings: WriterSettings, stop: asynci
                 for piece in cut(batches, limits):
                     if piece and not await writer.settle(piece, owned):
                         return
+            took = runtime.clock.monotonic() - began
 
 
 @dataclass(slots=True)
@@ -175,22 +179,42 @@ class Writer:
         return waiting
 
     async def _insert(self, rows: Sequence[Row], batches: Sequence[Batch], owned: Ownership) -> list[tuple[Row, str]]:
-        """Insert rows, and return those that ClickHouse refuses: halves are tried until a refusal stands alone."""
-        await self._confirm(batches, owned)
-        for one in rows:
-            self._seen.add(one.key, one.arrived_ms)
-        crash_point("writer.before_insert")
+        """Insert rows, and return those that ClickHouse refuses."""
+        block, inside, lines = packed(rows)
+        if block:
+            try:
+                await self._stored(inside, batches, owned, block)
+            except QueryRefused as exc:
+                # the lines will tell which row is at fault, if one is
+                log.warning("block_refused", worker=WORKER, error=exc.detail[:300], rows=len(inside))
+                lines = list(rows)
+        return await self._insert_lines(lines, batches, owned) if lines else []
+
+    async def _insert_lines(
+        self, rows: Sequence[Row], batches: Sequence[Batch], owned: Ownership
+    ) -> list[tuple[Row, str]]:
+        """Halves are tried until a refusal stands alone."""
         try:
-            await self._store.insert(self._log_id, rows)
+            await self._stored(rows, batches, owned)
         except QueryRefused as exc:
             if len(rows) == 1:
                 return [(rows[0], exc.detail)]
             first, second = halves(rows)
-            return [*await self._insert(first, batches, owned), *await self._insert(second, batches, owned)]
+            return [*await self._insert_lines(first, batches, owned), *await self._insert_lines(second, batches, owned)]
+        return []
+
+    async def _stored(
+        self, rows: Sequence[Row], batches: Sequence[Batch], owned: Ownership, block: bytes = b""
+    ) -> None:
+        """One insert, as the owner. Raises what EventStore.insert does."""
+        await self._confirm(batches, owned)
+        for one in rows:
+            self._seen.add(one.key, one.arrived_ms)
+        crash_point("writer.before_insert")
+        await self._store.insert(self._log_id, rows, block)
         crash_point("writer.after_insert")
         for one in rows:
             self._partitions[one.record.partition].stored.add(one.record.offset)
-        return []
 
     async def _confirm(self, batches: Sequence[Batch], owned: Ownership) -> None:
         """An insert starts only as the owner: after a long stall the log is asked first, and may say no."""

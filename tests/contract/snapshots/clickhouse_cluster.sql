@@ -558,6 +558,8 @@ ENGINE = ReplicatedReplacingMergeTree('/clickhouse/tables/all/hedgerow/error_tra
 ORDER BY (team_id, fingerprint)
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1;
 
+ALTER TABLE `hedgerow`.`sharded_events` ON CLUSTER `main` MODIFY SETTING min_bytes_for_wide_part = 67108864;
+
 ALTER TABLE `hedgerow`.`sharded_app_metrics2` ON CLUSTER `main` ADD COLUMN IF NOT EXISTS uuid UUID DEFAULT reinterpretAsUUID(MD5(concat(toString(toUnixTimestamp(_timestamp)), ':', toString(_partition), ':', toString(_offset)))) AFTER count;
 
 ALTER TABLE `hedgerow`.`app_metrics2` ON CLUSTER `main` ADD COLUMN IF NOT EXISTS uuid UUID DEFAULT reinterpretAsUUID(MD5(concat(toString(toUnixTimestamp(_timestamp)), ':', toString(_partition), ':', toString(_offset)))) AFTER count;

@@ -51,10 +51,18 @@ class SilentClickHouse:
         return getattr(self._real, name)
 
     async def insert(self, table: str, body: bytes, **more: Any) -> None:
+        if table != "events":  # another loop writes these
+            await self._real.insert(table, body, **more)
+            return
         outcome = self._outcomes.pop(0) if self._outcomes else None
-        lines = body.splitlines(keepends=True)
         if outcome != "nothing":
-            await self._real.insert(table, b"".join(lines[: len(lines) // 2] if outcome == "half" else lines), **more)
+            before = await self._real.query("SELECT ifNull(max(inserted_at), now64(6) - 1) FROM events")
+            await self._real.insert(table, body, **more)
+        if outcome == "half":
+            since = f"inserted_at > toDateTime64('{before.rows[0][0]}', 6, 'UTC')"
+            await self._real.execute(
+                f"ALTER TABLE events DELETE WHERE {since} AND _offset % 2 SETTINGS mutations_sync = 1"
+            )
         if outcome:
             raise OutcomeUnknown("no answer")
 

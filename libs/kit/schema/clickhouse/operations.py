@@ -134,6 +134,20 @@ class ModifyTtl:
 
 
 @dataclass(frozen=True)
+class ModifySettings:
+    """Settings of a table, for parts that are written from now on."""
+
+    table: str
+    settings: Mapping[str, str | int]
+    sharded: bool = True
+
+    def render(self, layout: Layout) -> list[str]:
+        table = local_name(self.table) if layout.cluster and self.sharded else self.table
+        settings = ", ".join(f"{key} = {_literal(value)}" for key, value in self.settings.items())
+        return [f"ALTER TABLE {layout.name(table)}{layout.clause} MODIFY SETTING {settings}"]
+
+
+@dataclass(frozen=True)
 class CreateView:
     """A materialized view: what is inserted into `source` also goes, through `select`, into `target`.
 

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from libs.kit.eventlog import Record
 from services.cdp.settings import WriterSettings
 from services.cdp.writer.copies import Identity, SeenWindow, digest
-from services.cdp.writer.decide import decide, in_doubt, inserts, orphans
+from services.cdp.writer.decide import decide, in_doubt, inserts, linger, orphans
 from services.cdp.writer.rows import Row, Unusable, row
 from services.cdp.writer.store import query_id, touches
 from tests.support.scale import scaled
@@ -48,7 +48,7 @@ def made(offset: int = 0, **more: object) -> Row:
 
 
 def a_row(identity: Identity, offset: int = 0, arrived: int = START, month: str = "202611") -> Row:
-    return Row(record(offset), identity, digest(identity), arrived, month, b"")
+    return Row(record(offset), identity, digest(identity), arrived, month, "log", b"")
 
 
 def test_row_carries_where_it_came_from() -> None:
@@ -182,3 +182,10 @@ def test_query_id_tells_its_partitions() -> None:
     assert not touches(name, "another", {3})
     assert not touches("hedgerow-other", "cluster/topic id", {3})
     assert query_id("l", {1}) != query_id("l", {1})
+
+
+def test_a_small_batch_waits_as_long_as_the_last_one_took_within_limits() -> None:
+    assert linger(0.0, 0.1, 0.5) == 0.1
+    assert linger(0.3, 0.1, 0.5) == 0.3
+    assert linger(9.0, 0.1, 0.5) == 0.5
+    assert linger(9.0, 0.7, 0.5) == 0.7
