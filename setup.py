@@ -1,10 +1,11 @@
-"""Compiles libs/fastpath and the parser of libs/hogql. Everything else about the build is in pyproject.toml."""
+"""Compiles libs/fastpath, and whatever Python file has its C types beside it. The rest of the build is in pyproject.toml."""
 
 import os
 from glob import glob
 
 from setuptools import Extension, setup
 
+TYPED = ("libs/hogql", "libs/kit", "services")
 CHECKS_OFF = {"boundscheck": False, "wraparound": False}
 
 
@@ -16,12 +17,14 @@ def extensions() -> list[Extension]:
 
     included = [*glob("libs/fastpath/*.h"), *glob("libs/fastpath/*.pxi")]
     fastpath = [_extension(path, included, "-O3") for path in sorted(glob("libs/fastpath/*.pyx"))]
-    # The parser is Python with its C types beside it, in .pxd files; annotations are mypy's, not Cython's.
-    shapes = sorted(glob("libs/hogql/**/*.pxd", recursive=True))
-    hogql = [_extension(path.removesuffix(".pxd") + ".py", shapes, "-O2", "-g0") for path in shapes]
+    # Python with its C types beside it, in .pxd files; annotations are mypy's, not Cython's.
+    typed = []
+    for folder in TYPED:
+        shapes = sorted(glob(f"{folder}/**/*.pxd", recursive=True))
+        typed += [_extension(path.removesuffix(".pxd") + ".py", shapes, "-O2", "-g0") for path in shapes]
     return [
         *cythonize(fastpath, language_level=3, compiler_directives=CHECKS_OFF),
-        *cythonize(hogql, language_level=3, compiler_directives={"annotation_typing": False}),
+        *cythonize(typed, language_level=3, compiler_directives={"annotation_typing": False}),
     ]
 
 

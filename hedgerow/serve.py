@@ -6,7 +6,6 @@ its position. A second SIGTERM (or Ctrl-C) ends the process now.
 
 import asyncio
 import contextlib
-import gc
 import os
 import signal
 import socket
@@ -22,6 +21,7 @@ from hedgerow.composition import SERVICES, WORKERS
 from hedgerow.gateway import Gateway, Probes, Report
 from hedgerow.settings import ServeSettings
 from libs.kit.hot_http import HotPaths, HotService
+from libs.kit.heap import settle
 from libs.kit.logging import configure_logging, get_logger
 from libs.kit.runtime import Runtime, open_runtime
 from libs.kit.settings import KitSettings
@@ -82,8 +82,7 @@ async def _serve_services(names: Sequence[str], listener: socket.socket, setting
 
         probes = await stack.enter_async_context(probing(runtime.health.report, states, settings.probes_port))
         server = Server(_config(Gateway(apps, report), _hot_paths(apps, limits), limits))
-        gc.collect()
-        gc.freeze()  # what was imported lives as long as we do: looking through it again and again costs every request
+        settle()
         serving = asyncio.create_task(server.serve(sockets=[listener]))
         await _first(serving, stop)
         probes.stopping = True
@@ -95,6 +94,7 @@ async def _run_workers(names: Sequence[str], settings: KitSettings) -> None:
     stop, limits = stop_on_signals(), ServeSettings()
     async with open_runtime(settings) as runtime, AsyncExitStack() as stack:
         probes = await stack.enter_async_context(probing(runtime.health.report, _part_states(), settings.probes_port))
+        settle()
         tasks = [asyncio.create_task(_worker(name, runtime, stop), name=name) for name in names]
         await asyncio.wait([*tasks, waiting := asyncio.create_task(stop.wait())], return_when="FIRST_COMPLETED")
         probes.stopping = True

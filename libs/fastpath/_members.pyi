@@ -1,4 +1,4 @@
-from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from datetime import datetime
 from typing import TypeVar, final
 from uuid import UUID
@@ -70,6 +70,48 @@ def stored(
     person_mode: str,
     historical_migration: bool,
 ) -> bytes: ...
+
+FROM_IP: int
+FROM_SENT_AT: int
+FROM_SET: int
+FROM_SET_ONCE: int
+
+@final
+class Layout:
+    """See `_members_py.Layout`."""
+
+    source: Shape
+    shape: Shape
+    latest: Picker
+    first: Picker
+    def __init__(
+        self,
+        source: Shape,
+        row: Sequence[tuple[str, int | bytes]],
+        latest: Sequence[tuple[str, str]],
+        first: Sequence[tuple[str, str]],
+        ignored: Collection[str],
+        session: str,
+        chain: str,
+    ) -> None: ...
+
+def laid_out(
+    layout: Layout,
+    properties: Members,
+    person_properties: Members,
+    ip: str,
+    sent_at: str | None,
+    uuid: str,
+    event: str,
+    timestamp: datetime,
+    team_id: int,
+    distinct_id: str,
+    created_at: datetime,
+    captured_at: datetime | None,
+    person_id: UUID,
+    person_created_at: datetime,
+    historical_migration: bool,
+) -> bytes | None: ...
 
 Line = tuple[int, str, str, str, str, bytes]
 

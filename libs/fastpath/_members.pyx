@@ -13,7 +13,7 @@ from cpython.mem cimport PyMem_Free, PyMem_Malloc, PyMem_Realloc
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_DECREF, Py_INCREF
 from cpython.unicode cimport PyUnicode_AsUTF8AndSize, PyUnicode_DecodeUTF8
-from libc.stdint cimport int64_t, uint8_t
+from libc.stdint cimport int64_t, uint8_t, uint64_t
 from libc.string cimport memcmp, memcpy, memchr
 
 from collections.abc import ItemsView, KeysView, Mapping, MutableMapping, ValuesView
@@ -78,4 +78,5 @@ include "_members_walk.pxi"
 include "_members_object.pxi"
 include "_members_event.pxi"
 include "_members_row.pxi"
+include "_members_layout.pxi"
 include "_members_line.pxi"

@@ -267,6 +267,99 @@ def stored(
     return msgspec.json.encode(row | {"historical_migration": True} if historical_migration else row)
 
 
+#: Where a member of a stored event comes from, if it is neither the place of one of its own nor a constant.
+FROM_IP, FROM_SENT_AT, FROM_SET, FROM_SET_ONCE = -1, -2, -3, -4
+
+
+class Layout:
+    """What becomes of events of one Shape, decided from their names; `laid_out` follows it.
+
+    row: the stored properties in order, each with where it comes from: a place in `source`, the bytes of a constant, or
+    one of FROM_*. shape: that of the stored properties. latest, first: how `$set` and `$set_once` are picked, as
+    for Shape.picker. ignored: names among the latest of which another value is no news. session: a property that must
+    hold no capital letter; chain: one that becomes the elements chain. Raises as Shape.picker does.
+    """
+
+    def __init__(
+        self,
+        source: Shape,
+        row: Sequence[tuple[str, int | bytes]],
+        latest: Sequence[tuple[str, str]],
+        first: Sequence[tuple[str, str]],
+        ignored: Collection[str],
+        session: str,
+        chain: str,
+    ):
+        self.source = source
+        self.row = tuple(row)
+        self.shape = _shape(tuple(name for name, _ in row))
+        self.latest, self.first = Picker(source, latest), Picker(source, first)
+        self.ignored = frozenset(ignored)
+        self.session, self.chain = session, chain
+
+
+def laid_out(
+    layout: Layout,
+    properties: Members,
+    person_properties: Members,
+    ip: str,
+    sent_at: str | None,
+    uuid: str,
+    event: str,
+    timestamp: datetime,
+    team_id: int,
+    distinct_id: str,
+    created_at: datetime,
+    captured_at: datetime | None,
+    person_id: UUID,
+    person_created_at: datetime,
+    historical_migration: bool,
+) -> bytes | None:
+    """What `stored` gives for an event that tells nothing new of its person, under that person ("full").
+
+    None when it is declined: the person lacks one of the latest or first properties, or has another value for one that
+    is not ignored (or is not plain), the session has a capital, the elements chain an escape. Raises ValueError for a
+    layout of another shape.
+    """
+    if layout.source.names != tuple(properties):
+        raise ValueError("a layout of another shape")
+    latest, first = properties.picked(layout.latest), properties.picked(layout.first)
+    differing = person_properties.differing(latest)
+    if not layout.ignored.issuperset(differing) or not all(name in person_properties for name in differing):
+        return None
+    if not all(_is_plain(latest._values[name]) for name in differing):
+        return None
+    if any(person_properties.opens(name) in (0, ord("n")) for name in first):
+        return None
+    session, chain = properties._values.get(layout.session, b""), properties._values.get(layout.chain, b'""')
+    if session != session.lower() or chain[:1] != b'"' or b"\\" in chain:
+        return None
+    made = {FROM_SET: latest.encoded(), FROM_SET_ONCE: first.encoded()}
+    made |= {FROM_IP: msgspec.json.encode(ip), FROM_SENT_AT: msgspec.json.encode(sent_at)}
+    values = list(properties._values.values())
+    row = {
+        name: origin if isinstance(origin, bytes) else values[origin] if origin >= 0 else made[origin]
+        for name, origin in layout.row
+    }
+    return stored(
+        uuid=uuid,
+        event=event,
+        properties=Members(row),
+        timestamp=timestamp,
+        team_id=team_id,
+        distinct_id=distinct_id,
+        elements_chain=msgspec.json.decode(chain, type=str),
+        created_at=created_at,
+        captured_at=captured_at,
+        person_id=person_id,
+        person_properties=person_properties,
+        person_set=latest,
+        person_created_at=person_created_at,
+        person_mode="full",
+        historical_migration=historical_migration,
+    )
+
+
 def line(value: bytes, place: bytes) -> tuple[int, str, str, str, str, bytes] | None:
     """A record of clickhouse_events_json in its usual form: team_id, uuid, event, distinct_id, timestamp, and the line
     of the events table that the writer's slow way makes of it. place: the columns that say where in the log it stood,

@@ -105,8 +105,18 @@ cdef int _add_uuid(Buffer* out, identity) except -1:
 
 
 cdef int _add_number(Buffer* out, int64_t number) except -1:
-    cdef bytes text = b"%d" % number
-    return _add(out, PyBytes_AS_STRING(text), PyBytes_GET_SIZE(text))
+    cdef uint8_t digits[20]
+    cdef int at = 20
+    cdef bytes text
+    if number < 0:
+        text = b"%d" % number
+        return _add(out, PyBytes_AS_STRING(text), PyBytes_GET_SIZE(text))
+    while True:
+        at -= 1
+        digits[at] = <uint8_t>(c'0' + number % 10)
+        number //= 10
+        if number == 0:
+            return _add(out, digits + at, 20 - at)
 
 
 cdef int _add_member(Buffer* out, const Prefix* prefix, const Value* value, bint first) except -1:
@@ -155,6 +165,46 @@ cdef int _add_merged(Buffer* out, Members base, Members over) except -1:
         PyMem_Free(chosen)
 
 
+cdef int _add_middle(Buffer* out, timestamp, int64_t team_id, str distinct_id) except -1:
+    """From behind the properties to the elements chain's name."""
+    _add(out, b',"timestamp":', 13)
+    _add_time(out, timestamp, True)
+    _add(out, b',"team_id":', 11)
+    _add_number(out, team_id)
+    _add(out, b',"project_id":', 14)
+    _add_number(out, team_id)
+    _add(out, b',"distinct_id":', 15)
+    _add_string(out, distinct_id)
+    return _add(out, b',"elements_chain":', 18)
+
+
+cdef int _add_moments(Buffer* out, created_at, captured_at, person_id) except -1:
+    """From behind the elements chain to the name of the person's properties."""
+    _add(out, b',"created_at":', 14)
+    _add_time(out, created_at, True)
+    _add(out, b',"captured_at":', 15)
+    if captured_at is None:
+        _add(out, b"null", 4)
+    else:
+        _add_time(out, captured_at, True)
+    _add(out, b',"person_id":', 13)
+    _add_uuid(out, person_id)
+    return _add(out, b',"person_properties":', 21)
+
+
+cdef bytes _ended(Buffer* out, person_created_at, str person_mode, bint historical_migration):
+    _add(out, b',"person_created_at":', 21)
+    _add_time(out, person_created_at, False)
+    _add(out, b',"person_mode":', 15)
+    _add_string(out, person_mode)
+    if historical_migration:
+        _add(out, b',"historical_migration":true', 28)
+    _add(out, b"}", 1)
+    made = PyBytes_FromStringAndSize(<const char*>out.bytes, out.used)
+    _let_go(out)
+    return made
+
+
 def stored(
     *,
     str uuid not None,
@@ -182,34 +232,8 @@ def stored(
     _add_string(out, event)
     _add(out, b',"properties":', 14)
     _add_members(out, properties)
-    _add(out, b',"timestamp":', 13)
-    _add_time(out, timestamp, True)
-    _add(out, b',"team_id":', 11)
-    _add_number(out, team_id)
-    _add(out, b',"project_id":', 14)
-    _add_number(out, team_id)
-    _add(out, b',"distinct_id":', 15)
-    _add_string(out, distinct_id)
-    _add(out, b',"elements_chain":', 18)
+    _add_middle(out, timestamp, team_id, distinct_id)
     _add_string(out, elements_chain)
-    _add(out, b',"created_at":', 14)
-    _add_time(out, created_at, True)
-    _add(out, b',"captured_at":', 15)
-    if captured_at is None:
-        _add(out, b"null", 4)
-    else:
-        _add_time(out, captured_at, True)
-    _add(out, b',"person_id":', 13)
-    _add_uuid(out, person_id)
-    _add(out, b',"person_properties":', 21)
+    _add_moments(out, created_at, captured_at, person_id)
     _add_merged(out, person_properties, person_set)
-    _add(out, b',"person_created_at":', 21)
-    _add_time(out, person_created_at, False)
-    _add(out, b',"person_mode":', 15)
-    _add_string(out, person_mode)
-    if historical_migration:
-        _add(out, b',"historical_migration":true', 28)
-    _add(out, b"}", 1)
-    made = PyBytes_FromStringAndSize(<const char*>out.bytes, out.used)
-    _let_go(out)
-    return made
+    return _ended(out, person_created_at, person_mode, historical_migration)

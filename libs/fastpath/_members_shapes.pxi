@@ -2,8 +2,12 @@
 # them (unless they are more than SHARED_NAMES); Places (Onto, Picker, Spelling) say which member of one stands where in
 # another, or in what the sender wrote. What is remembered is bounded: at REMEMBERED_NAMES all of it is let go.
 
+cdef enum:
+    RECENT = 1024
+
 cdef dict _shapes = {}  # names -> Shape
 cdef dict _spellings = {}  # names as they were written -> Spelling
+cdef list _recent = [None] * RECENT  # of these, some by a hash that is quickly made
 cdef Py_ssize_t _remembered = 0
 
 
@@ -137,6 +141,20 @@ cdef class Spelling(Places):
     cdef:
         Shape shape
         bint in_order
+        bytes text
+
+    cdef bint stands_for(self, Parts* parts) noexcept:
+        """Whether these are its names."""
+        cdef const uint8_t* ours = <const uint8_t*>PyBytes_AS_STRING(self.text)
+        cdef const uint8_t* end = ours + PyBytes_GET_SIZE(self.text)
+        cdef Py_ssize_t at
+        cdef Py_ssize_t size
+        for at in range(parts.count):
+            size = parts.at[at].name_size + 1
+            if end - ours < size or memcmp(ours, parts.at[at].name, size) != 0:
+                return False
+            ours += size
+        return ours == end
 
 
 cdef Shape _shape(tuple names):
@@ -158,33 +176,58 @@ cdef int _make_room(Py_ssize_t names) except -1:
     if _remembered > REMEMBERED_NAMES:
         _shapes.clear()
         _spellings.clear()
+        _recent[:] = [None] * RECENT
         _remembered = names + 4
     return 0
 
 
 cdef Spelling _spelling(Parts* parts):
+    cdef Py_ssize_t place = _quick_hash(parts)
+    cdef bytes text
+    cdef Spelling made
+    recent = _recent[place]
+    if recent is not None and (<Spelling>recent).stands_for(parts):
+        return <Spelling>recent
+    text = _names_of(parts)
+    found = _spellings.get(text)
+    if found is not None:
+        _recent[place] = found
+        return <Spelling>found
+    made = _spelled(parts)
+    made.text = text
+    if parts.count <= SHARED_NAMES:
+        _make_room(parts.count)
+        _spellings[text] = _recent[place] = made
+    return made
+
+
+cdef Py_ssize_t _quick_hash(Parts* parts) noexcept:
+    cdef uint64_t mixed = parts.count
+    cdef Part* part
+    cdef Py_ssize_t at
+    for at in range(parts.count):
+        part = &parts.at[at]
+        mixed = mixed * <uint64_t>1099511628211 + part.name_size
+        if part.name_size:
+            mixed += (part.name[part.name_size // 2] << 16) + (part.name[part.name_size - 1] << 8)
+    return <Py_ssize_t>((mixed ^ (mixed >> 32)) % RECENT)
+
+
+cdef bytes _names_of(Parts* parts):
+    """One behind the other, each with its closing quote, which no name can hold."""
     cdef Py_ssize_t size = 0
     cdef Py_ssize_t at
     cdef bytes text
     cdef uint8_t* into
-    cdef Spelling made
     for at in range(parts.count):
         size += parts.at[at].name_size + 1
     text = PyBytes_FromStringAndSize(NULL, size)
     into = <uint8_t*>PyBytes_AS_STRING(text)
     for at in range(parts.count):
-        # up to the closing quote, which no name can hold
         size = parts.at[at].name_size + 1
         memcpy(into, parts.at[at].name, size)
         into += size
-    found = _spellings.get(text)
-    if found is not None:
-        return <Spelling>found
-    made = _spelled(parts)
-    if parts.count <= SHARED_NAMES:
-        _make_room(parts.count)
-        _spellings[text] = made
-    return made
+    return text
 
 
 cdef Spelling _spelled(Parts* parts):

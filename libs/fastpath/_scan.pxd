@@ -34,10 +34,19 @@ cdef struct Walk:
     Py_ssize_t room
     Py_ssize_t most
 
-cdef struct Buffer:
-    uint8_t* bytes
-    Py_ssize_t used
-    Py_ssize_t room
+cdef enum:
+    MOST_PIECES = 120
+
+cdef struct Piece:
+    const void* text
+    Py_ssize_t size
+
+cdef struct Pieces:
+    # slices that will be a record; `full`: there were more
+    Piece of[MOST_PIECES]
+    int count
+    Py_ssize_t size
+    bint full
 
 cdef class Batch:
     cdef:
@@ -51,6 +60,7 @@ cdef class Batch:
         Span _sent_at
         bint _engage
 
+    cdef bint _carries_heatmap(self, const Event* event) except -1
     cdef bint _is_named(self, const Event* event, bytes quoted) except -1
     cdef bint _spells(self, Span span, bytes quoted) except -1
     cdef bint _same(self, Span one, Span other) noexcept
@@ -62,14 +72,18 @@ cdef class Writer:
     cdef:
         Batch batch
         const uint8_t* body
-        Buffer out
+        Pieces out
         Span last_id
         uint8_t uuid[36]
+        uint8_t time[27]
+        int time_size
+        int64_t day
         int64_t now
         int64_t sent_at
         bint has_sent_at
+        bint cookieless
+        bint internal
         Py_ssize_t headers_size
-        Py_ssize_t size_of_headers
         Py_ssize_t max_record_bytes
         bytes prefix
         bytes ip
@@ -86,24 +100,33 @@ cdef class Writer:
         Span last_name
         Span last_session
         tuple name_header
+        tuple stamp_header
         tuple session_header
         tuple headers
         object distinct_id_of
         object time_of
+        object rider_uuid_of
         object record
 
     cdef int start(
         self, Batch batch, str token, str ip, str internal_ip, bytes version, now, sent_at, bint historical) except -1
-    cdef object record_of(self, const Event* event, Py_ssize_t at)
+    cdef bint take(self, const Event* event, Py_ssize_t at, list taken) except -1
+    cdef bint finish(self, const Event* event, tuple more, list taken) except -1
     cdef bint identify(self, const Event* event) except -1
-    cdef int put_uuid(self, const Event* event, Py_ssize_t at) except -1
-    cdef int put_value(self, const Event* event, int64_t moment, bint cookieless, bint internal) except -1
-    cdef int put_data(self, const Event* event) except -1
-    cdef int put_span(self, Span span) except -1
-    cdef int put_name(self, const Event* event) except -1
-    cdef tuple all_headers(self, tuple stamp, tuple uuid, bint has_session)
+    cdef bint print_uuid(self, const Event* event, Py_ssize_t at) except -1
+    cdef int print_rider_uuid(self, const Event* event) except -1
+    cdef void print_time(self, int64_t moment) noexcept
+    cdef void put_value(self, const Event* event, bint rides) noexcept
+    cdef void put_rider(self, const Event* event) noexcept
+    cdef void put_head(self) noexcept
+    cdef void put_ids(self, const Event* event) noexcept
+    cdef void put_when(self, const Event* event) noexcept
+    cdef void put_tail(self) noexcept
+    cdef void put_members(self, Span whole, uint32_t named, bint only) noexcept
+    cdef void put_span(self, Span span) noexcept
+    cdef void put_name(self, const Event* event) noexcept
+    cdef tuple headers_of(self, const Event* event, tuple more, Py_ssize_t* size)
     cdef int recall_name(self, const Event* event) except -1
     cdef int recall_session(self, Span span) except -1
-    cdef tuple headers_of(self, const Event* event, int64_t moment)
     cdef int64_t moment(self, const Event* event) except? -1
     cdef int64_t within_reach(self, int64_t moment, bint ahead) noexcept

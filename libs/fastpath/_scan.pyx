@@ -3,7 +3,7 @@
 `_scan_json.h` steps over values; here are the few fields that matter, and the record written from slices of the body.
 """
 
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.bytearray cimport PyByteArray_AS_STRING
 from cpython.datetime cimport (
     datetime_day, datetime_hour, datetime_microsecond, datetime_minute, datetime_month, datetime_second, datetime_year
@@ -51,9 +51,30 @@ cdef enum Property:
     P_TOKEN, P_DISTINCT_ID, P_COOKIELESS, P_IGNORE_SENT_AT, P_SESSION_ID, P_PERSON, P_WITH_VALUE
     P_INTERNAL, P_HEATMAP, P_PREV_PATHNAME, P_CURRENT_URL, P_NONE
 
-cdef int64_t MICROSECOND_MIN = -62135596800000000  # 0001-01-01
-cdef int64_t MICROSECOND_MAX = 253402300799999999  # 9999-12-31T23:59:59.999999
-cdef int64_t FUTURE_LIMIT = 23 * 3600 * <int64_t>1000000
+# Members of properties by which an event is told apart from the heatmap on it, see _scan_py.
+cdef enum Member:
+    M_NONE = 0
+    M_HEATMAP_DATA = 1
+    M_OF_HEATMAP = 2
+    M_TAKEN_ALONG = 3
+
+cdef extern from *:
+    # Constants of C: an integer over 32 bits written in Cython is an object, and so is everything computed with it.
+    """
+    #define MICROSECOND_MIN -62135596800000000LL /* 0001-01-01 */
+    #define MICROSECOND_MAX 253402300799999999LL /* 9999-12-31T23:59:59.999999 */
+    #define DAY 86400000000LL
+    #define FUTURE_LIMIT (23 * 3600000000LL)
+    #define NO_CALENDAR 1000000000000000LL /* milliseconds, 30,000 years: past that there is nothing but overflow */
+    #define LARGEST_BODY 0xFFFFFFFELL
+    """
+    const int64_t MICROSECOND_MIN
+    const int64_t MICROSECOND_MAX
+    const int64_t DAY
+    const int64_t FUTURE_LIMIT
+    const int64_t NO_CALENDAR
+    const int64_t LARGEST_BODY
+
 cdef const char* IDENTIFY = '"$identify"'
 
 include "_scan_walk.pxi"
@@ -77,7 +98,7 @@ def scan(body, bint engage, Py_ssize_t max_events):
         size = len(body)
     else:
         raise TypeError("a body is bytes or a bytearray")
-    if size >= 0xFFFFFFFF or max_events < 1:
+    if size > LARGEST_BODY or max_events < 1:
         return UNFIT
     memset(&root, 0, sizeof(Event))
     walk = Walk(batch._start, batch._start + size, 0, False, False, False, NULL, 0, 0, max_events)
@@ -150,17 +171,6 @@ cdef class Batch:
                 last = span
         return found
 
-    def carries_heatmap(self):
-        cdef Py_ssize_t at
-        cdef uint32_t scrolled = (1 << P_PREV_PATHNAME) | (1 << P_CURRENT_URL)
-        cdef uint32_t present
-        for at in range(self.count):
-            present = self._events[at].present
-            if present & (1 << P_HEATMAP) or present & scrolled == scrolled:
-                if not self._is_named(&self._events[at], b'"$$heatmap"'):
-                    return True
-        return False
-
     def fields(self, Py_ssize_t at):
         if not 0 <= at < self.count:
             raise IndexError(at)
@@ -201,6 +211,7 @@ cdef class Batch:
         Py_ssize_t max_record_bytes,
         distinct_id_of,
         time_of,
+        rider_uuid_of,
         record,
     ):
         cdef Py_ssize_t at
@@ -210,16 +221,21 @@ cdef class Batch:
         writer.max_record_bytes = max_record_bytes
         writer.distinct_id_of = distinct_id_of
         writer.time_of = time_of
+        writer.rider_uuid_of = rider_uuid_of
         writer.record = record
-        taken = []
+        cdef list taken = []
         for at in range(self.count):
             if self._is_named(&self._events[at], quoted):
                 continue
-            made = writer.record_of(&self._events[at], at)
-            if made is None:
+            if not writer.take(&self._events[at], at, taken):
                 return None
-            taken.append(made)
         return taken
+
+    cdef bint _carries_heatmap(self, const Event* event) except -1:
+        cdef uint32_t scrolled = (1 << P_PREV_PATHNAME) | (1 << P_CURRENT_URL)
+        if event.present & (1 << P_HEATMAP) or event.present & scrolled == scrolled:
+            return not self._is_named(event, b'"$$heatmap"')
+        return False
 
     cdef bint _is_named(self, const Event* event, bytes quoted) except -1:
         cdef Py_ssize_t size = event.event.end - event.event.start

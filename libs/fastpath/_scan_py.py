@@ -24,7 +24,7 @@ that could be avoided is still there: equal as JSON to what the slow way prints.
 import os
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from json import dumps, loads
 from typing import TypeVar
@@ -49,6 +49,15 @@ _VALUES = (
     "token", "distinct_id", "$cookieless_mode", "$ignore_sent_at", "$session_id", "$process_person_profile"
 )  # fmt: skip
 _PRESENCES = ("capture_internal", "$heatmap_data", "$prev_pageview_pathname", "$current_url")
+
+_HEATMAP = b"$$heatmap"
+_SKIP_HEATMAP: Headers = (("skip_heatmap_processing", b"true"),)
+_TAKEN_ALONG = frozenset(
+    (
+        *("$heatmap_data", "$viewport_height", "$viewport_width", "$session_id", "$prev_pageview_pathname"),
+        *("$prev_pageview_max_scroll", "$current_url", "$cookieless_mode"),
+    )
+)
 
 _BLANKS = re.compile(rb"[ \t\r\n]*+")
 _STRING = re.compile(rb'"(?:[^"\\\x00-\x1f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*+"')
@@ -127,13 +136,15 @@ class _Reader:
             case _:
                 self.token(_NUMBER)
 
-    def members(self, levels: int, member: Callable[[str], None]) -> None:
-        """An object; `member` is called with each key, and steps over the value."""
+    def members(self, levels: int, member: Callable[[str], None], begins: Callable[[int], object] = int) -> None:
+        """An object; `begins` is told where each member does, `member` is called with its key, and steps over the
+        value."""
         if levels == 0:
             raise _Unfit
         self.take(b"{")
         self.blanks()
         while self.kind() != b"}":
+            begins(self.at)
             key = self.string()
             self.blanks()
             self.take(b":")
@@ -370,14 +381,6 @@ class Batch:
         )
         return {_text(raw) for raw in found if raw and raw[:1] == b'"'}
 
-    def carries_heatmap(self) -> bool:
-        """Whether any event has clicks, or tells how far the page before it was scrolled (but `$$heatmap`)."""
-        return any(
-            "$heatmap_data" in event.present or event.present >= {"$prev_pageview_pathname", "$current_url"}
-            for event in self._events
-            if _name(event) != b"$$heatmap"
-        )
-
     def fields(self, at: int) -> dict[str, bytes | bool | None]:
         """What is known of one event: values as they were sent, and which properties are there at all."""
         if not 0 <= at < self.count:
@@ -403,6 +406,7 @@ class Batch:
         max_record_bytes: int,
         distinct_id_of: Callable[[bytes | None, bytes | None], str | None],
         time_of: Callable[[str], datetime | None],
+        rider_uuid_of: Callable[[str], str],
         record: Callable[[bytes, bytes, Headers], T],
     ) -> list[T] | None:
         """The records of all events but those named `leave_out`, or None if one cannot be taken.
@@ -412,53 +416,129 @@ class Batch:
         `sent_at` the sender's clock then. Asked for what is rare: `distinct_id_of` an id (JSON values at the root and
         among the properties) that is not a plain string, `time_of` a timestamp in another form than
         `YYYY-MM-DDTHH:MM:SS[.f]Z`; None means there is none.
+
+        An event with clicks on it, or with how far the page before was scrolled, gives a second record, a `$$heatmap`
+        with those properties; the first goes on without the clicks. `rider_uuid_of` gives its uuid from the event's.
         """
-        now_text = _rfc3339(now)
-        shared = {"now": now_text} | ({"sent_at": _rfc3339(sent_at)} if sent_at else {}) | {"token": token}
-        headers: Headers = (("v", version), ("token", token.encode()), ("now", now_text.encode()))
-        if historical_migration:
-            headers += (("historical_migration", b"true"),)
+        shared = _Shared(token, ip, internal_ip, version, now, sent_at, historical_migration)
         random = os.urandom(10 * self.count) if any("uuid" not in event.fields for event in self._events) else b""
-        taken = []
+        made = []
         for at, event in enumerate(self._events):
-            name = _name(event)
-            if name == leave_out:
+            if _name(event) == leave_out:
                 continue
-            cookieless = event.known.get("$cookieless_mode", b"false")
-            if not name or cookieless not in (b"true", b"false"):
+            if not _name(event) or event.known.get("$cookieless_mode", b"false") not in (b"true", b"false"):
                 return None
             person = _distinct_id(event, distinct_id_of)
             if person is None:
                 return None
             moment = _moment(event, now, sent_at, time_of)
             uuid = _uuid(event, now, random[10 * at : 10 * at + 10])
-            address = internal_ip if "capture_internal" in event.present else ip
-            value = b"".join(
-                (
-                    _members({"uuid": uuid, "distinct_id": person, "ip": address})[:-1],
-                    b',"data":' + _data(event, uuid) + b",",
-                    _members(shared)[1:-1],
-                    b',"event":' + event.fields.get("event", b'"$identify"'),
-                    b',"timestamp":' + _quoted(_rfc3339(moment)),
-                    b',"is_cookieless_mode":true' if cookieless == b"true" else b"",
-                    b',"historical_migration":true' if historical_migration else b"",
-                    b"}",
-                )
-            )
-            own: Headers = (
-                ("distinct_id", person.encode()),
-                ("timestamp", b"%d" % ((moment - _EPOCH) // _MILLISECOND)),
-                ("event", name),
-                ("uuid", uuid.encode()),
-            )
-            session = event.known.get("$session_id", b"null")
-            if session[:1] == b'"':
-                own += (("session_id", _text(session).encode()),)
-            key = f"{token}:{address if cookieless == b'true' else person}".encode()
-            if len(key) + len(value) + sum(len(word) + len(said) for word, said in headers + own) > max_record_bytes:
+            if not _carries_heatmap(event):
+                made.append(_record(event, person, moment, uuid, shared))
+                continue
+            rider_uuid = rider_uuid_of(uuid) if "uuid" in event.fields else _uuid7(now, os.urandom(10))
+            made.append(_record(_without_clicks(event), person, moment, uuid, shared, _SKIP_HEATMAP))
+            made.append(_record(_rider(event, rider_uuid), person, moment, rider_uuid, shared))
+        for key, value, headers in made:
+            if len(key) + len(value) + sum(len(word) + len(said) for word, said in headers) > max_record_bytes:
                 return None
-            taken.append(record(key, value, headers + own))
-        return taken
+        return [record(*parts) for parts in made]
+
+
+@dataclass(frozen=True, slots=True)
+class _Shared:
+    """What the records of one request have in common."""
+
+    token: str
+    ip: str
+    internal_ip: str
+    version: bytes
+    now: datetime
+    sent_at: datetime | None
+    historical_migration: bool
+
+
+def _record(
+    event: _Event, person: str, moment: datetime, uuid: str, shared: _Shared, more: Headers = ()
+) -> tuple[bytes, bytes, Headers]:
+    """Key, value and headers."""
+    cookieless = event.known.get("$cookieless_mode") == b"true"
+    address = shared.internal_ip if "capture_internal" in event.present else shared.ip
+    now_text = _rfc3339(shared.now)
+    of_request = {"now": now_text} | ({"sent_at": _rfc3339(shared.sent_at)} if shared.sent_at else {})
+    value = b"".join(
+        (
+            _members({"uuid": uuid, "distinct_id": person, "ip": address})[:-1],
+            b',"data":' + _data(event, uuid) + b",",
+            _members(of_request | {"token": shared.token})[1:-1],
+            b',"event":' + event.fields.get("event", b'"$identify"'),
+            b',"timestamp":' + _quoted(_rfc3339(moment)),
+            b',"is_cookieless_mode":true' if cookieless else b"",
+            b',"historical_migration":true' if shared.historical_migration else b"",
+            b"}",
+        )
+    )
+    headers: Headers = (("v", shared.version), ("token", shared.token.encode()), ("now", now_text.encode()))
+    if shared.historical_migration:
+        headers += (("historical_migration", b"true"),)
+    headers += (
+        ("distinct_id", person.encode()),
+        ("timestamp", b"%d" % ((moment - _EPOCH) // _MILLISECOND)),
+        ("event", _name(event)),
+        ("uuid", uuid.encode()),
+    )
+    session = event.known.get("$session_id", b"null")
+    if session[:1] == b'"':
+        headers += (("session_id", _text(session).encode()),)
+    return f"{shared.token}:{address if cookieless else person}".encode(), value, headers + more
+
+
+def _carries_heatmap(event: _Event) -> bool:
+    """Whether the event has clicks, or tells how far the page before it was scrolled (but `$$heatmap` itself)."""
+    rides = "$heatmap_data" in event.present or event.present >= {"$prev_pageview_pathname", "$current_url"}
+    return rides and _name(event) != _HEATMAP
+
+
+def _without_clicks(event: _Event) -> _Event:
+    if "$heatmap_data" not in event.present:
+        return event
+    return _with(event, properties=_some_members(event.fields["properties"], lambda name: name != "$heatmap_data"))
+
+
+def _rider(event: _Event, uuid: str) -> _Event:
+    """The heatmap on an event: who, where and when are the event's."""
+    taken = _some_members(event.fields["properties"], _TAKEN_ALONG.__contains__)
+    rider = _with(event, event=_quoted(_HEATMAP.decode()), uuid=_quoted(uuid), properties=taken)
+    for name in ("$set", "$set_once"):
+        rider.fields.pop(name, None)
+    return rider
+
+
+def _with(event: _Event, /, **fields: bytes) -> _Event:
+    return replace(event, fields=event.fields | fields)
+
+
+def _some_members(raw: bytes, is_kept: Callable[[str], bool]) -> bytes:
+    """An object without some of its members. Neighbours that stay keep what is between them."""
+    reader = _Reader(raw, 0)
+    runs: list[tuple[int, int]] = []
+    was_kept = False
+    key_at = 0
+
+    def member(name: str) -> None:
+        nonlocal was_kept
+        reader.value(MAX_DEPTH)
+        if is_kept(name):
+            start = runs.pop()[0] if was_kept else key_at
+            runs.append((start, reader.at))
+        was_kept = is_kept(name)
+
+    def key(at: int) -> None:
+        nonlocal key_at
+        key_at = at
+
+    reader.members(MAX_DEPTH, member, key)
+    return b"{" + b",".join(raw[start:end] for start, end in runs) + b"}"
 
 
 def _text(raw: bytes) -> str:
@@ -491,6 +571,10 @@ def _uuid(event: _Event, now: datetime, random: bytes) -> str:
     """The event's own, in lower case, or a UUIDv7 (RFC 9562)."""
     if "uuid" in event.fields:
         return _text(event.fields["uuid"]).lower()
+    return _uuid7(now, random)
+
+
+def _uuid7(now: datetime, random: bytes) -> str:
     bits = int.from_bytes(random, "big")
     high = ((now - _EPOCH) // _MILLISECOND & 0xFFFF_FFFF_FFFF) << 16 | 0x7000 | bits >> 68
     return str(UUID(int=high << 64 | 1 << 63 | bits & 0x3FFF_FFFF_FFFF_FFFF))

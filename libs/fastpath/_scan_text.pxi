@@ -1,26 +1,37 @@
 # Included by _scan.pyx: bytes put behind each other, and texts, times and uuids read and printed.
 
-cdef int _reserve(Buffer* out, Py_ssize_t size) except -1 nogil:
-    cdef uint8_t* more
-    if out.used + size > out.room:
-        out.room = 2 * (out.used + size)
-        more = <uint8_t*>realloc(out.bytes, out.room)
-        if more is NULL:
-            with gil:
-                raise MemoryError
-        out.bytes = more
-    return 0
+cdef inline void _put(Pieces* out, const void* text, Py_ssize_t size) noexcept:
+    """One slice more. What it points to must stay until they are joined."""
+    if out.count == MOST_PIECES:
+        out.full = True
+        return
+    out.of[out.count].text = text
+    out.of[out.count].size = size
+    out.count += 1
+    out.size += size
 
 
-cdef inline int _put(Buffer* out, const void* text, Py_ssize_t size) except -1:
-    _reserve(out, size)
-    memcpy(out.bytes + out.used, text, size)
-    out.used += size
-    return 0
+cdef inline void _put_bytes(Pieces* out, bytes text) noexcept:
+    _put(out, PyBytes_AS_STRING(text), PyBytes_GET_SIZE(text))
 
 
-cdef inline int _put_bytes(Buffer* out, bytes text) except -1:
-    return _put(out, PyBytes_AS_STRING(text), len(text))
+cdef bytes _joined(const Pieces* out):
+    """All slices behind each other: their size is known by now, so that they are copied once."""
+    cdef bytes made = PyBytes_FromStringAndSize(NULL, out.size)
+    cdef char* into = PyBytes_AS_STRING(made)
+    cdef int at
+    for at in range(out.count):
+        memcpy(into, out.of[at].text, out.of[at].size)
+        into += out.of[at].size
+    return made
+
+
+cdef bytes _two(bytes one, bytes other):
+    """One behind the other."""
+    cdef bytes made = PyBytes_FromStringAndSize(NULL, PyBytes_GET_SIZE(one) + PyBytes_GET_SIZE(other))
+    memcpy(PyBytes_AS_STRING(made), PyBytes_AS_STRING(one), PyBytes_GET_SIZE(one))
+    memcpy(PyBytes_AS_STRING(made) + PyBytes_GET_SIZE(one), PyBytes_AS_STRING(other), PyBytes_GET_SIZE(other))
+    return made
 
 
 cdef bytes _json_text(str text):
@@ -52,6 +63,8 @@ cdef Py_ssize_t _plain_id(const uint8_t* text, Py_ssize_t size) noexcept:
     cdef bint solid = False
     if memchr(text, c'\\', size) is not NULL:
         return -1
+    if 0 < size <= MAX_CHARACTERS and not _is_blank_start(text[0]):  # nearly always
+        return size
     while at < size and characters < MAX_CHARACTERS:
         if (text[at] & 0xC0) != 0x80:
             characters += 1
@@ -120,7 +133,7 @@ cdef bint _utc_time(const uint8_t* t, Py_ssize_t size, int64_t* micros) noexcept
     return True
 
 
-cdef int _print_number(uint8_t* into, int value, int digits) noexcept:
+cdef inline int _print_number(uint8_t* into, unsigned int value, int digits) noexcept:
     while digits:
         digits -= 1
         into[digits] = <uint8_t>(c'0' + value % 10)
@@ -128,28 +141,31 @@ cdef int _print_number(uint8_t* into, int value, int digits) noexcept:
     return 0
 
 
-cdef int _print_time(uint8_t* into, int64_t micros) noexcept:
-    """RFC 3339, UTC, to the millisecond or, where there is more, the microsecond. Its length."""
-    cdef int64_t day = micros // 86400000000
-    cdef int64_t rest = micros - day * 86400000000
-    cdef int64_t z = day + 719468  # Hinnant's civil_from_days
-    cdef int64_t era = z // 146097
-    cdef int of_era = <int>(z - era * 146097)
+cdef void _print_date(uint8_t* into, int64_t day) noexcept:
+    """YYYY-MM-DDT of a day since 1970 (Hinnant's civil_from_days)."""
+    cdef int z = <int>day + 719468
+    cdef int era = z // 146097
+    cdef int of_era = z - era * 146097
     cdef int year = (of_era - of_era // 1460 + of_era // 36524 - of_era // 146096) // 365
     cdef int of_year = of_era - (365 * year + year // 4 - year // 100)
     cdef int month = (5 * of_year + 2) // 153
-    cdef int second = <int>(rest // 1000000)
-    cdef int fraction = <int>(rest - <int64_t>second * 1000000)
-    cdef int size
     _print_number(into + 8, of_year - (153 * month + 2) // 5 + 1, 2)
     month = month + 3 if month < 10 else month - 9
-    _print_number(into, <int>(year + era * 400 + (1 if month <= 2 else 0)), 4)
+    _print_number(into, year + era * 400 + (1 if month <= 2 else 0), 4)
     _print_number(into + 5, month, 2)
+    into[4] = into[7] = c'-'
+    into[10] = c'T'
+
+
+cdef int _print_hour(uint8_t* into, int64_t micros) noexcept:
+    """The rest of an RFC 3339 time behind its date, to the millisecond or, where there is more, the microsecond. The
+    length of all of it."""
+    cdef unsigned int second = <unsigned int>(<uint64_t>micros // 1000000)
+    cdef unsigned int fraction = <unsigned int>(<uint64_t>micros % 1000000)
+    cdef int size
     _print_number(into + 11, second // 3600, 2)
     _print_number(into + 14, second // 60 % 60, 2)
     _print_number(into + 17, second % 60, 2)
-    into[4] = into[7] = c'-'
-    into[10] = c'T'
     into[13] = into[16] = c':'
     into[19] = c'.'
     if fraction % 1000:
@@ -188,7 +204,9 @@ cdef bytes _decimal(int64_t value):
 
 cdef bytes _time_text(int64_t micros):
     cdef uint8_t text[27]
-    cdef int size = _print_time(text, micros)
+    cdef int64_t day = micros // DAY
+    _print_date(text, day)
+    cdef int size = _print_hour(text, micros - day * DAY)
     return PyBytes_FromStringAndSize(<const char*>text, size)
 
 

@@ -107,6 +107,32 @@ cdef Property _property_of(const uint8_t* key, Py_ssize_t size) noexcept nogil:
     return P_NONE
 
 
+cdef uint32_t _member_of(const uint8_t* key, Py_ssize_t size) noexcept nogil:
+    """Which of a heatmap's properties a key names."""
+    if size == 11:
+        if memcmp(key, b"$session_id", 11) == 0:
+            return M_OF_HEATMAP
+    elif size == 12:
+        if memcmp(key, b"$current_url", 12) == 0:
+            return M_OF_HEATMAP
+    elif size == 13:
+        if memcmp(key, b"$heatmap_data", 13) == 0:
+            return M_HEATMAP_DATA
+    elif size == 15:
+        if memcmp(key, b"$viewport_width", 15) == 0:
+            return M_OF_HEATMAP
+    elif size == 16:
+        if memcmp(key, b"$viewport_height", 16) == 0 or memcmp(key, b"$cookieless_mode", 16) == 0:
+            return M_OF_HEATMAP
+    elif size == 23:
+        if memcmp(key, b"$prev_pageview_pathname", 23) == 0:
+            return M_OF_HEATMAP
+    elif size == 25:
+        if memcmp(key, b"$prev_pageview_max_scroll", 25) == 0:
+            return M_OF_HEATMAP
+    return M_NONE
+
+
 cdef inline const uint8_t* _key(const uint8_t* p, Walk* walk, const uint8_t** key, Py_ssize_t* size,
     uint8_t* room) noexcept nogil:
     """From a key's quote to the first byte of its value. `key` is what it spells, in the body or in `room`."""

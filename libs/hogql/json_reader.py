@@ -237,6 +237,8 @@ class Reader:
         return self.plain("SampleExpr", value, where, **known)
 
     def _ratio(self, value: Any, where: str) -> Any:
+        if isinstance(value, Mapping) and value.get("node") == "Placeholder":
+            return self._tuple((ast.Placeholder, None), (value, None), f"{where} ratio")
         sides = (value.get("left"), value.get("right")) if isinstance(value, Mapping) else ()
         return self._tuple((ast.Expr, ast.Expr | None), sides, f"{where} ratio")
 
@@ -274,13 +276,22 @@ class Reader:
         ]
         known = {
             "kind": "PIVOT" if pivot else "UNPIVOT",
-            "exprs": self._all(table, "aggregates" if pivot else "value_columns", where),
+            "exprs": self._all(table, "aggregates", where) if pivot else self._value_columns(table, where),
             "columns": tuple(columns),
             "alias": self.typed(str | None, value.get("alias"), where),
             "column_aliases": self._tuple((str, ...), value.get("column_aliases") or (), where),
         }
         made = self.plain("Pivot", table, where, **known)
         return ast.JoinChain(before.first, (*before.joins, made))
+
+    def _value_columns(self, table: _Object, where: str) -> tuple[ast.Expr, ...]:
+        # said again with each column; nothing is known of an UNPIVOT without columns
+        return tuple(
+            [
+                self.typed(ast.Expr, one.get("value_columns"), where)
+                for one in self._objects(table, "columns", where)[:1]
+            ]
+        )
 
     def _table_ref(self, value: _Object, where: str) -> ast.TableRef:
         known = {"final": value.get("table_final") is True}

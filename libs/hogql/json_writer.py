@@ -199,6 +199,8 @@ class Writer(Visitor[Any]):
         return self.made(node, "SampleExpr", **ratios, **({"percent": True} if node.percent else {}))
 
     def _ratio(self, ratio: tuple[ast.Expr, ast.Expr | None]) -> Any:
+        if isinstance(ratio[0], ast.Placeholder):
+            return self.value(ratio[0])
         return {"node": "RatioExpr", "left": self.value(ratio[0]), "right": self.value(ratio[1])}
 
     def visit_table_ref(self, node: ast.TableRef) -> Any:
@@ -252,12 +254,12 @@ class Writer(Visitor[Any]):
             )
         columns = [
             self.made(
-                column, "UnpivotColumn", name_columns=self.visit(column.names), unpivot_values=self.value(column.values)
+                column, "UnpivotColumn", value_columns=self.visit(node.exprs[0]), name_columns=self.visit(column.names),
+                unpivot_values=self.value(column.values),
             )
             for column in node.columns
-        ]
-        own = {"value_columns": self.value(node.exprs), "include_nulls": node.include_nulls}
-        return self.made(node, "UnpivotExpr", table=table, columns=columns, **own)
+        ]  # fmt: skip
+        return self.made(node, "UnpivotExpr", table=table, columns=columns, include_nulls=node.include_nulls)
 
     # --- queries
 

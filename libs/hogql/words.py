@@ -17,7 +17,7 @@ KEYWORDS = HARD | _words(
     "UNBOUNDED UNION UNPIVOT USING VALUES WEEK WHEN WHERE WINDOW WITH YEAR YYYY ZONE"
 )
 # Not of the grammar's list, but asked for by the parser.
-_ASKED_FOR = _words("TRUE FALSE INTO FORMAT WITHOUT VARYING PRECISION")
+_ASKED_FOR = _words("TRUE FALSE INTO FORMAT")
 #: As written, in small letters or in capitals -> in capitals, as the parser compares them. Other spellings take longer.
 WORDS = {spelling: word for word in KEYWORDS | _ASKED_FOR for spelling in (word, word.lower())}
 LONGEST_WORD = max(map(len, WORDS))

@@ -1,12 +1,10 @@
 """What is counted of capture's requests: metrics, and the access log.
 
 Gathered while requests of one turn of the event loop are answered, and then counted at once: a lock and a search for
-each number would cost as much as deciding the request.
+each number would cost as much as deciding the request. Compiled when there is a compiler (accounting.pxd).
 """
 
 import asyncio
-import itertools
-from collections import defaultdict
 from functools import cache
 
 from prometheus_client import Counter
@@ -17,6 +15,14 @@ from services.capture.handle import route_of
 
 log = get_logger(__name__)
 _METHODS = frozenset({"GET", "POST", "OPTIONS", "HEAD", "PUT", "PATCH", "DELETE"})
+
+
+def _method(method: str) -> str:
+    return method if method in _METHODS else "other"
+
+
+def _route(path: str) -> str:
+    return route_of(path) or "unmatched"
 
 
 @cache
@@ -40,15 +46,16 @@ class Accounting:
 
     def __init__(self, every: int):
         self._every = every
-        self._successes = itertools.count()
-        self._events: defaultdict[tuple[str, str], int] = defaultdict(int)
-        self._requests: defaultdict[tuple[str, str, int], list[float]] = defaultdict(list)
+        self._successes = every - 1  # since the last access line: the first one has its own
+        self._events: dict[tuple[str, str], int] = {}
+        self._requests: dict[tuple[str, str, int], list[float]] = {}  # seconds, by method, path and status
         self._bodies: list[int] = []
         self._loop: asyncio.AbstractEventLoop | None = None  # that will flush
 
     def events(self, result: str, reason: str, events: int) -> None:
         """`result` is accepted, dropped or refused; `reason` a word of ours, never input. An answer follows."""
-        self._events[result, reason] += events
+        name = (result, reason)
+        self._events[name] = self._events.get(name, 0) + events
 
     def body(self, size: int) -> None:
         """A request came with so many bytes. An answer follows."""
@@ -56,37 +63,39 @@ class Accounting:
 
     def answered(self, method: str, path: str, status: int, seconds: float, request_id: bytes | None) -> None:
         """One request is over."""
-        route = route_of(path) or "unmatched"
-        if method not in _METHODS:
-            method = "other"
-        self._requests[method, route, status].append(seconds)
-        self._soon()
-        if status >= 400 or next(self._successes) % self._every == 0:
-            log.info(
-                "request",
-                method=method,
-                path=route,
-                status=status,
-                duration_ms=round(seconds * 1e3, 1),
-                request_id=(request_id or b"").decode("latin-1")[:64],
-            )
+        name = (method, path, status)
+        durations = self._requests.get(name)
+        if durations is None:
+            durations = self._requests[name] = []
+        durations.append(seconds)
+        loop = asyncio.get_running_loop()
+        if self._loop is not loop:
+            self._loop = loop
+            loop.call_soon(self.flush)
+        if status < 400:
+            self._successes += 1
+            if self._successes < self._every:
+                return
+            self._successes = 0
+        log.info(
+            "request",
+            method=_method(method),
+            path=_route(path),
+            status=status,
+            duration_ms=round(seconds * 1e3, 1),
+            request_id=(request_id or b"").decode("latin-1")[:64],
+        )
 
     def flush(self) -> None:
         """Count what was gathered."""
         self._loop = None
         for (result, reason), count in self._events.items():
             _events(result, reason).inc(count)
-        for (method, route, status), seconds in self._requests.items():
-            _requests(method, route, status).inc(len(seconds))
-            _seconds(route).observe_all(seconds)
-        if self._bodies:
-            metrics.CAPTURE_BODY_BYTES.observe_all(self._bodies)
+        for (method, path, status), durations in self._requests.items():
+            route = _route(path)
+            _requests(_method(method), route, status).inc(len(durations))
+            _seconds(route).observe_all(durations)
+        metrics.CAPTURE_BODY_BYTES.observe_all(self._bodies)
         self._events.clear()
         self._requests.clear()
         self._bodies.clear()
-
-    def _soon(self) -> None:
-        loop = asyncio.get_running_loop()
-        if self._loop is not loop:
-            self._loop = loop
-            loop.call_soon(self.flush)

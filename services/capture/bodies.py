@@ -1,4 +1,7 @@
-"""Bodies while they come: one under its cap, and all together under the memory we allow for them."""
+"""Bodies while they come: one under its cap, and all together under the memory we allow for them.
+
+Compiled when there is a compiler (bodies.pxd).
+"""
 
 from services.capture.answers import too_large
 

@@ -90,7 +90,7 @@ def _take_ai(request: Request, limits: Limits) -> Decision:
 
 def _take(request: Request, route: str, limits: Limits) -> Decision:
     query = parse_query(request.query)
-    text = decode_payload(
+    payload = decode_payload(
         query,
         request.headers.get(b"content-type", b""),
         request.headers.get(b"content-encoding", b""),
@@ -98,16 +98,16 @@ def _take(request: Request, route: str, limits: Limits) -> Decision:
         max_inflated=limits.max_inflated_bytes,
     )
     if SCANS:
-        decision = _by_scan(text, query, request, route, limits)
+        decision = _by_scan(payload.raw, query, request, route, limits)
         if decision is not None:
             return decision
-    return _by_msgspec(text, query, request, route, limits)
+    return _by_msgspec(payload.text(), query, request, route, limits)
 
 
 def _by_scan(text: Bytes, query: Query, request: Request, route: str, limits: Limits) -> Decision | None:
     """The common case. None: ask `_by_msgspec`, which decides everything, and words the refusals."""
     batch = scanned(text, engage=route == "/engage", max_events=limits.max_events)
-    if batch is None or not batch.count or batch.carries_heatmap():
+    if batch is None or not batch.count:
         return None
     success = answers.NO_CONTENT if query.beacon else answers.OK
     dropped = batch.count_named(_LEFT_OUT)

@@ -6,7 +6,7 @@ a heatmap needs, and the carrier goes on without `$heatmap_data`. Who, where and
 
 from copy import copy
 from datetime import datetime
-from uuid import UUID, uuid5
+from hashlib import sha1
 
 import msgspec
 from msgspec import UNSET, Raw
@@ -18,6 +18,8 @@ from services.capture.shapes import Event, Known
 HEATMAP = "$$heatmap"
 SKIP_HEATMAP: Headers = (("skip_heatmap_processing", b"true"),)
 _DATA = "$heatmap_data"
+_NAME = HEATMAP.encode()
+_VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
 _TAKEN_ALONG = frozenset(
     (
         *(_DATA, "$viewport_height", "$viewport_width", "$session_id", "$prev_pageview_pathname"),
@@ -41,7 +43,7 @@ def split(event: Event, now: datetime) -> tuple[Event, Event]:
     properties = _properties.decode(event.properties)
     taken = {name: raw for name, raw in properties.items() if name in _TAKEN_ALONG}
     heatmap = copy(event)
-    heatmap.event, heatmap.uuid, heatmap.properties = HEATMAP, _uuid_after(event, now), Raw(_encode(taken))
+    heatmap.event, heatmap.uuid, heatmap.properties = HEATMAP, _uuid(event, now), Raw(_encode(taken))
     heatmap.set_ = heatmap.set_once = UNSET
     if _DATA in properties:
         del properties[_DATA]
@@ -50,11 +52,14 @@ def split(event: Event, now: datetime) -> tuple[Event, Event]:
     return event, heatmap
 
 
-def _uuid_after(event: Event, now: datetime) -> str:
-    """A UUIDv7 that follows from the carrier's uuid: sent again, they are the same two events."""
-    if not isinstance(event.uuid, str):
-        return new_uuid(now)
-    carrier = UUID(event.uuid)
-    time, rest = carrier.int >> 80 << 80, uuid5(carrier, HEATMAP).int & (1 << 80) - 1
-    rest = rest & ~(0xF << 76) & ~(0x3 << 62) | 0x7 << 76 | 0x2 << 62
-    return str(UUID(int=time | rest))
+def _uuid(event: Event, now: datetime) -> str:
+    return uuid_after(event.uuid) if isinstance(event.uuid, str) else new_uuid(now)
+
+
+def uuid_after(carrier: str) -> str:
+    """The uuid of the heatmap that rode on an event with this (canonical) uuid: sent again, they are the same two.
+
+    A UUIDv7 of the carrier's time; the rest is what a UUIDv5 of `$$heatmap` in the carrier's namespace would have.
+    """
+    name = sha1(bytes.fromhex(carrier.replace("-", "")) + _NAME, usedforsecurity=False).hexdigest()
+    return f"{carrier[:13]}-7{name[13:16]}-{_VARIANT[name[16]]}{name[17:20]}-{name[20:32]}"

@@ -2,7 +2,7 @@
 
 Small bodies are decided at once, on the event loop; large ones, and small ones that unfold, in a thread, a few at a
 time. The answer comes by callback, when the log has the records: a future or a task per request would cost more than
-deciding it.
+deciding it. Compiled when there is a compiler (intake.pxd).
 """
 
 import asyncio
@@ -32,12 +32,33 @@ log = get_logger(__name__)
 Answered = Callable[[Answer], None]
 
 
+class _Waiting:
+    """A request whose records are on their way to the log."""
+
+    __slots__ = ("answered", "decision", "intake", "request", "routing")
+
+    def __init__(
+        self, intake: "Intake", request: Request, decision: Decision, routing: Routing | None, answered: Answered
+    ):
+        self.intake = intake
+        self.request = request
+        self.decision = decision
+        self.routing = routing
+        self.answered = answered
+
+    def told(self, error: Exception | None) -> None:
+        """See group_commit.Done."""
+        self.answered(self.intake.concluded(self.request, self.decision, self.routing, error))
+
+
 class Intake:
     """Requests in, answers out. Both callers read bodies under `new_body`'s caps and then call `take`."""
 
     def __init__(self, event_log: EventLog, clock: Clock, settings: CaptureSettings, policies: Policies):
         self._policies = policies
         self.settings = settings
+        self._inline_body_bytes = settings.inline_body_bytes
+        self._max_body_bytes = settings.max_body_bytes
         self.memory = BodyMemory(settings.max_inflight_body_bytes)
         self.accounting = Accounting(settings.access_log_every)
         self._clock = clock
@@ -57,7 +78,7 @@ class Intake:
 
     def new_body(self) -> Body:
         """To gather a body in."""
-        return Body(self.memory, self.settings.max_body_bytes)
+        return Body(self.memory, self._max_body_bytes)
 
     def now(self) -> datetime:
         """The moment of receipt."""
@@ -68,7 +89,7 @@ class Intake:
         body = request.body
         if body:
             self.accounting.body(len(body))
-        if len(body) > self.settings.inline_body_bytes:
+        if len(body) > self._inline_body_bytes:
             self._decide_in_thread(request, answered)
             return
         try:
@@ -129,18 +150,19 @@ class Intake:
             return
         topics = {EVENTS.name: decision.records} if routing is None else routing.topics
         if not topics:
-            answered(self._concluded(request, decision, routing, None))
+            answered(self.concluded(request, decision, routing, None))
             return
         crash_point("capture.before_produce")
         try:
-            self._commit.submit(topics, lambda error: answered(self._concluded(request, decision, routing, error)))
+            self._commit.submit(topics, _Waiting(self, request, decision, routing, answered).told)
         except LogBacklog:
             self._note("refused", "overloaded", len(decision.records), _owner(decision))
             answered(decision.not_taken)
 
-    def _concluded(
+    def concluded(
         self, request: Request, decision: Decision, routing: Routing | None, error: Exception | None
     ) -> Answer:
+        """What is said once the log has the records, or has not. Never raises."""
         try:
             return self._outcome(request, decision, routing, error)
         except Exception as exc:  # whatever happens here, somebody waits
@@ -152,12 +174,12 @@ class Intake:
         """The answer to a request whose records the log has, or has not."""
         if error is None:
             crash_point("capture.after_produce")
+            self._policies.settled(decision.records, routing)
             if routing is None:
                 self.accounting.events("accepted", "", len(decision.records))
-            else:
-                for (result, reason), events in routing.outcomes.items():
-                    self.accounting.events(result, reason, events)
-            self._policies.settled(decision.records, routing)
+                return decision.answer
+            for (result, reason), events in routing.outcomes.items():
+                self.accounting.events(result, reason, events)
             tell_quota = self.settings.quota_limited_answers
             return amended(decision.answer, decision.records, routing, tell_quota=tell_quota)
         if isinstance(error, PayloadTooLarge):

@@ -1,6 +1,9 @@
-"""The fast caller of `Intake`: POSTs that libs.kit.hot_http hands over from the parser, answered by callback."""
+"""The fast caller of `Intake`: POSTs that libs.kit.hot_http hands over from the parser, answered by callback.
 
-import time
+Compiled when there is a compiler (protocol.pxd).
+"""
+
+from time import perf_counter
 
 from libs.kit.hot_http import Headers, Receiver, Reply
 from services.capture import answers
@@ -27,7 +30,7 @@ class HotCapture:
         receiver.begin()
         return receiver
 
-    def lines(self, answer: Answer, headers: dict[bytes, bytes]) -> bytes:
+    def lines(self, answer: Answer, headers: Headers) -> bytes:
         """The header lines of an answer. Neighbours come from the same site."""
         if answer is not answers.OK or b"access-control-request-headers" in headers:
             return header_lines(answer, headers, self._retry_after)
@@ -49,11 +52,11 @@ class CaptureReceiver:
         self._service = service
         self._path = path
         self._query = query
-        self._headers = dict(reversed(headers))  # of repeated headers the first counts
+        self._headers = headers
         self._peer = peer
         self._reply = reply
         self._body = service.intake.new_body()
-        self._started = time.perf_counter()
+        self._started = perf_counter()
         self._taken = False
 
     def begin(self) -> None:
@@ -92,5 +95,5 @@ class CaptureReceiver:
         self._body.release()
         service, headers = self._service, self._headers
         self._reply(answer.status, service.lines(answer, headers), answer.body)
-        seconds = time.perf_counter() - self._started
+        seconds = perf_counter() - self._started
         service.intake.accounting.answered("POST", self._path, answer.status, seconds, headers.get(b"x-request-id"))

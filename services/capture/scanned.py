@@ -13,6 +13,7 @@ from libs import fastpath
 from libs.kit.contracts.events import FORMAT_VERSION
 from libs.kit.eventlog import NewRecord
 from services.capture.answers import Refused
+from services.capture.heatmaps import uuid_after
 from services.capture.identity import distinct_id
 from services.capture.records import INTERNAL_IP
 from services.capture.shapes import repair_surrogates
@@ -40,7 +41,8 @@ def records_of_scanned(
     sent_at: datetime | None,
     max_record_bytes: int,
 ) -> list[NewRecord] | None:
-    """One record an event, but for those named `leave_out`; None if the slow way must look at them."""
+    """One record an event, two for one that carries a heatmap, none for those named `leave_out`. None if the slow way
+    must look at them."""
     return batch.records(
         leave_out=leave_out,
         token=token,
@@ -53,6 +55,7 @@ def records_of_scanned(
         max_record_bytes=max_record_bytes,
         distinct_id_of=_distinct_id_of,
         time_of=parse_timestamp,
+        rider_uuid_of=uuid_after,
         record=NewRecord,
     )
 

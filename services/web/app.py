@@ -33,11 +33,15 @@ from services.web.live.fanout import Fanout
 from services.web.live.window import Window
 from services.web.middleware import SecurityHeaders
 from services.web.pages import error_page, to_sign_in
+from services.web.persons import pages as person_pages
 from services.web.persons import routes as person_routes
+from services.web.persons.repository import PersonRepository
+from services.web.persons.service import PersonService
 from services.web.projects import pages as project_pages
 from services.web.projects import routes as project_routes
 from services.web.projects.repository import ProjectRepository
 from services.web.projects.service import ProjectService
+from services.web.retention import pages as retention_pages
 from services.web.retention import routes as retention_routes
 from services.web.sdk import routes as sdk_routes
 from services.web.settings import WebSettings
@@ -62,6 +66,8 @@ SUBJECTS = (
     account_pages,
     project_pages,
     live_pages,
+    person_pages,
+    retention_pages,
     sql_pages,
 )
 
@@ -76,6 +82,7 @@ def create_app(runtime: Runtime, settings: WebSettings) -> FastAPI:
     app.state.access = Access.of(runtime)
     app.state.accounts = AccountService(AccountRepository(runtime.postgres), runtime.clock)
     app.state.projects = ProjectService(ProjectRepository(runtime.postgres))
+    app.state.persons = PersonService(PersonRepository(runtime.postgres), runtime.clickhouse)
     app.state.window = Window(runtime.state)
     app.state.fanout = Fanout(
         runtime.log,

@@ -12,11 +12,11 @@ from libs.kit.errors import InvalidRequest, ParseError
 _INT64_MAX = 2**63 - 1
 
 
-async def read_object(request: Request) -> Mapping[str, Any]:
+async def read_object(request: Request, *, max_fields: int = 200) -> Mapping[str, Any]:
     """The body as an object: JSON, or the text fields of a form. An empty body is an empty object."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind in ("application/x-www-form-urlencoded", "multipart/form-data"):
-        form = await request.form(max_files=1, max_fields=200)
+        form = await request.form(max_files=1, max_fields=max_fields)
         return {name: value for name, value in form.items() if isinstance(value, str)}
     body = await request.body()
     if not body.strip():
@@ -85,13 +85,17 @@ def list_of(value: Any, name: str) -> list[Any]:
     return value
 
 
+def integer(value: Any, name: str) -> int:
+    """A whole number that PostgreSQL can hold."""
+    _not_null(value, name)
+    if isinstance(value, bool) or not isinstance(value, int) or abs(value) > _INT64_MAX:
+        raise InvalidRequest("A valid integer is required.", attr=name)
+    return value
+
+
 def integers(value: Any, name: str) -> list[int]:
     """A list of integers."""
-    items = list_of(value, name)
-    for index, item in enumerate(items):
-        if isinstance(item, bool) or not isinstance(item, int) or abs(item) > _INT64_MAX:
-            raise InvalidRequest("A valid integer is required.", attr=f"{name}__{index}")
-    return items
+    return [integer(item, f"{name}__{index}") for index, item in enumerate(list_of(value, name))]
 
 
 def uuids(value: Any, name: str) -> list[UUID]:

@@ -12,12 +12,15 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from libs.kit.access.access import Access, Authorised
 from libs.kit.access.csrf import check_csrf, csrf_token, set_csrf_cookie
-from libs.kit.access.model import Caller, Team, User
-from libs.kit.errors import HedgerowError, NotFound, Unauthorized
+from libs.kit.access.model import MEMBER, Caller, Team, User
+from libs.kit.errors import DeadlineExceeded, HedgerowError, NotFound, QueryRefused, Unauthorized, Unavailable
 from services.web.accounts.service import AccountService
 
 THEME_COOKIE = "theme"
 THEMES = ("system", "light", "dark")
+
+# ClickHouse is away, slow, or has no memory for it: a page then says that it cannot say, and stays of use.
+NOT_JUST_NOW = (DeadlineExceeded, QueryRefused, Unavailable)
 
 _ROOT = Path(__file__).parent
 _templates = Environment(
@@ -31,12 +34,13 @@ _templates = Environment(
 
 @dataclass(frozen=True, slots=True)
 class SignedIn:
-    """Whose page it is, and which project it shows."""
+    """Whose page it is, and which project it shows. level: the user's in the project's organization."""
 
     caller: Caller
     user: User
     team: Team
     teams: Sequence[Team]
+    level: int = MEMBER
 
 
 async def signed_in(request: Request, project: str = "@current", *, form_token: str | None = None) -> SignedIn:
@@ -56,7 +60,7 @@ async def signed_in(request: Request, project: str = "@current", *, form_token: 
     if project == "@current" and user.current_team_id is None and teams:
         project = str(teams[0].id)
     allowed: Authorised = await access.authorise_caller(caller, project, scope="project:read")
-    return SignedIn(caller, user, allowed.team, teams)
+    return SignedIn(caller, user, allowed.team, teams, allowed.level)
 
 
 def render(

@@ -16,6 +16,7 @@ import msgspec
 
 from libs.fastpath import CHOSEN
 from libs.kit.eventlog import Record
+from libs.kit.heap import settle
 from libs.kit.teams import Team
 from services.cdp.ingestion.definitions import Catalogue
 from services.cdp.ingestion.needs import needs
@@ -35,8 +36,7 @@ def measure(number: int) -> dict[str, float]:
     """Print microseconds of CPU per event, by step, and return them."""
     records, store, catalogue = Mix().records(number), MemoryStore(), Catalogue()
     _spent(records, store, catalogue)  # everybody's first event, and every shape
-    gc.collect()
-    gc.freeze()
+    settle()
     spent = {step: seconds / number * 1e6 for step, seconds in _spent(records, store, catalogue).items()}
     gc.unfreeze()
     for step, micros in spent.items():

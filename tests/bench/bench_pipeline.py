@@ -25,6 +25,7 @@ import psutil
 
 from libs.kit.contracts import topics
 from libs.kit.eventlog import Record
+from libs.kit.heap import settle
 from libs.kit.postgres import _Connection
 from libs.kit.runtime import Runtime, open_runtime
 from libs.kit.settings import KitSettings
@@ -222,6 +223,7 @@ async def work(name: str) -> None:
             counted = _counted(getattr(_Connection, method), statements)
             stack.enter_context(mock.patch.object(_Connection, method, counted))
         async with open_runtime(KitSettings()) as runtime:
+            settle()
             if name == "ingestion":
                 await ingestion.run(runtime, IngestionSettings(), stop)
             else:

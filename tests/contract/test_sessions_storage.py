@@ -106,5 +106,9 @@ async def test_who_may_go_and_when(clickhouse: ClickHouse) -> None:
     )
     ninety = "toDateTime(timestamp) + toIntervalDay(90)"
     kept = {name: ttl for name, ttl in (await clickhouse.query(asked)).rows if ttl}
-    tables = ("heatmaps", "app_metrics2", "ingestion_warnings", "log_entries")
-    assert kept == {**dict.fromkeys(tables, ninety), "query_log_archive": "event_date + toIntervalDay(90)"}
+    tables = ("heatmaps", "app_metrics2", "ingestion_warnings", "log_entries", "logs", "document_embeddings")
+    assert kept == {
+        **dict.fromkeys(tables, ninety),
+        "query_log_archive": "event_date + toIntervalDay(90)",
+        "session_replay_events": "toDateTime(max_last_timestamp) + toIntervalDay(ifNull(retention_period_days, 30))",
+    }

@@ -9,15 +9,11 @@ import httpx
 import pytest
 from playwright.async_api import Locator, Page, async_playwright, expect
 
+from tests.support.browser import FLAGS
 from tests.support.instance import ROOT, Instance, running
 from tests.support.require import require
 
 pytestmark = pytest.mark.embedded
-
-FLAGS = [
-    *("--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"),
-    *("--disable-component-update", "--disable-sync"),
-]
 
 
 @pytest.fixture

@@ -71,7 +71,7 @@ class Ingested:
     def person(self, distinct_id: str = "u") -> dict[str, Any] | None:
         """The properties of somebody's person."""
         owner = self.store.owner(self.team.id, distinct_id)
-        found = self.store.persons.get((self.team.id, owner)) if owner else None
+        found = self.store.persons.get((self.team.id, owner.int)) if owner else None
         return None if found is None else {name: json.loads(bytes(raw)) for name, raw in found.properties.items()}
 
     def link(self, distinct_id: str) -> tuple[UUID, int]:

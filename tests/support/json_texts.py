@@ -38,8 +38,15 @@ ROOT_KEYS = [
 PROPERTY_KEYS = [
     b"token", b"distinct_id", b"$cookieless_mode", b"$ignore_sent_at", b"$session_id", b"$process_person_profile",
     b"capture_internal", b"$heatmap_data", b"$prev_pageview_pathname", b"$current_url", b"$browser", b"x",
+    b"$viewport_height", b"$viewport_width", b"$prev_pageview_max_scroll",
     rb"\u0024session_id", rb"toke\u006E", rb"a\"b", b"$session_iD", b"$cookieless_modf",
 ]  # fmt: skip
+RIDERS = [
+    *([], []), [b"$heatmap_data"], [b"$heatmap_data", b"$session_id"], [b"$prev_pageview_pathname", b"$current_url"],
+    [b"$viewport_width", b"$prev_pageview_pathname", b"x", b"$current_url", rb"\u0024heatmap_data"],
+]  # fmt: skip
+HARMLESS = [b"$viewport_height", b"$current_url", b"$session_id", b"x", rb"a\"b", b"$heatmap_data", b"capture_internal"]
+CARRIERS = [b'"$pageview"', b'"$autocapture"', b'"$$heatmap"', rb'"$\u0024heatmap"']
 BLANKS = st.sampled_from([b"", b"", b"", b" ", b"\n\t\r ", b"  "])
 
 
@@ -78,8 +85,8 @@ def object_of(draw: st.DrawFn, members: list[tuple[bytes, bytes]]) -> bytes:
 
 @st.composite
 def properties(draw: st.DrawFn) -> bytes:
-    """An event's properties."""
-    keys = draw(st.lists(st.sampled_from(PROPERTY_KEYS), max_size=5))
+    """An event's properties, often with a heatmap on them."""
+    keys = draw(st.lists(st.sampled_from(PROPERTY_KEYS), max_size=5)) + draw(st.sampled_from(RIDERS))
     return draw(object_of([(key, draw(PROPERTY_VALUES)) for key in keys]))
 
 
@@ -99,6 +106,24 @@ def events(draw: st.DrawFn, *, own_token: bool) -> bytes:
         keys = draw(st.lists(st.sampled_from(ROOT_KEYS), max_size=6))
     order = draw(st.permutations(keys))
     return draw(object_of([(key, draw(EVENT_VALUES.get(key, ANYTHING))) for key in order]))
+
+
+@st.composite
+def carriers(draw: st.DrawFn) -> bytes:
+    """A batch of events as good as SDKs send them, most with a heatmap on them."""
+    listed = []
+    for _ in range(draw(st.integers(1, 3))):
+        keys = draw(
+            st.permutations(draw(st.lists(st.sampled_from(HARMLESS), max_size=4)) + draw(st.sampled_from(RIDERS)))
+        )
+        held = draw(object_of([(key, draw(st.sampled_from([*STRINGS[:6], *OTHERS]))) for key in keys]))
+        more = draw(
+            st.sampled_from([b"", b'"uuid":%s,' % UUID, b'"offset":5,', b'"$set":{},"uuid":%s,' % UUID.upper()])
+        )
+        listed.append(
+            b'{"distinct_id":"u","event":%s,%s"properties":' % (draw(st.sampled_from(CARRIERS)), more) + held + b"}"
+        )
+    return b'{"api_key":"phc_t","batch":[' + b",".join(listed) + b"]}"
 
 
 @st.composite

@@ -25,16 +25,16 @@ class MemoryStore:
     def load(self, asked: Needs) -> tuple[Loaded, LoadedGroups]:
         """What is asked for and no more."""
         links = {key: self.links[key] for key in asked.persons if key in self.links}
-        names = {(key[0], person_uuid(*key)) for key in asked.persons}
-        names |= {(key[0], link.person) for key, link in links.items()}
+        names = {(key[0], person_uuid(*key).int) for key in asked.persons}
+        names |= {(key[0], link.person.int) for key, link in links.items()}
         persons = {name: self.persons[name] for name in names if name in self.persons}
         first = Loaded(persons, links)
         opened = mingling(asked.merges, first)
         retold = {person for key in asked.retold for person in persons_of(key, first)}
-        links |= {key: link for key, link in self.links.items() if (key[0], link.person) in opened | retold}
+        links |= {key: link for key, link in self.links.items() if (key[0], link.person.int) in opened | retold}
         for key, link in links.items():
-            former = (key[0], person_uuid(*key))
-            if (key[0], link.person) in retold and former in self.persons:
+            former = (key[0], person_uuid(*key).int)
+            if (key[0], link.person.int) in retold and former in self.persons:
                 persons[former] = self.persons[former]
         personless = {key: self.personless[key] for key in asked.personless if key in self.personless}
         types = {team: dict(self.types.get(team, {})) for team in asked.teams_with_groups}

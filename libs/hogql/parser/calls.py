@@ -74,7 +74,8 @@ class CallParser(TagParser):
         if token.word in ("GROUP", "ORDER"):
             return after.word != "BY"
         if after.kind == "op":
-            return after.text in words.AFTER_A_NAME
+            # `select a, from <Recent/>`: a tag, not a comparison
+            return after.text in words.AFTER_A_NAME and not (token.word == "FROM" and self.begins_tag(after))
         return after.word in ("FROM", "AS") and token.word not in ("FROM", "AS")
 
     def name_list(self) -> tuple[str, ...]:

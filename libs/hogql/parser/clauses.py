@@ -130,9 +130,9 @@ class ClauseParser(TableParser):
         start = self.here.start
         self.expect_word("WITH")
         self.expect_word("FILL")
-        low = self.expression(TERNARY) if self.take_word("FROM") else None
-        high = self.expression(TERNARY) if self.take_word("TO") else None
-        step = self.expression(TERNARY) if self.take_word("STEP") else None
+        low = self.expression(0) if self.take_word("FROM") else None
+        high = self.expression(0) if self.take_word("TO") else None
+        step = self.expression(0) if self.take_word("STEP") else None
         return ast.WithFill(low, high, step, start=start, end=self.last_end)
 
     def interpolate(self) -> ast.Interpolate | None:
@@ -141,7 +141,7 @@ class ClauseParser(TableParser):
         start = self.advance().start
         pairs: list[tuple[ast.Expr, ast.Expr | None]] = []
         if self.take("("):
-            while not self.take(")"):
+            while not pairs or not self.take(")"):
                 column = self.expression(ALIAS + 1)
                 pairs.append((column, self.expression(ALIAS + 1) if self.take_word("AS") else None))
                 if not self.take(","):
@@ -191,4 +191,4 @@ class ClauseParser(TableParser):
         return None, ""
 
     def _limit_number(self) -> ast.Expr:
-        return self.expression(TERNARY)
+        return self.expression(0)

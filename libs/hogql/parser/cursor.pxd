@@ -3,7 +3,7 @@ cimport cython
 
 from libs.hogql.lexer cimport Lexer, Token
 
-cdef int _MOST_DEPTH
+cdef int _MOST_DEPTH, _LONGEST_INDEX
 cdef frozenset _HARD
 
 
@@ -32,7 +32,11 @@ cdef class Cursor:
     cdef object expect_word(self, str word)
     @cython.locals(token=Token)
     cdef str expect_name(self)
-    @cython.locals(token=Token, name=str)
+    @cython.locals(token=Token)
     cdef str expect_alias(self)
+    @cython.locals(token=Token)
+    cdef str expect_column_alias(self)
+    cdef str _allowed(self, str name, Token token)
+    cdef object index_of(self, Token token)
     cdef object fail(self, str expected, Token token)
     cdef object enter(self)

@@ -18,6 +18,7 @@ MAX_HEIGHT = 1_250  # of the whole tree: chains lean to the left, and may stand 
 _FRAMES = 8_000
 _MOST_DEPTH = MAX_DEPTH  # an int of C in cursor.pxd, which hides it from Python
 _HARD = words.HARD
+_LONGEST_INDEX = 18  # digits
 _lock = threading.Lock()
 _inside: list[int] = []  # the limit to go back to, once for each caller inside
 
@@ -137,14 +138,25 @@ class Cursor:
             return token.text
         return self.fail("a name", token)
 
+    def index_of(self, token: Token) -> int:
+        """The number of a place, which has been taken: `.1`, `#1`."""
+        if not token.text.isdigit():
+            self.fail("a place", token)
+        if len(token.text) > _LONGEST_INDEX:
+            raise TooComplex("This number has too many digits.", start=token.start, end=token.end)
+        return int(token.text)
+
     def expect_alias(self) -> str:
-        """A name that something may be given; a string will do too."""
+        """A name that something may be given."""
         token = self.here
-        if token.kind == "string":
-            self.advance()
-            name = token.text
-        else:
-            name = self.expect_name()
+        return self._allowed(self.expect_name(), token)
+
+    def expect_column_alias(self) -> str:
+        """A name that a value is given after AS; a string will do too."""
+        token = self.here
+        return self._allowed(self.advance().text if token.kind == "string" else self.expect_name(), token)
+
+    def _allowed(self, name: str, token: Token) -> str:
         if name.lower() in words.RESERVED_ALIASES:
             raise HogQLSyntaxError(
                 f'"{name}" cannot be an alias or identifier, as it\'s a reserved keyword',

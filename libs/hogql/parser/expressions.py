@@ -111,7 +111,7 @@ class ExpressionParser(OperandParser):
         if text == "<=>":
             return ast.IsDistinctFrom(left, self.expression(SPACESHIP + 1), True, start=start, end=self.last_end)
         if text == "?":
-            then = self.expression(TERNARY)
+            then = self.expression(0)
             self.expect(":")
             return ast.TernaryExpr(left, then, self.expression(TERNARY), start=start, end=self.last_end)
         word = self.here.word
@@ -126,7 +126,7 @@ class ExpressionParser(OperandParser):
         if word == "OR":
             return ast.Or(self._chain(left, word, OR), start=start, end=self.last_end)
         if word == "AS":
-            alias = self.expect_alias()
+            alias = self.expect_column_alias()
             return ast.Alias(alias, left, start=start, end=self.last_end)
         if word == "IS":
             return self._is(left, start)
@@ -171,7 +171,7 @@ class ExpressionParser(OperandParser):
             return self._index(left, start, nullish)
         step: str | int
         if self.here.kind == "int":
-            step = int(self.advance().text)
+            step = self.index_of(self.advance())
         elif not nullish and self.at("*") and isinstance(left, ast.Field):
             self.advance()
             return self._columns_of(left, start)

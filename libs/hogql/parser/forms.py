@@ -6,7 +6,6 @@ from libs.hogql.lexer import Token
 from libs.hogql.parser.calls import CallParser
 from libs.hogql.parser.levels import NOT, TERNARY
 
-_TYPE_WORDS = frozenset(("WITH", "LOCAL", "TIME", "ZONE", "PRECISION", "WITHOUT", "VARYING"))
 _FORMS = frozenset(
     ("NOT", "CASE", "CAST", "TRY_CAST", "INTERVAL", "TRIM", "ARRAY", "LAMBDA", "COLUMNS", "DATE", "TIMESTAMP")
 )
@@ -70,15 +69,21 @@ class FormParser(CallParser):
         return ast.TypeCast(expr, type_name, token.word == "TRY_CAST", start=token.start, end=self.last_end)
 
     def cast_type(self) -> str:
-        """A type of one word, or of the few words that make one."""
-        parts = [self.expect_name()]
-        while self.here.kind == "name" and self.here.word in _TYPE_WORDS and parts[-1].upper() != "ZONE":
-            parts.append(self.advance().text)
-        return " ".join(parts).lower()
+        """A type of one word, or of one with a time zone."""
+        text = self.expect_name()
+        if self.at_word("WITH") and self.peek(1).word in ("LOCAL", "TIME"):
+            self.advance()
+            local = self.take_word("LOCAL")
+            self.expect_word("TIME")
+            self.expect_word("ZONE")
+            text += " with local time zone" if local else " with time zone"
+        return text.lower()
 
     def _type_name(self) -> str:
         self.enter()
-        text = self.cast_type()
+        text = self.expect_name().lower()
+        while self.here.kind == "name":
+            text += " " + self.advance().text.lower()
         if self.take("("):
             inner = []
             while not self.take(")"):
@@ -106,7 +111,7 @@ class FormParser(CallParser):
         if not begins_value and not (called and self._unit_follows_bracket()):
             return None
         self.advance()
-        expr = self.expression(TERNARY)
+        expr = self.expression(0)
         if self.here.word not in words.UNITS:
             self.fail("SECOND, MINUTE, HOUR, DAY, WEEK, MONTH, QUARTER or YEAR", self.here)
         unit = self.advance().word.lower()

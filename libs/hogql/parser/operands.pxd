@@ -5,6 +5,7 @@ from libs.hogql.lexer cimport Token
 from libs.hogql.parser.forms cimport FormParser
 
 cdef dict _WORD_CONSTANTS
+cdef tuple _QUERIES
 cdef frozenset _SET_WORDS, _HARD
 
 

@@ -12,6 +12,7 @@ from libs.hogql.parser.levels import NEGATE, OR, TERNARY
 _WORD_CONSTANTS = {"TRUE": True, "FALSE": False, "NULL": None, "INF": math.inf, "INFINITY": math.inf, "NAN": math.nan}
 _SET_WORDS = frozenset(("UNION", "INTERSECT", "EXCEPT", "ORDER", "LIMIT", "OFFSET"))
 
+_QUERIES = (ast.SelectQuery, ast.SelectSetQuery, ast.Placeholder)
 _HARD = words.HARD
 
 
@@ -39,7 +40,7 @@ class OperandParser(FormParser):
         if kind == "string":
             return ast.Constant(token.text, start=token.start, end=token.end)
         if kind == "positional":
-            return ast.PositionalRef(int(token.text), start=token.start, end=token.end)
+            return ast.PositionalRef(self.index_of(token), start=token.start, end=token.end)
         return self._number(token, 1, token.start)
 
     def _sign_operand(self, token: Token) -> ast.Expr:
@@ -144,11 +145,8 @@ class OperandParser(FormParser):
             query = self.set_query()
             self.expect(")")
             return query
-        if self.at(")"):
-            self.advance()
-            return ast.Tuple((), start=start, end=self.last_end)
         first = self.expression(0)
-        if isinstance(first, ast.SelectQuery | ast.SelectSetQuery) and self.here.word in _SET_WORDS:
+        if isinstance(first, _QUERIES) and self.here.word in _SET_WORDS:
             query = self.set_query_from(first)
             self.expect(")")
             return query
@@ -204,7 +202,7 @@ class OperandParser(FormParser):
 
     def _rest_of_ternary(self, condition: ast.Expr) -> ast.Expr:
         self.expect("?")
-        then = self.expression(TERNARY)
+        then = self.expression(0)
         self.expect(":")
         return ast.TernaryExpr(condition, then, self.expression(TERNARY), start=condition.start, end=self.last_end)
 

@@ -5,7 +5,7 @@ from typing import Literal
 from libs.hogql import ast, words
 from libs.hogql.errors import HogQLSyntaxError, NotSupported
 from libs.hogql.parser.clauses import ClauseParser
-from libs.hogql.parser.levels import ALIAS, TERNARY
+from libs.hogql.parser.levels import ALIAS
 from libs.hogql.tree import changed
 
 _SET_WORDS = frozenset(("UNION", "INTERSECT", "EXCEPT"))
@@ -18,6 +18,9 @@ class SelectParser(ClauseParser):
 
     def whole_query(self) -> ast.Query:
         """Everything there is: one query."""
+        if self.at_tag():
+            tag = self.tag()
+            raise NotSupported("A tag is not a query.", start=tag.start, end=tag.end, hint="Select it.")
         query = self.set_query()
         self.take(";")
         if self.here.kind != "eof":
@@ -79,7 +82,7 @@ class SelectParser(ClauseParser):
             word += " ALL"
         elif self.take_word("DISTINCT"):
             word += " DISTINCT"
-        word = "UNION DISTINCT" if word == "UNION" else word.replace("INTERSECT DISTINCT", "INTERSECT")
+        word = "UNION DISTINCT" if word == "UNION" else word
         return f"{word} BY NAME" if self.take_words("BY", "NAME") else word
 
     def _branch(self) -> ast.Query:
@@ -177,13 +180,13 @@ class SelectParser(ClauseParser):
             raise HogQLSyntaxError(
                 "Using ARRAY JOIN without a FROM clause is not permitted", start=arrays[0].start, end=self.last_end
             )
-        prewhere = self.expression(TERNARY) if self.take_word("PREWHERE") else None
-        where = self.expression(TERNARY) if self.take_word("WHERE") else None
+        prewhere = self.expression(0) if self.take_word("PREWHERE") else None
+        where = self.expression(0) if self.take_word("WHERE") else None
         if self.at_word("USING") or (self.at_word("SAMPLE") and self.peek(1).kind in ("int", "float")):
             raise NotSupported("Unsupported: SAMPLE of a SELECT", start=self.here.start, hint="Sample the table.")
         group_by, mode, sets = self.group_by()
-        having = self.expression(TERNARY) if self.take_word("HAVING") else None
-        qualify = self.expression(TERNARY) if self.take_word("QUALIFY") else None
+        having = self.expression(0) if self.take_word("HAVING") else None
+        qualify = self.expression(0) if self.take_word("QUALIFY") else None
         windows = self.windows()
         order_by = self.order_by() if self.at_words("ORDER", "BY") else ()
         interpolate = self.interpolate()
@@ -207,7 +210,7 @@ class SelectParser(ClauseParser):
         if (token.kind == "name" or token.kind == "quoted") and self.peek(1).text == ":" and self.peek(1).kind == "op":
             alias = self.expect_alias()
             self.advance()
-            return ast.Alias(alias, self.expression(TERNARY), start=token.start, end=self.last_end)
+            return ast.Alias(alias, self.expression(0), start=token.start, end=self.last_end)
         expr = self.expression(0)
         if isinstance(expr, ast.Alias) and expr.end == self.last_end:  # not `(expr AS a) b`
             return expr
@@ -230,12 +233,8 @@ class SelectParser(ClauseParser):
         return kind, self._aliased_arrays()
 
     def _aliased_arrays(self) -> tuple[ast.Expr, ...]:
-        arrays = [self._select_item()]
-        while self.take(","):
-            if self.ends_list():
-                break
-            arrays.append(self._select_item())
+        arrays = self.one_or_more()
         for array in arrays:
             if not isinstance(array, ast.Alias):
                 raise HogQLSyntaxError("ARRAY JOIN arrays must have an alias", start=array.start, end=array.end)
-        return tuple(arrays)
+        return arrays

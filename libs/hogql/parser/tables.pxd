@@ -30,3 +30,4 @@ cdef class TableParser(ExpressionParser):
     cdef object _values(self)
     cdef object _sample(self)
     cdef tuple _ratio(self)
+    cdef object _sample_number(self)

@@ -5,7 +5,7 @@ from typing import Literal
 from libs.hogql import ast, words
 from libs.hogql.errors import HogQLSyntaxError, NotSupported
 from libs.hogql.parser.expressions import ExpressionParser
-from libs.hogql.parser.levels import COMPARE, TERNARY
+from libs.hogql.parser.levels import COMPARE
 
 _JOIN_WORDS = frozenset(("INNER", "LEFT", "RIGHT", "FULL", "OUTER", "ALL", "ANY", "ASOF", "SEMI", "ANTI"))
 _NO_TABLE = words.STOPPERS | {"SELECT"}
@@ -31,8 +31,6 @@ class TableParser(ExpressionParser):
     def _join(self) -> ast.Join | ast.Pivot | None:
         token = self.here
         if self.take(","):
-            if self.ends_list():
-                return None
             return ast.Join("CROSS", self._table(), start=token.start, end=self.last_end)
         if token.word == "":
             return None
@@ -54,13 +52,10 @@ class TableParser(ExpressionParser):
 
     def _pivot(self) -> ast.Pivot:
         token = self.advance()
-        nulls = token.word == "UNPIVOT" and self.here.word in ("INCLUDE", "EXCLUDE") and self.peek(1).word == "NULLS"
-        include = nulls and self.advance().word == "INCLUDE"
-        if nulls:
-            self.advance()
+        include = token.word == "UNPIVOT" and self.take_words("INCLUDE", "NULLS")
         self.expect("(")
         exprs = [self.expression(0)]
-        while self.take(","):
+        while token.word == "PIVOT" and self.take(","):
             if self.at_word("FOR"):
                 break
             exprs.append(self.expression(0))
@@ -95,6 +90,8 @@ class TableParser(ExpressionParser):
         self.advance()
         side = [word for word in said if word in ("INNER", "LEFT", "RIGHT", "FULL")]
         strictness = [word for word in said if word in ("ALL", "ANY", "ASOF", "SEMI", "ANTI")]
+        if strictness in (["ASOF", "SEMI"], ["ASOF", "ANTI"]) and not side:
+            return " ".join(strictness)
         if len(side) > 1 or len(strictness) > 1 or (side == ["INNER"] and strictness and strictness[0] in ("SEMI",)):
             raise HogQLSyntaxError(f"There is no such join: {' '.join(said)}", start=token.start, end=self.last_end)
         if strictness and strictness[0] == "ASOF" and not side:
@@ -108,8 +105,8 @@ class TableParser(ExpressionParser):
     def _constraint(self) -> ast.JoinConstraint | None:
         token = self.here
         if self.take_word("ON"):
-            expr = self.expression(TERNARY)
-            if self.at(","):
+            expr = self.expression(0)
+            if self.take(",") and not self.ends_list():
                 raise NotSupported("JOIN ... ON with multiple expressions", start=token.start, hint="Use AND.")
             return ast.JoinConstraint("ON", (expr,), start=token.start, end=self.last_end)
         if self.take_word("USING"):
@@ -198,7 +195,12 @@ class TableParser(ExpressionParser):
         return ast.SampleExpr(ratio, offset, percent, start=start, end=self.last_end)
 
     def _ratio(self) -> tuple[ast.Expr, ast.Expr | None]:
-        if self.here.kind not in ("int", "float") and not self.at("{"):
+        if self.at("{"):
+            return self.braces(), None
+        first = self._sample_number()
+        return first, self._sample_number() if self.take("/") else None
+
+    def _sample_number(self) -> ast.Expr:
+        if self.here.kind not in ("int", "float"):
             self.fail("a number", self.here)
-        first = self.operand()
-        return first, self.operand() if self.take("/") else None
+        return self.operand()

@@ -9,8 +9,8 @@ cdef class TagParser(Cursor):
     cdef object expression(self, int least)
     cdef TagParser inside(self, Py_ssize_t start)
     cdef tuple up_to_brace(self)
-    @cython.locals(token=Token)
     cdef bint at_tag(self) except -1
+    cdef bint begins_tag(self, Token token) except -1
     cdef object tag(self)
     cdef tuple _tag_at(self, Py_ssize_t start)
     cdef tuple _tag_name(self, Py_ssize_t position)

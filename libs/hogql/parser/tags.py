@@ -4,6 +4,7 @@ import re
 
 from libs.hogql import ast
 from libs.hogql.errors import HogQLSyntaxError
+from libs.hogql.lexer import Token
 from libs.hogql.parser.cursor import Cursor
 
 _NAME = re.compile(r"[A-Za-z_$][A-Za-z0-9_$-]*")
@@ -30,7 +31,9 @@ class TagParser(Cursor):
 
     def at_tag(self) -> bool:
         """Whether the `<` that comes next begins a tag; asked only where a value is expected."""
-        token = self.here
+        return self.begins_tag(self.here)
+
+    def begins_tag(self, token: Token) -> bool:
         return token.text == "<" and token.kind == "op" and _NAME.match(self.text, token.end) is not None
 
     def tag(self) -> ast.HogQLXTag:

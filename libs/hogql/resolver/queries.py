@@ -51,7 +51,7 @@ class Resolver(Sources):
                 first, query = self._by_name(r.SetQuery(first, tuple(rest)) if rest else first, self.query(branch))
                 rest = [(operator.removesuffix(" BY NAME"), query)]
                 continue
-            if operator not in ("UNION ALL", "UNION DISTINCT", "INTERSECT", "EXCEPT"):
+            if operator not in ("UNION ALL", "UNION DISTINCT", "INTERSECT", "INTERSECT DISTINCT", "EXCEPT"):
                 raise NotSupported(f"{operator} is not supported.", start=branch.start, end=branch.end)
             query = self.query(branch)
             if len(r.columns_of(query)) != width:

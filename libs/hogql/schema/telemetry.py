@@ -85,15 +85,15 @@ HEATMAPS = LazyTable(
 RAW_APP_METRICS = plain_table(
     "app_metrics2",
     "timestamp:datetime app_source:string app_source_id:string instance_id:string metric_kind:string "
-    "metric_name:string count:integer _timestamp:datetime _partition:integer _offset:integer",
+    "metric_name:string count:integer uuid:uuid",
 )
-_METRIC = {name: field for name, field in RAW_APP_METRICS.fields.items() if not name.startswith("_")}
+_METRIC = {name: field for name, field in RAW_APP_METRICS.fields.items() if name != "uuid"}
 APP_METRICS = LazyTable(
     name="app_metrics",
     stored="raw_app_metrics",
     fields=MappingProxyType(_METRIC),
     star=tuple(name for name in _METRIC if name != "team_id"),
-    keys=("_timestamp", "_partition", "_offset"),
+    keys=("uuid",),
 )
 
 RAW_DOCUMENT_EMBEDDINGS = plain_table(

@@ -63,6 +63,11 @@ def check_organization(caller: Caller, organization_id: UUID, *, level: int | No
     _check_scoped_organization(caller, organization_id)
     if level is None:
         raise Forbidden("You don't have access to the organization.")
+    check_level(level, needed=needed)
+
+
+def check_level(level: int, *, needed: int) -> None:
+    """Raise Forbidden unless the level in the organization is at least `needed`."""
     if level < needed:
         raise Forbidden("Your organization access level is insufficient.")
 

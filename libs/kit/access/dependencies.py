@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable
 from fastapi import Request
 
 from libs.kit.access.access import Access, Authorised, AuthorisedOrganization
+from libs.kit.access.decide import check_level
 from libs.kit.access.model import MEMBER
 
 
@@ -22,11 +23,13 @@ def access_of(request: Request) -> Access:
     return access
 
 
-def authorised(scope: str) -> Callable[..., Awaitable[Authorised]]:
-    """Who may do `scope` to the project of the path parameter `project_id`."""
+def authorised(scope: str, *, level: int = MEMBER) -> Callable[..., Awaitable[Authorised]]:
+    """Who may do `scope` to the project of the path parameter `project_id`, with at least `level`."""
 
     async def dependency(request: Request, project_id: str) -> Authorised:
-        return await access_of(request).authorise(request, project_id, scope=scope)
+        allowed = await access_of(request).authorise(request, project_id, scope=scope)
+        check_level(allowed.level, needed=level)
+        return allowed
 
     return dependency
 

@@ -42,6 +42,16 @@ class Team:
     anonymize_ips: bool = False
     test_account_filters: list[dict[str, Any]] = field(default_factory=list)
     ingested_event: bool = False
+    cookieless_server_hash_mode: int = 0
+    person_processing_opt_out: bool = False
+    drop_events_older_than_seconds: int | None = None
+    heatmaps_opt_in: bool | None = None
+    autocapture_opt_out: bool | None = None
+    autocapture_exceptions_opt_in: bool | None = None
+    autocapture_web_vitals_opt_in: bool | None = None
+    autocapture_web_vitals_allowed_metrics: list[str] | None = None
+    capture_performance_opt_in: bool | None = None
+    capture_dead_clicks: bool | None = None
     created_at: datetime | None = None
     updated_at: datetime | None = None
 

@@ -3,7 +3,9 @@ ClickHouse's, UTC.
 
 HeatmapPoint, topic `clickhouse_heatmap_events`, key uuid of the event; `item` numbers the points of one event, so that
 a copy is known as one. AppMetric, topic `clickhouse_app_metrics2`, key team: `count` more of something that a function
-did or suffered. A record that is produced twice counts twice.
+did or suffered. Records of one `uuid` count once, however often they are produced: whoever counts makes it from what is
+counted (of the event's uuid, the function and the metric), so that counting again after a crash counts the same. A
+record without one counts each time it is produced.
 """
 
 import msgspec
@@ -31,6 +33,7 @@ class HeatmapPoint(msgspec.Struct, kw_only=True):
 class AppMetric(msgspec.Struct, kw_only=True):
     """`app_source` and `app_source_id` say who counts, `metric_kind` and `metric_name` what."""
 
+    uuid: str = ""
     team_id: int
     timestamp: str
     app_source: str

@@ -27,7 +27,7 @@ class Topic:
     retention_hours: int = 24
 
 
-class NewRecord(msgspec.Struct, frozen=True, array_like=True):
+class NewRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A record to produce. Records of one key keep their order (Kafka's murmur2 partitioner on both backends).
 
     A key of None spreads round robin. Encoded, its fields go without their names: the write-ahead log's format.

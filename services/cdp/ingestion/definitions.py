@@ -16,6 +16,7 @@ from typing import Literal
 import msgspec
 
 from services.cdp.ingestion.groups import IDENTIFY
+from services.cdp.ingestion.ordinary import Form
 from services.cdp.raw_json import Properties, merged, nothing, object_of
 
 PropertyType = Literal["String", "Numeric", "Boolean", "DateTime"]
@@ -96,7 +97,24 @@ class Finder:
         self._catalogue = catalogue
         self._now = now
         self._met: set[tuple[int, str]] = set()
+        self._quiet: dict[tuple[int, str, Form], tuple[str, ...]] = {}
         self.findings = Findings()
+
+    def is_known(self, team_id: int, event: str, form: Form, properties: Properties) -> bool:
+        """Whether an ordinary event has nothing to say that is not written or found already."""
+        untyped = self._quiet.get((team_id, event, form))
+        if untyped is None:
+            if (team_id, event) not in self._met:
+                return False
+            left = self._untyped((team_id, event, NO_GROUP, form.own, form.theirs))
+            if left is None:
+                return False
+            untyped = tuple({source for name in left for source in form.sources[name]})
+            self._quiet[team_id, event, form] = untyped
+        for name in untyped:
+            if properties.opens(name) not in _NEVER_TYPED:
+                return False
+        return True
 
     def take(
         self,
@@ -132,9 +150,7 @@ class Finder:
     ) -> None:
         theirs = others[0].shape.digest + others[1].shape.digest if len(others) == 2 else _digest(others)
         shape = (team_id, event, index, own.shape.digest, theirs)
-        untyped = self.findings.shapes.get(shape)
-        if untyped is None:
-            untyped = self._catalogue.untyped(shape)
+        untyped = self._untyped(shape)
         if untyped is None:
             for name in own:
                 if _defined(name) and not name.startswith(_NOT_OF_EVENTS):
@@ -148,6 +164,10 @@ class Finder:
                     left.add(name)
         if untyped is None or left != untyped:
             self.findings.shapes[shape] = frozenset(left)
+
+    def _untyped(self, shape: Shape) -> frozenset[str] | None:
+        found = self.findings.shapes.get(shape)
+        return self._catalogue.untyped(shape) if found is None else found
 
     def _property(self, name: PropertyName, value: msgspec.Raw) -> bool:
         """Whether its type is known now."""

@@ -14,6 +14,8 @@ from services.cdp.raw_json import Properties, text_of
 
 EVENT = "$$heatmap"
 DATA = "$heatmap_data"
+#: An event with points has one of these.
+WITH_POINTS = frozenset({DATA, "$prev_pageview_pathname"})
 SCALE = 16
 MAX_POINTS = 10_000
 _SMALLEST, _LARGEST = -(2**15), 2**15 - 1

@@ -71,8 +71,8 @@ def mingling(merges: Sequence[tuple[PersonKey, PersonKey]], loaded: Loaded) -> s
 def persons_of(key: PersonKey, loaded: Loaded) -> set[PersonId]:
     """The living person of a distinct id: the one it is linked to, else the one whose uuid follows from it."""
     link = loaded.links.get(key)
-    linked = (key[0], link.person) if link and not link.is_deleted else None
-    identity = linked if linked is not None and linked in loaded.persons else (key[0], person_uuid(*key))
+    linked = (key[0], link.person.int) if link and not link.is_deleted else None
+    identity = linked if linked is not None and linked in loaded.persons else (key[0], person_uuid(*key).int)
     person = loaded.persons.get(identity)
     return {identity} if person is not None and not person.is_deleted else set()
 

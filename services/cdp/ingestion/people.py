@@ -56,9 +56,8 @@ class People:
 
     def __init__(self, loaded: Loaded):
         self._loaded = loaded
-        # ours in place of loaded ones, by the loaded one's id(): a UUID's hash is slow, and asked for once is enough
-        self._copies: dict[int, Person] = {}
-        self._made: dict[PersonId, Person] = {}
+        # ours, in place of loaded ones and those that were made
+        self._copies: dict[PersonId, Person] = {}
         self._links: dict[PersonKey, Link] = {}
         # made when it is first asked for: most batches merge few
         self._by_person: defaultdict[PersonId, set[PersonKey]] | None = None
@@ -71,7 +70,16 @@ class People:
 
     def owner(self, key: PersonKey) -> Person | None:
         """The living person of a distinct id."""
-        person = self._linked(key) or self._person((key[0], person_uuid(*key)))
+        person = self._linked(key) or self._person((key[0], person_uuid(*key).int))
+        return None if person is None or person.is_deleted else person
+
+    def linked(self, key: PersonKey) -> Person | None:
+        """The living person that a distinct id is linked to, to be looked at only."""
+        link = self._links.get(key) or self._loaded.links.get(key)
+        if link is None or link.is_deleted:
+            return None
+        identity = (key[0], link.person.int)
+        person = self._copies.get(identity) or self._loaded.persons.get(identity)
         return None if person is None or person.is_deleted else person
 
     def seen_personless(self, key: PersonKey) -> bool:
@@ -88,17 +96,14 @@ class People:
         """A new person, with this distinct id. One that was deleted comes back to life under its old uuid."""
         made = self.imagined(key, happened, properties)
         made.is_identified = identified
-        if (known := self._loaded.persons.get(made.id)) is not None:
-            self._copies[id(known)] = made
-        else:
-            self._made[made.id] = made
+        self._copies[made.id] = made
         self._retold_persons.pop(made.id, None)
         self.give(key, made)
         return made
 
     def imagined(self, key: PersonKey, happened: datetime, properties: Properties) -> Person:
         """The person that `create` would make."""
-        deleted = self._linked(key) or self._person((key[0], person_uuid(*key)))
+        deleted = self._linked(key) or self._person((key[0], person_uuid(*key).int))
         made = Person(key[0], person_uuid(*key), happened, properties, last_seen_at=hour_of(happened), changed=True)
         if deleted is not None:
             made.uuid, made.stored_version, made.version = deleted.uuid, deleted.stored_version, deleted.version + 1
@@ -117,7 +122,7 @@ class People:
         if link is None:
             self._links[key] = Link(key, person.uuid, at_least, changed=True)
         elif link.is_deleted or link.person.int != person.uuid.int:
-            self._keys_of[key[0], link.person].discard(key)
+            self._keys_of[key[0], link.person.int].discard(key)
             link.person, link.is_deleted, link.changed = person.uuid, False, True
             link.version = max(link.version + 1, at_least)
         else:
@@ -171,7 +176,7 @@ class People:
             return
         for each in self.keys_of(person):
             self.retell(each)
-            former = self._person((each[0], person_uuid(*each)))
+            former = self._person((each[0], person_uuid(*each).int))
             if former is not None and former.is_deleted:
                 self._retold_persons[former.id] = former
 
@@ -179,7 +184,7 @@ class People:
 
     def changed_persons(self) -> list[Person]:
         """To be written."""
-        return [person for person in (*self._copies.values(), *self._made.values()) if person.changed]
+        return [person for person in self._copies.values() if person.changed]
 
     def changed_links(self) -> list[Link]:
         """To be written."""
@@ -206,12 +211,12 @@ class People:
             for key, link in (*self._loaded.links.items(), *self._links.items()):
                 link = self._links.get(key, link)
                 if not link.is_deleted:
-                    self._by_person[key[0], link.person].add(key)
+                    self._by_person[key[0], link.person.int].add(key)
         return self._by_person
 
     def _linked(self, key: PersonKey) -> Person | None:
         link = self._link(key)
-        return None if link is None or link.is_deleted else self._person((key[0], link.person))
+        return None if link is None or link.is_deleted else self._person((key[0], link.person.int))
 
     def _link(self, key: PersonKey) -> Link | None:
         link = self._links.get(key)
@@ -220,9 +225,7 @@ class People:
         return link
 
     def _person(self, identity: PersonId) -> Person | None:
-        if (known := self._loaded.persons.get(identity)) is None:
-            return self._made.get(identity)
-        person = self._copies.get(id(known))
-        if person is None:
-            person = self._copies[id(known)] = msgspec.structs.replace(known)
+        person = self._copies.get(identity)
+        if person is None and (known := self._loaded.persons.get(identity)) is not None:
+            person = self._copies[identity] = msgspec.structs.replace(known)
         return person

@@ -43,7 +43,8 @@ _GEOIP_TELLING = ("$geoip_country_name", "$geoip_city_name")
 
 
 PersonKey = tuple[int, str]
-PersonId = tuple[int, uuid.UUID]
+# team and uuid; the uuid as its number, for Python takes long to hash a UUID
+PersonId = tuple[int, int]
 
 
 class Person(msgspec.Struct, gc=False):
@@ -67,7 +68,7 @@ class Person(msgspec.Struct, gc=False):
     @property
     def id(self) -> PersonId:
         """What names it."""
-        return self.team_id, self.uuid
+        return self.team_id, self.uuid.int
 
 
 class Link(msgspec.Struct, gc=False):

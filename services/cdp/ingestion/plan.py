@@ -18,6 +18,7 @@ from libs.kit.teams import Team
 from services.cdp.ingestion.definitions import Catalogue, Finder, Findings
 from services.cdp.ingestion.groups import IDENTIFY, Group, Groups, LoadedGroups, group_said, key_too_long
 from services.cdp.ingestion.merging import MERGES, Merge, javascript_truthy_text, merge_asked
+from services.cdp.ingestion.ordinary import form_of
 from services.cdp.ingestion.parse import MAX_DISTINCT_ID, Incoming, Rejected, parse
 from services.cdp.ingestion.people import Loaded, People, Personless
 from services.cdp.ingestion.persons import (
@@ -30,7 +31,7 @@ from services.cdp.ingestion.persons import (
     person_uuid,
 )
 from services.cdp.ingestion.properties import Dropped, Normalised, normalised
-from services.cdp.ingestion.rows import cut, row
+from services.cdp.ingestion.rows import cut, ordinary_row, row
 from services.cdp.ingestion.updates import group_record, link_record, person_record
 from services.cdp.ingestion.warnings import Warned
 from services.cdp.raw_json import Properties, nothing, text_of
@@ -136,6 +137,7 @@ class _Planner:
         self._groups = Groups(known.groups)
         self._finder = Finder(known.catalogue, now)
         self._plan = Plan()
+        self._ordinary = 0
 
     def reject(self, rejected: Rejected) -> None:
         """To the dead letters."""
@@ -149,6 +151,8 @@ class _Planner:
             return self._count("dropped", "invalid_token")
         if len(event.distinct_id) > MAX_DISTINCT_ID:
             return self._drop(team, event, "skipping_event_invalid_distinct_id", key="")
+        if fresh and self._takes_ordinary(event, team):
+            return None
         if event.event == IDENTIFY and key_too_long(event.properties):
             return self._drop(team, event, "group_key_too_long")
         if event.event == CLIENT_WARNING:
@@ -163,9 +167,30 @@ class _Planner:
         self._store(_Taken(team, event, said, event.timestamp or self._now, fresh, (team.id, event.distinct_id)))
         return None
 
+    def _takes_ordinary(self, event: Incoming, team: Team) -> bool:
+        """Make the row of an event that changes nothing else; False for any other event, of which nothing is done."""
+        if event.timestamp is None or team.person_processing_opt_out:
+            return False
+        form = form_of(event, anonymize_ips=team.anonymize_ips)
+        if form is None or (person := self._people.linked((team.id, event.distinct_id))) is None:
+            return False
+        name = cut(event.event)
+        if not self._finder.is_known(team.id, name, form, event.properties):
+            return False
+        made = ordinary_row(event, form, name=name, team_id=team.id, person=person, now=self._now)
+        if made is None:
+            return False
+        self._plan.rows.append(made)
+        self._ordinary += 1
+        if not team.ingested_event:
+            self._plan.first_of.add(team.id)
+        return True
+
     def finished(self) -> Plan:
         """The plan, with what is to be written and told."""
         people, groups = self._people, self._groups
+        if self._ordinary:
+            self._plan.outcomes["ok", ""] += self._ordinary
         self._plan.writes = Writes(
             people.changed_persons(),
             people.changed_links(),

@@ -8,10 +8,13 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
+from typing import NamedTuple
 from uuid import UUID
 
 import msgspec
 
+from libs.fastpath import Shape
 from libs.kit.eventlog import NewRecord
 from libs.kit.teams import Team
 from services.cdp.ingestion import ai, bots, cookieless, exceptions, heatmaps
@@ -60,8 +63,8 @@ class Draft:
         self.properties: Properties = event.properties
         self.edited = False
         self.left: tuple[str, str] | None = None
-        self.points: list[NewRecord] = []
-        self.warned: list[Warned] = []
+        self.points: Sequence[NewRecord] = ()
+        self.warned: Sequence[Warned] = ()
 
     def edit(self) -> Properties:
         """The properties, to be changed."""
@@ -80,14 +83,11 @@ class Draft:
         """Tell the project."""
         event = self.event
         about = {"eventUuid": event.uuid, "event": event.event[:200], "distinctId": event.distinct_id[:MAX_DISTINCT_ID]}
-        self.warned.append(Warned(self.team.id, kind, STEP, event.distinct_id[:MAX_DISTINCT_ID], about))
+        self.warned = (*self.warned, Warned(self.team.id, kind, STEP, event.distinct_id[:MAX_DISTINCT_ID], about))
 
     def happened(self, now: datetime) -> datetime:
         """The event's time, as its row has it."""
         return self.event.timestamp or now
-
-
-Step = Callable[[Draft, Around], None]
 
 
 def prepared(events: Sequence[Incoming | Rejected], teams: Mapping[str, Team], around: Around) -> Prepared:
@@ -98,10 +98,18 @@ def prepared(events: Sequence[Incoming | Rejected], teams: Mapping[str, Team], a
         if team is None or not isinstance(event, Incoming) or len(event.distinct_id) > MAX_DISTINCT_ID:
             done.events.append(event)
             continue
+        kind = event.event if event.event in WITH_STEPS else ""
+        old, places = bool(team.drop_events_older_than_seconds), around.place is not None
+        if not (steps := event.properties.shape.decision(_STEPS[kind, old, places])):
+            done.events.append(event)
+            continue
+        if len(steps) == 1 and steps[0].passes and steps[0].passes(event.properties):
+            done.events.append(event)
+            continue
         draft = Draft(event, team)
-        for step in STEPS_OF.get(event.event, STEPS_OF_ANY):
+        for step in steps:
             try:
-                step(draft, around)
+                step.run(draft, around)
             except _UNREADABLE:
                 continue
             if draft.left:
@@ -180,10 +188,13 @@ def _survey(draft: Draft, around: Around) -> None:
 
 def _bot(draft: Draft, _: Around) -> None:
     """posthog-js says so itself where it is told to let bots through; a server that sends does not."""
-    if "$raw_user_agent" not in draft.properties or "$browser_type" in draft.properties:
-        return
-    if bots.is_bot(bytes(draft.properties["$raw_user_agent"])):
+    if not _is_visitor(draft.properties):
         draft.edit()["$browser_type"] = encode("bot")
+
+
+def _is_visitor(properties: Properties) -> bool:
+    agent = properties.raw("$raw_user_agent")
+    return agent is None or "$browser_type" in properties or not bots.is_bot(agent)
 
 
 def _geoip(draft: Draft, around: Around) -> None:
@@ -220,22 +231,50 @@ def _points(draft: Draft, around: Around) -> None:
         _take_points(draft, around)
 
 
-# In order; with the names of the events that a step is for, where it is not for all.
-STEPS: tuple[tuple[Step, frozenset[str] | None], ...] = (
-    (_too_old, None),
-    (_cookieless, None),
-    (_heatmap_lane, frozenset({heatmaps.EVENT})),
-    (_survey, frozenset({"survey shown"})),
-    (_bot, None),
-    (_geoip, None),
-    (_ai, ai.EVENTS),
-    (_exception, frozenset({exceptions.EVENT})),
-    (_points, None),
+class Step(NamedTuple):
+    """One of the steps, and which events it may have something to do with. events: their names, None for all. names:
+    properties of which they must have one; None for any event. passes: says of an event that there is nothing to do, for
+    the case that this is all that might be done."""
+
+    run: Callable[[Draft, Around], None]
+    events: frozenset[str] | None = None
+    names: frozenset[str] | None = None
+    passes: Callable[[Properties], bool] | None = None
+
+
+# In order. A step that brings in what a later one looks for must not say `names` there.
+STEPS = (
+    Step(_too_old),
+    Step(_cookieless, names=frozenset({cookieless.MODE})),
+    Step(_heatmap_lane, frozenset({heatmaps.EVENT})),
+    Step(_survey, frozenset({"survey shown"})),
+    Step(_bot, names=frozenset({"$raw_user_agent"}), passes=_is_visitor),
+    Step(_geoip),
+    Step(_ai, ai.EVENTS),
+    Step(_exception, frozenset({exceptions.EVENT})),
+    Step(_points, names=heatmaps.WITH_POINTS),
 )
-STEPS_OF_ANY = tuple(step for step, names in STEPS if names is None)
-STEPS_OF: Mapping[str, tuple[Step, ...]] = {
-    name: tuple(step for step, names in STEPS if names is None or name in names)
-    for name in frozenset().union(*(names for _, names in STEPS if names))
+WITH_STEPS = frozenset().union(*(step.events for step in STEPS if step.events))
+
+
+def _steps(shape: Shape, *, kind: str, old: bool, places: bool) -> tuple[Step, ...]:
+    """Those that events of this shape meet. kind: the event's name, where a step is for it. old: the team drops what
+    is too old. places: addresses have places."""
+    idle = {*(() if old else (_too_old,)), *(() if places else (_geoip,))}
+    return tuple(
+        step
+        for step in STEPS
+        if step.run not in idle
+        and (step.events is None or kind in step.events)
+        and (step.names is None or not step.names.isdisjoint(shape.names))
+    )
+
+
+_STEPS = {
+    (kind, old, places): partial(_steps, kind=kind, old=old, places=places)
+    for kind in ("", *WITH_STEPS)
+    for old in (False, True)
+    for places in (False, True)
 }
 
 

@@ -241,9 +241,9 @@ class PersonStore:
         if opened := sorted(mingling(asked.merges, first) | retold):
             # After the persons, never before: a link that came in between came with a new version of its person, and
             # the commit compares versions.
-            columns = ([team for team, _ in opened], [name for _, name in opened])
+            columns = ([team for team, _ in opened], [uuid.UUID(int=number) for _, number in opened])
             links |= {link.key: link for row in await self._postgres.fetch(_LINKS_OF, *columns) if (link := _link(row))}
-        if former := [key for key, link in links.items() if (key[0], link.person) in retold]:
+        if former := [key for key, link in links.items() if (key[0], link.person.int) in retold]:
             columns = ([key[0] for key in former], [person_uuid(*key) for key in former])
             found = [_person(row) for row in await self._postgres.fetch(_BY_UUID, *columns)]
             persons |= {person.id: person for person in found if person.id not in persons}

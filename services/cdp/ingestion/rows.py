@@ -6,12 +6,14 @@ from uuid import UUID
 
 import msgspec
 
-from libs.fastpath import stored
+from libs.fastpath import laid_out, stored
 from libs.kit.contracts.events import FORMAT_VERSION, PersonMode
 from libs.kit.eventlog import Headers, NewRecord
 from services.cdp.arrival import arrival_header
 from services.cdp.ingestion.elements import elements_chain
+from services.cdp.ingestion.ordinary import Form
 from services.cdp.ingestion.parse import Incoming
+from services.cdp.ingestion.persons import Person
 from services.cdp.raw_json import Properties, text_of
 
 _MAX_EVENT_UNITS = 200
@@ -54,6 +56,33 @@ def row(
         person_mode=person_mode,
         historical_migration=event.historical_migration,
     )
+    return _record(event, value)
+
+
+def ordinary_row(event: Incoming, form: Form, *, name: str, team_id: int, person: Person, now: datetime) -> NewRecord | None:
+    """The record of an ordinary event's row; None when it says something of its person that is not known yet, or has
+    values that want a closer look. name: the event's, as the row has it."""
+    value = laid_out(
+        form.layout,
+        event.properties,
+        person.properties,
+        event.ip,
+        event.sent_at,
+        event.uuid,
+        name,
+        event.timestamp,
+        team_id,
+        event.distinct_id,
+        now,
+        event.now,
+        person.uuid,
+        _utc(person.created_at),
+        event.historical_migration,
+    )
+    return None if value is None else _record(event, value)
+
+
+def _record(event: Incoming, value: bytes) -> NewRecord:
     return NewRecord(event.uuid.encode(), value, _headers(event.record.timestamp_ms))
 
 

@@ -68,7 +68,11 @@ def _points(value: bytes) -> Parts:
 
 
 def _metrics(value: bytes) -> Parts:
-    return msgspec.structs.asdict(_metric.decode(value)), None
+    metric = _metric.decode(value)
+    columns = msgspec.structs.asdict(metric)
+    # without one the table makes it from the record's place in the log
+    columns |= {"uuid": str(UUID(metric.uuid))} if metric.uuid else {}
+    return {name: value for name, value in columns.items() if name != "uuid" or value}, None
 
 
 def _distinct_id_tables(columns: Mapping[str, object]) -> tuple[str, ...]:

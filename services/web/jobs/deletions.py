@@ -6,10 +6,8 @@ again: whole states under versions, deletions of what is not there. So a crash a
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
-from uuid import UUID
 
 import msgspec
 
@@ -21,7 +19,7 @@ from libs.kit.schema.clickhouse.layout import layout_of
 from services.web.jobs.mutations import mutate
 from services.web.jobs.reports import report
 from services.web.jobs.settings import JobsSettings
-from services.web.persons.repository import Deleted, PersonRepository
+from services.web.persons.repository import Deleted, DeletionRequest, PersonRepository
 
 BATCH = 500
 # Events that came after the request are somebody's who came back: of each person and each distinct id those that had
@@ -50,24 +48,12 @@ _OLD_LINKS = """
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
-    """A row of posthog_asyncdeletion."""
-
-    id: int
-    team_id: int
-    person: UUID
-    distinct_ids: Sequence[str]
-    delete_events: bool
-    created_at: datetime
-    told_at: datetime | None
-
-
 async def delete(runtime: Runtime, settings: JobsSettings) -> int:
     """One sweep over all that is not verified; how many requests it verified."""
     verified, after = 0, 0
-    while found := await _pending(runtime, after):
-        by_team: defaultdict[int, list[Request]] = defaultdict(list)
+    repository = PersonRepository(runtime.postgres)
+    while found := await repository.pending(after, BATCH):
+        by_team: defaultdict[int, list[DeletionRequest]] = defaultdict(list)
         for request in found:
             by_team[request.team_id].append(request)
         for team_id, requests in by_team.items():
@@ -76,18 +62,7 @@ async def delete(runtime: Runtime, settings: JobsSettings) -> int:
     return verified
 
 
-async def _pending(runtime: Runtime, after: int) -> Sequence[Request]:
-    rows = await runtime.postgres.fetch(
-        """SELECT id, team_id, key::uuid AS person, distinct_ids, delete_events, created_at, told_at
-           FROM posthog_asyncdeletion
-           WHERE delete_verified_at IS NULL AND id > $1 ORDER BY id LIMIT $2""",
-        after,
-        BATCH,
-    )
-    return [Request(**dict(row)) for row in rows]
-
-
-async def _delete(runtime: Runtime, settings: JobsSettings, team_id: int, requests: Sequence[Request]) -> int:
+async def _delete(runtime: Runtime, settings: JobsSettings, team_id: int, requests: Sequence[DeletionRequest]) -> int:
     repository = PersonRepository(runtime.postgres)
     if untold := [request for request in requests if request.told_at is None]:
         await _tell(runtime, await repository.deleted(team_id, [request.person for request in untold]))
@@ -98,10 +73,7 @@ async def _delete(runtime: Runtime, settings: JobsSettings, team_id: int, reques
     due = [request for request in requests if request.told_at is not None and request.told_at <= before]
     if not due:
         return 0
-    wanted = [request for request in due if request.delete_events]
-    if wanted and (
-        await _left(runtime, "events", _EVENTS, wanted) or await _left(runtime, "heatmaps", _POINTS, wanted)
-    ):
+    if await still_there(runtime, due):
         return 0
     await _forget(runtime, settings, team_id, await repository.deleted(team_id, [request.person for request in due]))
     await repository.forget(team_id, [request.person for request in due], [request.id for request in due])
@@ -141,7 +113,7 @@ async def _tell(runtime: Runtime, gone: Deleted) -> None:
         await runtime.log.produce(DISTINCT_IDS.name, told)
 
 
-def _whose(requests: Sequence[Request]) -> dict[str, Any]:
+def _whose(requests: Sequence[DeletionRequest]) -> dict[str, Any]:
     """The values of `_EVENTS`. Of two requests for one person the later counts."""
     persons = {str(request.person): int(request.created_at.timestamp()) for request in requests}
     ids = {name: int(request.created_at.timestamp()) for request in requests for name in request.distinct_ids}
@@ -154,12 +126,20 @@ def _whose(requests: Sequence[Request]) -> dict[str, Any]:
     }
 
 
-async def _left(runtime: Runtime, table: str, condition: str, requests: Sequence[Request]) -> int:
+async def still_there(runtime: Runtime, requests: Sequence[DeletionRequest]) -> int:
+    """Events and points on heatmaps that are to go with these requests of one team and have not gone yet."""
+    wanted = [request for request in requests if request.delete_events and request.verified_at is None]
+    if not wanted:
+        return 0
+    return await _left(runtime, "events", _EVENTS, wanted) + await _left(runtime, "heatmaps", _POINTS, wanted)
+
+
+async def _left(runtime: Runtime, table: str, condition: str, requests: Sequence[DeletionRequest]) -> int:
     count = f"SELECT count() FROM {table} WHERE {condition}"  # noqa: S608 - our own text; values are bound
     return int((await runtime.clickhouse.query(count, _whose(requests))).rows[0][0])
 
 
-async def _delete_events(runtime: Runtime, settings: JobsSettings, requests: Sequence[Request]) -> None:
+async def _delete_events(runtime: Runtime, settings: JobsSettings, requests: Sequence[DeletionRequest]) -> None:
     """Events, and what was made of them. Nothing is rewritten where nothing is left."""
     if not requests:
         return

@@ -44,7 +44,8 @@ def expired(team_id: int, days: Mapping[str, int], now: datetime) -> list[Expire
         else:
             condition += " AND event = {event:String}"
             params["event"] = event
-        found.append(Expired(event or "all other events", condition, params))
+        others = "all other events" if named else "all events"
+        found.append(Expired(event or others, condition, params))
     return found
 
 
@@ -61,28 +62,18 @@ def over_budget(months: Sequence[Month], budget: int, current: str) -> list[Mont
     return gone
 
 
-async def retain(runtime: Runtime, settings: JobsSettings) -> None:
-    """Apply what projects chose, then the disk budget."""
-    rules = await RetentionRepository(runtime.postgres).all()
-    for team_id, days in rules.items():
-        await _expire(runtime, settings, team_id, days)
-    if settings.events_disk_budget_bytes:
-        await _fit(runtime, settings)
-
-
-async def _expire(runtime: Runtime, settings: JobsSettings, team_id: int, days: Mapping[str, int]) -> None:
-    layout, gone = layout_of(runtime.settings), {}
+async def due(runtime: Runtime, team_id: int, days: Mapping[str, int]) -> Mapping[str, int]:
+    """How many events would go if it were done now, by what they are called; nothing of what has none."""
+    counted = {}
     for each in expired(team_id, days, runtime.clock.now()):
         count = f"SELECT count() FROM events WHERE {each.condition}"  # noqa: S608 - our own text; values are bound
         if number := int((await runtime.clickhouse.query(count, each.params)).rows[0][0]):
-            change = f"DELETE WHERE {each.condition}"
-            await mutate(runtime.clickhouse, layout, "events", change, each.params, seconds=settings.mutation_seconds)
-            gone[each.what] = number
-    if gone:
-        await report(runtime.postgres, "retention", team_id, {"deleted": gone})
+            counted[each.what] = number
+    return counted
 
 
-async def _fit(runtime: Runtime, settings: JobsSettings) -> None:
+async def months(runtime: Runtime) -> list[Month]:
+    """What the events of all projects take on disk."""
     layout = layout_of(runtime.settings)
     table = local_name("events") if layout.cluster else "events"
     parts = f"clusterAllReplicas('{layout.cluster}', system.parts)" if layout.cluster else "system.parts"
@@ -92,10 +83,38 @@ async def _fit(runtime: Runtime, settings: JobsSettings) -> None:
         "GROUP BY partition, name) GROUP BY partition",
         {"database": layout.database, "table": table},
     )
-    months = [Month(str(partition), int(size)) for partition, size in found.rows]
-    budget = settings.events_disk_budget_bytes
-    for month in over_budget(months, budget, runtime.clock.now().strftime("%Y%m")):
+    return [Month(str(partition), int(size)) for partition, size in found.rows]
+
+
+async def retain(runtime: Runtime, settings: JobsSettings) -> None:
+    """Apply what projects chose, then the disk budget. A report of each run, and of each project that lost events."""
+    rules = await RetentionRepository(runtime.postgres).all()
+    for team_id, days in rules.items():
+        await _expire(runtime, settings, team_id, days)
+    await _fit(runtime, settings)
+
+
+async def _expire(runtime: Runtime, settings: JobsSettings, team_id: int, days: Mapping[str, int]) -> None:
+    layout, gone = layout_of(runtime.settings), await due(runtime, team_id, days)
+    for each in expired(team_id, days, runtime.clock.now()):
+        if each.what in gone:
+            change = f"DELETE WHERE {each.condition}"
+            await mutate(runtime.clickhouse, layout, "events", change, each.params, seconds=settings.mutation_seconds)
+    if gone:
+        await report(runtime.postgres, "retention", team_id, {"deleted": gone})
+
+
+async def _fit(runtime: Runtime, settings: JobsSettings) -> None:
+    layout = layout_of(runtime.settings)
+    table = local_name("events") if layout.cluster else "events"
+    found, budget = await months(runtime), settings.events_disk_budget_bytes
+    gone = over_budget(found, budget, runtime.clock.now().strftime("%Y%m")) if budget else []
+    for month in gone:
         drop = f"ALTER TABLE {layout.name(table)}{layout.clause} DROP PARTITION {int(month.partition)}"
         await runtime.clickhouse.execute(drop)
-        said = {"dropped_month": month.partition, "bytes": month.bytes_on_disk, "disk_budget_bytes": budget}
-        await report(runtime.postgres, "retention", None, said)
+    said = {
+        "dropped_months": {month.partition: month.bytes_on_disk for month in gone},
+        "events_bytes": sum(month.bytes_on_disk for month in found) - sum(month.bytes_on_disk for month in gone),
+        "disk_budget_bytes": budget,
+    }
+    await report(runtime.postgres, "retention", None, said)

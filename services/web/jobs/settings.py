@@ -17,6 +17,7 @@ class JobsSettings(BaseSettings):
     deletion_hour: int | None = Field(
         None, ge=0, le=23, description="Hour at which what was asked to be deleted goes; unset: within seconds."
     )
+    deletion_seconds: float = Field(10.0, gt=0, description="How often that is looked for, with no hour set.")
     deletion_grace_seconds: float = Field(
         900.0,
         ge=0,

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from datetime import UTC
 from typing import Any
 
@@ -32,6 +33,7 @@ SWEEPS: dict[str, Sweep] = {"deletions": delete, "retention": retain, "squash": 
 async def run(runtime: Runtime, settings: JobsSettings, stop: asyncio.Event) -> None:
     """Work until `stop` is set. While Redis is away nothing runs; what is due then runs when it is back."""
     stopping = asyncio.create_task(stop.wait())
+    asking = asyncio.create_task(_ask_for_deletions(runtime, settings, stopping))
     while not stop.is_set():
         worker = _worker(runtime, settings)
         running = asyncio.create_task(worker.async_run())
@@ -41,6 +43,17 @@ async def run(runtime: Runtime, settings: JobsSettings, stop: asyncio.Event) -> 
         except (RedisError, OSError) as exc:
             log.warning("jobs_waiting", error=str(exc)[:200])
             await asyncio.wait({stopping}, timeout=settings.poll_seconds)
+    await asking
+
+
+async def _ask_for_deletions(runtime: Runtime, settings: JobsSettings, stopping: "asyncio.Task[bool]") -> None:
+    """Not by arq's schedule: there a job is held back for a minute after its end, lest another process runs it too."""
+    queue = _queue(runtime.state)
+    while settings.deletion_hour is None and not stopping.done():
+        # it is `run` that says when Redis is away
+        with suppress(RedisError, OSError):
+            await queue.enqueue_job("deletions", _job_id="deletions", _queue_name=QUEUE)
+        await asyncio.wait({stopping}, timeout=settings.deletion_seconds)
 
 
 async def _ended(worker: Worker, running: "asyncio.Task[None]") -> None:
@@ -101,10 +114,9 @@ def _schedule(runtime: Runtime, settings: JobsSettings) -> Sequence[CronJob]:
         job = _coroutine(name, SWEEPS[name], runtime, settings)
         return cron(job, name=name, job_id=name, keep_result=0, **when)
 
-    soon = {"second": set(range(0, 60, 10))}
-    deletions = soon if settings.deletion_hour is None else {"hour": settings.deletion_hour, "minute": 0}
+    nightly = [] if settings.deletion_hour is None else [at("deletions", hour=settings.deletion_hour, minute=0)]
     return [
-        at("deletions", **deletions),
+        *nightly,
         at("retention", hour=settings.retention_hour, minute=10),
         at("squash", weekday=settings.squash_weekday, hour=settings.squash_hour, minute=20),
     ]

@@ -57,6 +57,30 @@ class Deleted:
 
 
 @dataclass(frozen=True, slots=True)
+class DeletionRequest:
+    """A row of posthog_asyncdeletion. distinct_ids: until it is verified. asked_by: an address, of who asked."""
+
+    id: int
+    team_id: int
+    person: UUID
+    distinct_ids: Sequence[str]
+    delete_events: bool
+    keep_person: bool
+    created_at: datetime
+    told_at: datetime | None
+    verified_at: datetime | None
+    asked_by: str | None
+
+
+_REQUESTS = """
+    SELECT request.id, request.team_id, request.key::uuid AS person, request.distinct_ids, request.delete_events,
+           request.keep_person, request.created_at, request.told_at, request.delete_verified_at AS verified_at,
+           asking.email AS asked_by
+    FROM posthog_asyncdeletion AS request LEFT JOIN posthog_user AS asking ON asking.id = request.created_by_id
+"""
+
+
+@dataclass(frozen=True, slots=True)
 class PersonRepository:
     """posthog_person, posthog_persondistinctid and posthog_asyncdeletion."""
 
@@ -94,9 +118,10 @@ class PersonRepository:
         ]
 
     async def request_deletion(
-        self, team_id: int, persons: Sequence[UUID], *, events: bool, keep_person: bool
+        self, team_id: int, persons: Sequence[UUID], *, events: bool, keep_person: bool, user_id: int | None = None
     ) -> Sequence[UUID]:
-        """Delete persons, and ask for what is elsewhere to follow, in one transaction; those there were."""
+        """Delete persons, and ask for what is elsewhere to follow, in one transaction; those there were. user_id: who
+        asks."""
         async with self.postgres.transaction() as connection:
             # in ingestion's order of locks; and with the person's row locked nobody can give it another distinct id
             found = await connection.fetch(
@@ -107,10 +132,26 @@ class PersonRepository:
             )
             uuids = [row["uuid"] for row in found]
             if events or not keep_person:
-                await _ask(connection, team_id, uuids, events=events)
+                await _ask(connection, team_id, uuids, events=events, keep_person=keep_person, user_id=user_id)
             if not keep_person:
                 await _mark_deleted(connection, team_id, uuids)
         return uuids
+
+    async def pending(self, after: int, limit: int) -> Sequence[DeletionRequest]:
+        """Requests of all teams that are not verified, by id."""
+        rows = await self.postgres.fetch(
+            _REQUESTS + "WHERE request.delete_verified_at IS NULL AND request.id > $1 ORDER BY request.id LIMIT $2",
+            after,
+            limit,
+        )
+        return [DeletionRequest(**dict(row)) for row in rows]
+
+    async def newest_requests(self, team_id: int, limit: int) -> Sequence[DeletionRequest]:
+        """A team's, newest first."""
+        rows = await self.postgres.fetch(
+            _REQUESTS + "WHERE request.team_id = $1 ORDER BY request.id DESC LIMIT $2", team_id, limit
+        )
+        return [DeletionRequest(**dict(row)) for row in rows]
 
     async def deleted(self, team_id: int, persons: Sequence[UUID]) -> Deleted:
         """What deletions left of these; nothing of one that has come back."""
@@ -161,16 +202,27 @@ class PersonRepository:
             )
 
 
-async def _ask(connection: Connection, team_id: int, persons: Sequence[UUID], *, events: bool) -> None:
+async def _ask(
+    connection: Connection,
+    team_id: int,
+    persons: Sequence[UUID],
+    *,
+    events: bool,
+    keep_person: bool,
+    user_id: int | None,
+) -> None:
     await connection.execute(
-        """INSERT INTO posthog_asyncdeletion (deletion_type, team_id, key, distinct_ids, delete_events)
+        """INSERT INTO posthog_asyncdeletion
+               (deletion_type, team_id, key, distinct_ids, delete_events, keep_person, created_by_id)
            SELECT 1, $1, person::text, ARRAY(
                SELECT distinct_id FROM posthog_persondistinctid
-               WHERE team_id = $1 AND person_uuid = person AND NOT is_deleted), $3
+               WHERE team_id = $1 AND person_uuid = person AND NOT is_deleted), $3, $4, $5
            FROM unnest($2::uuid[]) AS person""",
         team_id,
         list(persons),
         events,
+        keep_person,
+        user_id,
     )
 
 

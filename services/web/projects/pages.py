@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from fastapi import APIRouter, Request
 from starlette.responses import RedirectResponse, Response
@@ -11,9 +12,11 @@ from libs.kit.errors import InvalidRequest
 from services.web.accounts.routes import Accounts
 from services.web.bodies import read_object
 from services.web.pages import SignedIn, render, signed_in
+from services.web.projects.form import fields_of, settings_of, typed_in
 from services.web.projects.routes import Projects
-from services.web.projects.service import timezones
+from services.web.projects.settings import WEB_VITALS
 from services.web.projects.snippets import snippets
+from services.web.projects.timezones import timezones
 
 router = APIRouter(include_in_schema=False)
 
@@ -47,7 +50,7 @@ async def start_page(request: Request, project_id: str) -> Response:
 async def settings_page(request: Request, project_id: str, saved: bool = False) -> Response:
     """Token, snippets and settings."""
     frame = await signed_in(request, project_id)
-    return _settings(request, frame, saved=saved)
+    return _settings(request, frame, fields_of(frame.team), saved=saved)
 
 
 @router.post("/project/{project_id}/settings/project")
@@ -55,29 +58,25 @@ async def save_settings(request: Request, project_id: str, projects: Projects) -
     """Save the form; a refusal shows it again with the reason."""
     form = await read_object(request)
     frame = await signed_in(request, project_id, form_token=str(form.get(CSRF_FIELD, "")))
-    changes = {name: form[name] for name in ("name", "timezone", "week_start_day") if name in form}
-    changes["anonymize_ips"] = "anonymize_ips" in form  # an unticked box sends nothing
     try:
-        team = await projects.update(frame.team, changes)
+        team = await projects.update(frame.team, settings_of(form))
     except InvalidRequest as error:
-        attempted = {name: str(form.get(name, "")) for name in ("name", "timezone", "week_start_day")}
-        attempted["anonymize_ips"] = "x" if changes["anonymize_ips"] else ""
-        return _settings(request, frame, status=400, refused=error, attempted=attempted)
+        return _settings(request, frame, typed_in(form), status=400, refused=error)
     if request.headers.get("hx-request"):
-        return _settings(request, replace(frame, team=team), saved=True)
+        return _settings(request, replace(frame, team=team), fields_of(team), saved=True)
     return RedirectResponse(f"/project/{frame.team.id}/settings/project?saved=true", status_code=303)
 
 
 def _settings(
     request: Request,
     frame: SignedIn,
+    values: Mapping[str, Any],
     *,
     status: int = 200,
     saved: bool = False,
     refused: InvalidRequest | None = None,
-    attempted: Mapping[str, str] | None = None,
 ) -> Response:
-    """The page, or for htmx only its form. `attempted`: what was typed and refused."""
+    """The page, or for htmx only its form. `values`: what is stored, or what was typed and refused; see form.py."""
     return render(
         request,
         "projects/_form.html" if request.headers.get("hx-request") else "projects/settings.html",
@@ -85,7 +84,8 @@ def _settings(
         status=status,
         saved=saved,
         refused=refused,
-        attempted=attempted,
+        values=values,
+        web_vitals=WEB_VITALS,
         timezones=sorted(timezones()),
         snippets=_snippets(request, frame.team.api_token),
     )

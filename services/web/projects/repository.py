@@ -11,6 +11,9 @@ from libs.kit.access.repository import team_of
 from libs.kit.access.tokens import PROJECT_TOKEN_PREFIX, SECRET_TOKEN_PREFIX, new_token
 from libs.kit.errors import NotFound
 from libs.kit.postgres import Postgres
+from services.web.projects.settings import SETTINGS
+
+_AS_JSON = frozenset({"test_account_filters"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,20 +30,17 @@ class ProjectRepository:
         return [team_of(row) for row in rows]
 
     async def create(self, organization_id: UUID, settings: Mapping[str, Any]) -> Team:
-        """A project with fresh tokens."""
+        """A project with fresh tokens. settings: see settings.py; the table has the others' defaults."""
+        names = "".join(f", {name}" for name in settings)
+        places = "".join(f", {_place(name, number)}" for number, name in enumerate(settings, 5))
         row = await self.postgres.fetch_one(
-            """INSERT INTO posthog_team (uuid, organization_id, name, api_token, secret_api_token, timezone,
-                                         week_start_day, test_account_filters, anonymize_ips, created_at, updated_at)
-               VALUES ($1, $2, $3, $4, $5, $6, $7, $8::jsonb, $9, now(), now()) RETURNING *""",
+            f"""INSERT INTO posthog_team (uuid, organization_id, api_token, secret_api_token{names})
+                VALUES ($1, $2, $3, $4{places}) RETURNING *""",  # noqa: S608 - names of columns; values are bound
             uuid4(),
             organization_id,
-            settings["name"],
             new_token(PROJECT_TOKEN_PREFIX),
             new_token(SECRET_TOKEN_PREFIX),
-            settings["timezone"],
-            settings["week_start_day"],
-            json.dumps(settings["test_account_filters"]),
-            settings["anonymize_ips"],
+            *_values(settings),
         )
         if row is None:
             raise NotFound("Organization not found.")
@@ -48,22 +48,11 @@ class ProjectRepository:
 
     async def update(self, team_id: int, settings: Mapping[str, Any]) -> Team:
         """Change the given settings and leave the others: two people may change two of them at once."""
-        filters = settings.get("test_account_filters")
+        changes = ", ".join(f"{name} = {_place(name, number)}" for number, name in enumerate(settings, 2))
         row = await self.postgres.fetch_one(
-            """UPDATE posthog_team SET
-                   name = coalesce($2, name),
-                   timezone = coalesce($3, timezone),
-                   week_start_day = coalesce($4, week_start_day),
-                   test_account_filters = coalesce($5::jsonb, test_account_filters),
-                   anonymize_ips = coalesce($6, anonymize_ips),
-                   updated_at = now()
-               WHERE id = $1 RETURNING *""",
+            f"UPDATE posthog_team SET {changes}, updated_at = now() WHERE id = $1 RETURNING *",  # noqa: S608 - as above
             team_id,
-            settings.get("name"),
-            settings.get("timezone"),
-            settings.get("week_start_day"),
-            None if filters is None else json.dumps(filters),
-            settings.get("anonymize_ips"),
+            *_values(settings),
         )
         if row is None:
             raise NotFound("Project not found.")
@@ -73,3 +62,13 @@ class ProjectRepository:
         """The project that SDKs name by this token."""
         row = await self.postgres.fetch_one("SELECT * FROM posthog_team WHERE api_token = $1", token)
         return team_of(row) if row else None
+
+
+def _place(name: str, number: int) -> str:
+    if name not in SETTINGS:
+        raise LookupError(name)
+    return f"${number}::jsonb" if name in _AS_JSON else f"${number}"
+
+
+def _values(settings: Mapping[str, Any]) -> list[Any]:
+    return [json.dumps(value) if name in _AS_JSON else value for name, value in settings.items()]

@@ -93,5 +93,5 @@ async def get_project(allowed: CanRead) -> dict[str, Any]:
 @router.patch("/api/projects/{project_id}")
 @router.patch("/api/environments/{project_id}")
 async def update_project(request: Request, allowed: CanWrite, projects: Projects) -> dict[str, Any]:
-    """Change settings: name, timezone, week_start_day, test_account_filters, anonymize_ips."""
+    """Change settings, those of settings.py; other fields are ignored."""
     return schemas.project(await projects.update(allowed.team, await read_object(request)), allowed.level)

@@ -5,6 +5,7 @@ from typing import Any
 from libs.kit.access.model import Team
 from services.web.accounts.schemas import team_basic
 from services.web.answers import iso
+from services.web.projects.settings import SETTINGS
 
 
 def project(team: Team, level: int) -> dict[str, Any]:
@@ -13,10 +14,7 @@ def project(team: Team, level: int) -> dict[str, Any]:
         **team_basic(team),
         "created_at": iso(team.created_at),
         "updated_at": iso(team.updated_at),
-        "week_start_day": team.week_start_day,
-        "test_account_filters": team.test_account_filters,
-        "anonymize_ips": team.anonymize_ips,
-        "autocapture_opt_out": False,
+        **{name: getattr(team, name) for name in SETTINGS},
         "session_recording_opt_in": False,
         "effective_membership_level": level,
         "user_access_level": "admin",  # every member's, as long as there are no access rules

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Depends, Request
 
 from libs.kit.access.access import Authorised
 from libs.kit.access.dependencies import authorised
+from libs.kit.access.model import ADMIN
 from libs.kit.errors import InvalidRequest
 from libs.kit.runtime import Runtime
 from services.web.answers import iso
@@ -17,7 +18,7 @@ from services.web.retention.repository import ALL_OTHERS, RetentionRepository
 router = APIRouter()
 
 CanRead = Annotated[Authorised, Depends(authorised("project:read"))]
-CanWrite = Annotated[Authorised, Depends(authorised("project:write"))]
+CanWrite = Annotated[Authorised, Depends(authorised("project:write", level=ADMIN))]
 MAX_DAYS = 36_500
 MAX_EVENTS = 1_000
 
@@ -39,7 +40,7 @@ async def get_retention(request: Request, allowed: CanRead) -> dict[str, Any]:
 @router.put("/api/projects/{project_id}/retention")
 @router.put("/api/environments/{project_id}/retention")
 async def put_retention(request: Request, allowed: CanWrite) -> dict[str, Any]:
-    """Set all of it. What is older goes with the next nightly run, for good."""
+    """Set all of it. What is older goes with the next nightly run, for good; so it needs level admin."""
     runtime: Runtime = request.app.state.runtime
     await RetentionRepository(runtime.postgres).replace(allowed.team.id, rules(await read_object(request)))
     return await get_retention(request, allowed)

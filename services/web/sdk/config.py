@@ -19,7 +19,7 @@ def is_token(text: str) -> bool:
 
 
 def base_config() -> dict[str, Any]:
-    """The configuration of every project, as long as none of these can be switched on."""
+    """The configuration of a project that has switched nothing on."""
     return {
         "supportedCompression": ["gzip", "gzip-js"],
         "hasFeatureFlags": False,  # posthog-js then does not call /flags at all
@@ -45,7 +45,23 @@ def base_config() -> dict[str, Any]:
 
 def remote_config(team: Team) -> dict[str, Any]:
     """`/array/:token/config`."""
-    return {"token": team.api_token, **base_config()}
+    exceptions = bool(team.autocapture_exceptions_opt_in)
+    timing, vitals = bool(team.capture_performance_opt_in), bool(team.autocapture_web_vitals_opt_in)
+    performance = {
+        "network_timing": timing,
+        "web_vitals": vitals,
+        "web_vitals_allowed_metrics": team.autocapture_web_vitals_allowed_metrics,
+    }
+    return {
+        "token": team.api_token,
+        **base_config(),
+        "captureDeadClicks": bool(team.capture_dead_clicks),
+        "capturePerformance": performance if timing or vitals else False,
+        "autocapture_opt_out": bool(team.autocapture_opt_out),
+        "autocaptureExceptions": exceptions,
+        "errorTracking": {"autocaptureExceptions": exceptions, "suppressionRules": []},
+        "heatmaps": bool(team.heatmaps_opt_in),
+    }
 
 
 def config_script(config: dict[str, Any]) -> str:

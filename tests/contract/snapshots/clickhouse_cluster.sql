@@ -557,3 +557,13 @@ CREATE TABLE IF NOT EXISTS `hedgerow`.`error_tracking_issue_fingerprint_override
 ENGINE = ReplicatedReplacingMergeTree('/clickhouse/tables/all/hedgerow/error_tracking_issue_fingerprint_overrides', '{shard}-{replica}', version)
 ORDER BY (team_id, fingerprint)
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1;
+
+ALTER TABLE `hedgerow`.`sharded_app_metrics2` ON CLUSTER `main` ADD COLUMN IF NOT EXISTS uuid UUID DEFAULT reinterpretAsUUID(MD5(concat(toString(toUnixTimestamp(_timestamp)), ':', toString(_partition), ':', toString(_offset)))) AFTER count;
+
+ALTER TABLE `hedgerow`.`app_metrics2` ON CLUSTER `main` ADD COLUMN IF NOT EXISTS uuid UUID DEFAULT reinterpretAsUUID(MD5(concat(toString(toUnixTimestamp(_timestamp)), ':', toString(_partition), ':', toString(_offset)))) AFTER count;
+
+ALTER TABLE `hedgerow`.`sharded_session_replay_events` ON CLUSTER `main` MODIFY TTL toDateTime(max_last_timestamp) + toIntervalDay(ifNull(retention_period_days, 30));
+
+ALTER TABLE `hedgerow`.`sharded_logs` ON CLUSTER `main` MODIFY TTL toDateTime(timestamp) + INTERVAL 90 DAY;
+
+ALTER TABLE `hedgerow`.`sharded_document_embeddings` ON CLUSTER `main` MODIFY TTL toDateTime(timestamp) + INTERVAL 90 DAY;

@@ -306,3 +306,71 @@ def test_both_store_the_same(text: str, moment: datetime, identity: uuid.UUID, o
         )  # fmt: skip
     assert seen[0] == seen[1]
     json.loads(seen[0])
+
+
+LAID_OUT_NAMES = ("a", "b", "session", "chain", "é")
+LAID_OUT_VALUES = st.sampled_from(
+    [b'"x"', b'"X"', b'"\\u0041"', b'"\xc3\xa9\x7f"', b"1", b"1e400", b"null", b"true", b"{}", b'{"n":1}', b'""']
+)
+LAID_OUT_OBJECTS = st.lists(st.sampled_from(LAID_OUT_NAMES), unique=True).flatmap(
+    lambda names: st.fixed_dictionaries({name: LAID_OUT_VALUES for name in names})
+)
+
+
+@st.composite
+def layouts(draw: st.DrawFn) -> tuple[dict[str, bytes], list[Any]]:
+    """An object, and the arguments of a Layout for objects of its names."""
+    given = draw(LAID_OUT_OBJECTS)
+    names = sorted(given)
+    picks = st.lists(st.sampled_from(names), unique=True) if names else st.just([])
+    origins = [*range(len(given)), *(getattr(_members_py, f"FROM_{what}") for what in ("IP", "SENT_AT", "SET")), b"0"]
+    row = [(f"r{at}", draw(st.sampled_from([*origins, _members_py.FROM_SET_ONCE]))) for at in range(draw(st.integers(0, 6)))]
+    latest = [(name, name) for name in draw(picks)]
+    first = [(name, f"first_{name}") for name in draw(picks)]
+    return given, [row, latest, first, draw(st.sets(st.sampled_from(LAID_OUT_NAMES))), "session", "chain"]
+
+
+@settings(max_examples=scaled(5_000), suppress_health_check=RELAXED, deadline=None)
+@given(layouts(), LAID_OUT_OBJECTS, st.booleans(), st.text('a"ß😀', max_size=3))
+def test_both_lay_out_the_same(made: tuple[dict[str, bytes], list[Any]], person: dict[str, bytes], has: bool, text: str) -> None:
+    require(_members, "libs/fastpath is not compiled")
+    given, arguments = made
+    seen = []
+    for module in (_members, _members_py):
+        properties = module.members_of(given)
+        layout = module.Layout(properties.shape, *arguments)
+        firsts = {f"first_{name}": value for name, value in given.items()} if has else {}
+        whose = module.members_of({**given, **firsts, **person})
+        times = (PERSON.hex, text, NOW, 3, text, NOW, NOW if has else None, PERSON, NOW, has)
+        seen.append((module.laid_out(layout, properties, whose, text, text, *times), layout.shape.names))
+    assert seen[0] == seen[1]
+
+
+def test_laying_out(version: Any) -> None:
+    properties = version.members(b'{"a":1,"session":"s","b":2,"chain":"div"}')
+    row = [("b", 2), ("$ip", version.FROM_IP), ("$set", version.FROM_SET), ("no", b"false"), ("1", version.FROM_SET_ONCE)]
+    layout = version.Layout(properties.shape, row, [("a", "a"), ("b", "b")], [("a", "first")], {"b"}, "session", "chain")
+
+    def laid_out(person: bytes, sent: Any = properties) -> Any:
+        moments = (NOW, 1, "u", NOW, None, PERSON, NOW, False)
+        return version.laid_out(layout, sent, version.members(person), "1.2.3.4", None, "id", "e", *moments)
+
+    assert laid_out(b'{"first":0,"b":7,"a":1,"c":3}') == row_of(
+        version,
+        properties=b'{"b":2,"$ip":"1.2.3.4","$set":{"a":1,"b":2},"no":false,"1":{"first":1}}',
+        person_properties=b'{"first":0,"b":2,"a":1,"c":3}',
+    )
+    assert laid_out(b'{"first":0,"b":2,"a":5}') is None, "a has changed"
+    assert laid_out(b'{"first":0,"a":1}') is None, "b is new"
+    assert laid_out(b'{"first":null,"a":1,"b":2}') is None
+    for other in (b'{"a":1,"session":"S","b":2,"chain":"div"}', b'{"a":1,"session":"s","b":2,"chain":"\\n"}'):
+        assert laid_out(b'{"first":0,"b":2,"a":1}', version.members(other)) is None
+    with pytest.raises(ValueError, match="another shape"):
+        laid_out(b"{}", version.members(b'{"a":1}'))
+
+
+def row_of(version: Any, *, properties: bytes, person_properties: bytes) -> bytes:
+    return row(
+        version, uuid="id", event="e", elements_chain="div", properties=version.members(properties),
+        person_properties=version.members(person_properties),
+    )  # fmt: skip

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from libs.fastpath import _scan_py
-from tests.support.json_texts import HALVES, INVALID, NUMBERS, OTHERS, STRINGS, TIMES, bodies, broken
+from tests.support.json_texts import HALVES, INVALID, NUMBERS, OTHERS, STRINGS, TIMES, bodies, broken, carriers
 from tests.support.require import require
 from tests.support.scale import scaled
 
@@ -41,7 +41,7 @@ def records(batch: Any, **changed: Any) -> list[tuple[Any, ...]] | None:
         "leave_out": b"$performance_event", "token": "phc_t", "ip": "203.0.113.9", "internal_ip": "127.0.0.1",
         "version": b"1", "now": NOW, "sent_at": None, "historical_migration": False, "max_record_bytes": 1_000_000,
         "distinct_id_of": lambda root, among: f"asked {root!r} {among!r}", "time_of": lambda _: EARLIER,
-        "record": lambda *parts: parts,
+        "rider_uuid_of": lambda uuid: uuid[::-1], "record": lambda *parts: parts,
     }  # fmt: skip
     found: list[tuple[Any, ...]] | None = batch.records(**(given | changed))
     return found
@@ -218,6 +218,60 @@ def test_a_record_is_made_of_slices(version: ModuleType) -> None:
     )  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("properties", "carried", "taken"),
+    [
+        (b'{"$heatmap_data":[1]}', b"{}", b'{"$heatmap_data":[1]}'),
+        (b'{"x":1,"$heatmap_data":[1]}', b'{"x":1}', b'{"$heatmap_data":[1]}'),
+        (b'{"$heatmap_data":1, "$session_id":"s"}', b'{"$session_id":"s"}', b'{"$heatmap_data":1, "$session_id":"s"}'),
+        (b'{"x":1,"$heatmap_data":{"}":[]},"y":"{"}', b'{"x":1,"y":"{"}', b'{"$heatmap_data":{"}":[]}}'),
+        (
+            b'{"$current_url":"c","x":{"$session_id":1},"$viewport_width":1.0 , "$prev_pageview_pathname":"p"}', None,
+            b'{"$current_url":"c","$viewport_width":1.0 , "$prev_pageview_pathname":"p"}',
+        ),
+        (
+            rb'{"\u0024heatmap_data":[1],"$heatmap_data":[2],"x":1}', b'{"x":1}',
+            rb'{"\u0024heatmap_data":[1],"$heatmap_data":[2]}',
+        ),
+    ],
+)  # fmt: skip
+def test_a_heatmap_becomes_a_record_of_its_own(
+    version: ModuleType, properties: bytes, carried: bytes | None, taken: bytes
+) -> None:
+    body = (
+        b'{"event":"a","distinct_id":"u","uuid":"0190A1B2-0000-7000-8000-0000000000AB","$set":{},"offset":5,'
+        b'"properties":%s}'
+    )
+    carrier, heatmap = records(version.scan(body % properties, False, 1)) or []
+    uuid, rider = b"0190a1b2-0000-7000-8000-0000000000ab", b"ba0000000000-0008-0007-0000-2b1a0910"
+    assert b'"data":{"distinct_id":"u","uuid":"%s","properties":%s,"offset":5,"$set":{},"event":"a"},"now"' % (
+        uuid, carried or properties
+    ) in carrier[1]  # fmt: skip
+    assert heatmap[1].startswith(
+        b'{"uuid":"%s","distinct_id":"u","ip":"203.0.113.9","data":{"distinct_id":"u",' % rider
+    )
+    assert b',"uuid":"%s","properties":%s,"offset":5,"event":"$$heatmap"},"now"' % (rider, taken) in heatmap[1]
+    assert (dict(carrier[2])["uuid"], dict(heatmap[2])["uuid"]) == (uuid, rider)
+    assert (carrier[2][-1], "skip_heatmap_processing" in dict(heatmap[2])) == (
+        ("skip_heatmap_processing", b"true"),
+        False,
+    )
+    assert (dict(carrier[2])["event"], dict(heatmap[2])["event"]) == (b"a", b"$$heatmap")
+    assert carrier[0] == heatmap[0]
+
+
+def test_neighbours_of_a_heatmap_keep_their_names(version: ModuleType) -> None:
+    rides = b'{"event":"a","distinct_id":"u","properties":{"$heatmap_data":1}}'
+    batch = version.scan(b'[%s,%s,{"event":"$$heatmap","distinct_id":"u"}]' % (rides, rides), False, 5)
+    names = [dict(headers)["event"] for _, _, headers in records(batch) or []]
+    assert names == [b"a", b"$$heatmap", b"a", b"$$heatmap", b"$$heatmap"]
+
+
+def test_a_heatmap_that_is_too_large_is_no_record(version: ModuleType) -> None:
+    body = b'{"event":"a","distinct_id":"u","properties":{"$heatmap_data":"%s"}}' % (b"x" * 500)
+    assert records(version.scan(body, False, 1), max_record_bytes=600) is None
+
+
 @pytest.mark.parametrize("event", [b'"event":""', b'"event":"a","properties":{"$cookieless_mode":1}'], ids=repr)
 def test_what_makes_no_record(version: ModuleType, event: bytes) -> None:
     batch = version.scan(b'[{"event":"a","distinct_id":"u"},{"distinct_id":"u",%s}]' % event, False, 5)
@@ -258,7 +312,7 @@ def outcome(version: ModuleType, body: bytes | bytearray, engage: bool) -> Any:
 
 
 @settings(max_examples=scaled(10_000, least=200), deadline=None, suppress_health_check=RELAXED)
-@given(st.one_of(bodies(), bodies(), broken(), st.binary(max_size=40)), st.booleans())
+@given(st.one_of(bodies(), carriers(), broken(), st.binary(max_size=40)), st.booleans())
 @example(b'{"event":"a","distinct_id":"u","timestamp":"1969-12-31T23:59:59.9995Z"}', False)
 def test_twins_agree(body: bytes, engage: bool) -> None:
     require(_scan, "libs/fastpath is not compiled")

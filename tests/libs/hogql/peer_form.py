@@ -1,89 +1,313 @@
-"""Where our parser and PostHog's differ, and why; and the two JSON forms made comparable."""
+"""Where our parser and PostHog's differ, and why; and the two JSON forms made comparable.
 
-import json
-from collections.abc import Iterator
+A difference between two trees is explained only if the trees are equal once it is taken away; one in the verdict, only
+by what was said against the query.
+"""
+
+import itertools
+import re
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from libs.hogql import ast
+from libs.hogql.errors import HogQLError, NotSupported
+from libs.hogql.json_form import to_json
+from libs.hogql.parser import parse_select
 from libs.hogql.tree import walk
 from libs.hogql.words import KEYWORDS
 
+Form = dict[str, Any]
+
+#: Each with the smallest query that shows it.
 DIFFERENCES = {
-    "lambda takes the alias": "`x -> y as z`: the peer gives the alias to the lambda's body; ours names the lambda",
-    "step into a fraction": "`.5.1`: the peer reads a number and a step into a tuple; nobody writes it",
-    "keyword as a name": "`select where from t`: the peer tries every reading there is and finds one in which the "
-    "keyword is a name; ours reads it as a keyword, and says so",
-    "order after a set query": "`a union b order by x limit 1`: ours orders and cuts the whole; the peer's tree gives "
-    "the order, and the limit or not, to one SELECT or to the whole depending on how it is written",
-    "not and a bracket": "`not (a as z)`: the peer reads the call of a function not",
-    "brackets kept": "ours keeps `(a join b)` in brackets; the peer flattens it",
-    "with before a set query": "`with q as (...) a union b`: names for all of it; in the peer's, for the first",
-    "name step of a value": "`x?.y`, `f(x)?.y`: an ArrayAccess in the peer's; ours prints it as it was",
-    "pivot of the last table": "`a, b unpivot (...)`: the peer turns b only; ours all that stands before",
+    # names the lambda's body in the peer's, and `5. z` is `5 .z`
+    "alias after a lambda or a number": "select x -> y as z",
+    # ours orders and cuts the whole; the peer loses it, or gives it to one SELECT, depending on how it is written
+    "order after a set query": "(select 1) order by 1",
+    # names for all of it in ours, for the first in the peer's
+    "with before a set query": "with q as (select 1) select 1 union all select 2",
+    # ours keeps them; the peer takes them away, and with them the order
+    "brackets in from": "select 1 from (a join b)",
+    # the peer turns b, ours all that stands before
+    "pivot of one table": "select 1 from a, b unpivot (c for d in (e))",
+    # an ArrayAccess in the peer's; ours prints it as it was written
+    "step by name": "select f(x)?.y",
+    # one ColumnsExpr in another in the peer's
+    "columns of a star": "select columns(* exclude (a))",
+    # the peer takes a for an argument of the lambda
+    "names before a lambda": "select f(a, x -> 1)",
+    # parameters in the peer's
+    "arguments within group": "select f(1) within group (order by a)",
+    # the peer reads an alias
+    "name interpolated": "select 1 order by a interpolate (a as b)",
+    # the call of a function select in the peer's
+    "keyword read as a name": "select f(select (1))",
+}
+#: Ours takes them, the peer does not.
+TAKEN = {
+    # an alias in the peer's, which true cannot be
+    "name interpolated": "select 1 order by a interpolate (a as true)",
+    "name of a pivot": "select 1 from a final pivot (count() for b in (1)) as c",
+    # the spec has it in every list; the peer not in this one
+    "comma at the end": "select 1 order by a,",
+    # calls of functions take it without brackets of its own
+    "query for a table function": "select 1 from f(select 1)",
+    # without a name, says the peer: it gave it to the lambda's body
+    "alias after a lambda or a number": "select 1 from a array join x -> y as z",
+}
+#: Ours does not take them: it reads what is written in one way.
+UNREAD = {
+    "step into a fraction": "select .5.1",
+    "step into a number": "select a: 1.b",
+    "two names of a table": "select 1 from a `b` c",
+    "keyword read as a name": "select distinct where 1",
+}
+#: Ours refuses them knowingly, in these words.
+REFUSED = {
+    # nothing that could be run
+    "a tag is not a query": ("<b/>", "A tag is not a query"),
+    # the peer drops WITH TOTALS, which changes results
+    "totals without groups": ("select 1 with totals", "is not supported here"),
+    # the peer's next stage says so, in the same words
+    "a block": ("select x -> {return 1}", "You can not use blocks"),
+    "names of calls": ("select f(1).a(2)", "You can only call simple functions"),
+    # the spec has it in calls only
+    "columns spread": ("select * columns('a')", "Spreading COLUMNS is only"),
 }
 #: Left out of the comparison: places; what only one form has, because the peer drops it while it reads.
 _LEFT_OUT = frozenset((
     "start", "end", "written_as", "nulls", "collate", "is_null_comparison_style", "pairing", "percent", "parametric",
     "recursive", "value_type", "implicit",
 ))  # fmt: skip
-_KEYWORDS = KEYWORDS - {"DATE", "TIMESTAMP", "KEY", "FIRST", "ID"}  # those of the corpus' own names
 _SPELLINGS = {"INNER JOIN": "JOIN", "SEMI JOIN": "LEFT SEMI JOIN", "ANTI JOIN": "LEFT ANTI JOIN"}
+_QUERIES = (ast.SelectQuery, ast.SelectSetQuery)
 _EMPTY: tuple[Any, ...] = (None, [], {}, False)
+_TAIL = ("order_by", "limit", "offset", "limit_with_ties", "limit_percent")
 
 
 def normal(value: Any) -> Any:
     """A form without what does not matter: places, empty fields, what the peer drops or writes in two ways."""
+    return _rewritten(value, _plain)
+
+
+def _rewritten(value: Any, rule: Callable[[Form], Any]) -> Any:
     if isinstance(value, list):
-        return [normal(item) for item in value]
+        return [_rewritten(item, rule) for item in value]
     if not isinstance(value, dict):
         return value
-    if value.get("node") == "IgnoreNulls":
-        return normal(value["expr"])
-    found = {key: normal(item) for key, item in value.items() if key not in _LEFT_OUT}
-    if found.get("node") == "WindowFunction":
-        for dropped in ("distinct", "order_by", "filter_expr", "within_group"):
-            found.pop(dropped, None)
-    if found.get("node") == "JoinConstraint":
-        found.pop("exprs", None)
-    if found.get("node") == "SelectQuery" and found.get("group_by_mode") == "totals":
-        found.pop("group_by_mode")
-    if "join_type" in found and found["join_type"] is not None:
-        kind = found["join_type"].replace("OUTER ", "")
-        found["join_type"] = _SPELLINGS.get(kind, kind)
+    return rule({key: _rewritten(item, rule) for key, item in value.items()})
+
+
+def _plain(form: Form) -> Any:
+    kind = form.get("node")
+    if kind == "IgnoreNulls":
+        return form["expr"]
+    found = {key: item for key, item in form.items() if key not in _LEFT_OUT}
+    dropped: tuple[str, ...] = ()
+    if kind == "WindowFunction":
+        dropped = ("distinct", "order_by", "filter_expr", "within_group")
+    elif kind == "JoinConstraint":
+        dropped = ("exprs",)
+    elif kind == "ColumnsExpr":
+        dropped = ("table",)
+    elif kind == "SelectQuery" and found.get("group_by_mode") in ("totals", "rollup", "cube"):
+        dropped = ("group_by_mode",)  # the peer keeps it of CUBE(a), not of WITH CUBE
+    for name in dropped:
+        found.pop(name, None)
+    if found.get("join_type") is not None:
+        join = found["join_type"].replace("OUTER ", "")
+        found["join_type"] = _SPELLINGS.get(join, join)
     return {key: item for key, item in found.items() if item not in _EMPTY or key == "value"}
 
 
-def excused(text: str, tree: ast.Node, peer: dict[str, Any]) -> str | None:
-    """Why two trees of one text differ, if that is as we want it."""
-    nodes = walk(tree)
-    sets = [node for node in nodes if isinstance(node, ast.SelectSetQuery)]
-    last = [node.subsequent_select_queries[-1][1] for node in sets if node.subsequent_select_queries]
-    if any(
-        getattr(node, "order_by", ()) or getattr(node, "limit", 0) or getattr(node, "offset", 0) for node in sets + last
-    ):
-        return "order after a set query"
-    if {ast.Alias, ast.Lambda} <= set(map(type, nodes)):
-        return "lambda takes the alias"
-    if any(isinstance(node, ast.Pivot) for node in nodes):
-        return "pivot of the last table"
-    if any(isinstance(node, ast.TableRef) and isinstance(node.table, ast.JoinChain) for node in nodes):
-        return "brackets kept"
-    if any(isinstance(node, ast.SelectSetQuery) and node.ctes for node in nodes):
-        return "with before a set query"
-    if any(
-        (isinstance(node, ast.TupleAccess) and isinstance(node.index, str)) or getattr(node, "nullish", False)
-        for node in nodes
-    ):
-        return "name step of a value"
-    if any(isinstance(node, ast.Not) for node in nodes) and '"name": "not"' in json.dumps(peer):
-        return "not and a bracket"
-    return "keyword as a name" if any(word in _KEYWORDS for word in names_in(peer)) else None
+def _alias_last(form: Form) -> Form:
+    if form.get("node") == "ArrayAccess" and form["array"].get("node") == "Constant":
+        name = form["property"].get("value")
+        if isinstance(form["array"]["value"], int | float) and isinstance(name, str):  # `5. c`, read as `5 .c`
+            form = {"node": "Alias", "alias": name, "expr": form["array"]}
+    for key in ("expr", "right", "high", "exprs", "left"):
+        last = form.get(key)
+        edge = last[-1] if isinstance(last, list) and last else last
+        if (
+            form.get("node") not in ("Alias", "OrderExpr", "CTE")
+            and isinstance(edge, dict)
+            and edge.get("node") == "Alias"
+        ):
+            inner = [*last[:-1], edge["expr"]] if isinstance(last, list) else edge["expr"]
+            return {**edge, "expr": {**form, key: inner}}
+    return form
 
 
-def names_in(form: Any) -> Iterator[str]:
-    """What the peer took for the first step of a name, or for an alias, in capitals."""
-    if isinstance(form, dict):
-        first = form.get("chain", [""])[0] if form.get("node") == "Field" else form.get("alias")
-        yield str(first).upper()
+def _tails(form: Form) -> Form:
+    if form.get("node") == "SelectSetQuery" and not form.get("subsequent_select_queries"):
+        form = form["initial_select_query"]
+    if form.get("node") in ("SelectQuery", "SelectSetQuery"):
+        return {key: item for key, item in form.items() if key not in _TAIL}
+    return form
+
+
+def _names(form: Form) -> Form:
+    if form.get("node") in ("SelectQuery", "SelectSetQuery"):
+        return {key: item for key, item in form.items() if key != "ctes"}
+    return form
+
+
+def _brackets(form: Form) -> Form:
+    inner = form.get("table")
+    if form.get("node") != "JoinExpr" or not isinstance(inner, dict) or inner.get("node") != "JoinExpr":
+        return form
+    chain = [dict(inner)]
+    while "next_join" in chain[-1]:
+        chain.append(dict(chain[-1].pop("next_join")))
+    chain[0] |= {key: form[key] for key in ("join_type", "constraint") if key in form}
+    joined = form.get("next_join")
+    for one in reversed(chain):
+        joined = {**one, "next_join": joined} if joined is not None else one
+    return joined or form
+
+
+def _pivots(form: Form) -> Form:
+    if form.get("node") != "JoinExpr":
+        return form
+    turned = "PIVOT" in (form.get("table"), form.get("next_join")) or form["table"].get("node") in (
+        "PivotExpr",
+        "UnpivotExpr",
+    )
+    return "PIVOT" if turned else form  # type: ignore[return-value]
+
+
+def _steps(form: Form) -> Form:
+    if form.get("node") == "TupleAccess" and isinstance(form["index"], str):
+        step = {"node": "Constant", "value": form["index"]}
+        form = {**form, "node": "ArrayAccess", "array": form["tuple"], "property": step}
+        del form["tuple"], form["index"]
+    if form.get("node") == "Field" and form.get("nullish"):
+        return {key: item for key, item in form.items() if key != "nullish"}
+    if form.get("node") == "ArrayAccess" and form["array"].get("node") == "Field":
+        step = form["property"].get("value") if form["property"].get("node") == "Constant" else None
+        return {"node": "Field", "chain": [*form["array"]["chain"], step]} if isinstance(step, str) else form
+    return form
+
+
+def _columns(form: Form) -> Form:
+    within = form.get("columns", ())
+    if form.get("node") == "ColumnsExpr" and len(within) == 1:
+        (one,) = within
+        if one.get("node") == "ColumnsExpr":
+            return {**{key: form[key] for key in form if key != "columns"}, **one}
+        if one.get("chain", [""])[-1] == "*":
+            return {"node": "ColumnsExpr", "all_columns": True, **{key: form[key] for key in form if key != "columns"}}
+    return form
+
+
+def _within_group(form: Form) -> Form:
+    if form.get("within_group") and "params" not in form and "args" in form:
+        form = {**form, "params": form["args"]}
+        del form["args"]
+    return form
+
+
+def _interpolated(form: Form) -> Form:
+    if form.get("node") == "InterpolateExpr" and form["expr"].get("node") == "Alias":
+        named = form["expr"]
+        return {**form, "expr": named["expr"], "value": named["alias"]}
+    value = form.get("value")
+    if form.get("node") == "InterpolateExpr" and value is not None:
+        return {**form, "value": value.get("value", value.get("chain", [value])[0])}
+    return form
+
+
+def _names_before_lambda(form: Form) -> Form:
+    return {key: _split(item) if isinstance(item, list) else item for key, item in form.items()}
+
+
+def _split(items: list[Any]) -> list[Any]:
+    found: list[Any] = []
+    for item in items:
+        if isinstance(item, dict) and item.get("node") == "Lambda" and len(item.get("args", ())) > 1:
+            *names, last = item["args"]
+            found += [{"node": "Field", "chain": [name]} for name in names]
+            item = {**item, "args": [last]}
+        found.append(item)
+    return found
+
+
+_RULES = {
+    "step by name": _steps, "names before a lambda": _names_before_lambda, "arguments within group": _within_group,
+    "name interpolated": _interpolated, "alias after a lambda or a number": _alias_last, "columns of a star": _columns,
+    "order after a set query": _tails, "with before a set query": _names, "brackets in from": _brackets,
+    "pivot of one table": _pivots,
+}  # fmt: skip
+assert not _RULES.keys() - DIFFERENCES.keys()
+
+
+def excused(ours: Any, peer: Any) -> str | None:
+    """Why two normal forms differ, if taking the known differences away makes them equal."""
+    for reason, rule in _RULES.items():
+        if _rewritten(ours, rule) == _rewritten(peer, rule):
+            return reason
+    for rule in _RULES.values():
+        ours, peer = _rewritten(ours, rule), _rewritten(peer, rule)
+    return "several of them" if ours == peer else None
+
+
+def read_as_a_name(text: str, peer: Form) -> bool:
+    """Whether ours makes the peer's tree of the text once a keyword or two in it are quoted.
+
+    The peer tries every reading there is, and may find one in which they are names."""
+    wanted = {word.lower() for word in _texts(peer) if word.upper() in KEYWORDS | {"TRUE", "FALSE"}}
+    places = [found.span() for found in re.finditer(r"[A-Za-z_]+", text) if found.group().lower() in wanted][:12]
+    for count in (1, 2, 3):
+        for taken in itertools.combinations(places, count):
+            quoted = text
+            for start, end in reversed(taken):
+                quoted = f"{quoted[:start]}`{quoted[start:end]}`{quoted[end:]}"
+            try:
+                found = normal(to_json(parse_select(quoted)))
+            except HogQLError as error:
+                if _said(error):
+                    return True
+                continue
+            if found == normal(peer) or excused(found, normal(peer)):
+                return True
+    return False
+
+
+def _texts(form: Any) -> Iterator[str]:
+    if isinstance(form, str):
+        yield form
     for inner in form.values() if isinstance(form, dict) else form if isinstance(form, list) else ():
-        yield from names_in(inner)
+        yield from _texts(inner)
+
+
+def _said(error: HogQLError) -> str | None:
+    found = (reason for reason, (_, words) in REFUSED.items() if words in error.message)
+    return next(found, None) if isinstance(error, NotSupported) else None
+
+
+def refused_knowingly(error: HogQLError, text: str, peer: Form) -> str | None:
+    """Why ours refuses what the peer takes, if that is as we want it."""
+    if said := _said(error):
+        return said
+    if re.search(r"(\.\d+|\de\d+)\.\d", text):
+        return "step into a fraction"
+    if re.search(r"\d\.[a-zA-Z_`\"]", text):
+        return "step into a number"
+    if re.search(r"[`\"]\s+(as\s+)?[`\"\w(]", text[: error.end]):
+        return "two names of a table"
+    return "keyword read as a name" if read_as_a_name(text, peer) else None
+
+
+def taken_knowingly(tree: ast.Node, text: str, message: str) -> str | None:
+    """Why ours takes what the peer refuses, if that is as we want it."""
+    if "ARRAY JOIN arrays must have an alias" in message and ("->" in text or "lambda" in text.lower()):
+        return "alias after a lambda or a number"
+    if "cannot be an alias" in message and any(isinstance(node, ast.Interpolate) for node in walk(tree)):
+        return "name interpolated"
+    if any(isinstance(node, ast.Pivot) and node.alias is not None for node in walk(tree)):
+        return "name of a pivot"
+    if any(isinstance(arg, _QUERIES) for node in walk(tree) if isinstance(node, ast.TableRef) for arg in node.args or ()):
+        return "query for a table function"
+    if re.search(r",\s*('$|[)\]]|limit|offset|union|interpolate|rows|range|from)", message, re.IGNORECASE):
+        return "comma at the end"
+    return None

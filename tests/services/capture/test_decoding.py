@@ -17,7 +17,8 @@ FORM = b"application/x-www-form-urlencoded"
 
 
 def decode(body: bytes, query: bytes = b"", content_type: bytes = b"", encoding: bytes = b"") -> bytes:
-    return bytes(decoding.decode_payload(parse_query(query), content_type, encoding, body, max_inflated=10_000))
+    payload = decoding.decode_payload(parse_query(query), content_type, encoding, body, max_inflated=10_000)
+    return bytes(payload.text())
 
 
 @settings(max_examples=scaled(10_000, least=200))
@@ -50,6 +51,32 @@ def test_a_large_escaped_form() -> None:
 @pytest.mark.parametrize("size", [0, 1, 5000, 10_000])
 def test_inflating_up_to_the_limit(size: int) -> None:
     assert decoding.inflate(gzip.compress(b"x" * size), 10_000) == b"x" * size
+
+
+FIRST = b"the first member" * 9
+MEMBERS = {
+    "alone": (gzip.compress(FIRST), True),
+    "followed by nothing we know": (gzip.compress(FIRST) + b"xyz", True),
+    "followed by a longer one": (gzip.compress(FIRST) + gzip.compress(FIRST * 3), True),
+    "followed by a shorter one": (gzip.compress(FIRST) + gzip.compress(b"x"), True),
+    "followed by a size of four gigabytes": (gzip.compress(FIRST) + b"\xff\xff\xff\xff", True),
+    "followed by a size of nothing": (gzip.compress(FIRST) + bytes(4), True),
+    "of a wrong size": (gzip.compress(FIRST)[:-4] + b"\x91\0\0\0", False),
+    "with a wrong checksum": (gzip.compress(FIRST)[:-8] + bytes(4) + gzip.compress(FIRST)[-4:], False),
+    "cut": (gzip.compress(FIRST)[:-9], False),
+    "a header alone": (gzip.compress(FIRST)[:10], False),
+    "a magic alone": (b"\x1f\x8b", False),
+}
+
+
+@pytest.mark.parametrize("name", MEMBERS)
+def test_the_first_member_counts_whatever_its_end_claims(name: str) -> None:
+    raw, is_good = MEMBERS[name]
+    if is_good:
+        assert decoding.inflate(raw, 10_000) == FIRST
+    else:
+        with pytest.raises(Refused, match="invalid GZIP data"):
+            decoding.inflate(raw, 10_000)
 
 
 @pytest.mark.parametrize("size", [10_001, 3_000_000])

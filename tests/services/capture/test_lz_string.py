@@ -79,4 +79,4 @@ def test_limits_are_those_of_the_payload(limit: int) -> None:
 
 
 def unpacked(raw: bytes, limit: int) -> Any:
-    return decode_payload(Query(compression="lz64"), b"", b"", raw, max_inflated=limit)
+    return decode_payload(Query(compression="lz64"), b"", b"", raw, max_inflated=limit).text()

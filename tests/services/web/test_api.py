@@ -129,6 +129,16 @@ async def test_change_a_project(web: Web) -> None:
             "week_start_day": 1,
             "test_account_filters": filters,
             "anonymize_ips": True,
+            "cookieless_server_hash_mode": 2,
+            "person_processing_opt_out": True,
+            "drop_events_older_than_seconds": 86400,
+            "heatmaps_opt_in": False,
+            "autocapture_opt_out": True,
+            "autocapture_exceptions_opt_in": True,
+            "autocapture_web_vitals_opt_in": True,
+            "autocapture_web_vitals_allowed_metrics": ["LCP"],
+            "capture_performance_opt_in": False,
+            "capture_dead_clicks": True,
             "api_token": "phc_mine",
         }
         answer = await client.patch(path, json=body)
@@ -140,6 +150,11 @@ async def test_change_a_project(web: Web) -> None:
         assert after["api_token"] == before["api_token"]
         cleared = (await client.patch(path, json={"test_account_filters": []})).json()
         assert (cleared["test_account_filters"], cleared["name"]) == ([], "Renamed")
+        nothing = dict.fromkeys(("heatmaps_opt_in", "drop_events_older_than_seconds", "autocapture_opt_out"))
+        assert (await client.patch(path, json={**nothing, "cookieless_server_hash_mode": None})).status_code == 200
+        unsaid = (await client.get(path)).json()
+        assert {name: unsaid[name] for name in nothing} == nothing
+        assert unsaid["cookieless_server_hash_mode"] == 0
 
 
 @pytest.mark.parametrize(
@@ -159,6 +174,18 @@ async def test_change_a_project(web: Web) -> None:
         ({"test_account_filters": [1]}, "invalid_input", "test_account_filters__0"),
         ({"test_account_filters": [{"key": "\x00"}]}, "null_characters_not_allowed", "test_account_filters"),
         ({"anonymize_ips": "perhaps"}, "invalid_input", "anonymize_ips"),
+        ({"cookieless_server_hash_mode": 3}, "invalid_choice", "cookieless_server_hash_mode"),
+        ({"person_processing_opt_out": None}, "null", "person_processing_opt_out"),
+        ({"drop_events_older_than_seconds": -1}, "invalid_input", "drop_events_older_than_seconds"),
+        ({"drop_events_older_than_seconds": 1.5}, "invalid_input", "drop_events_older_than_seconds"),
+        ({"drop_events_older_than_seconds": 2**62}, "invalid_input", "drop_events_older_than_seconds"),
+        ({"heatmaps_opt_in": "x"}, "invalid_input", "heatmaps_opt_in"),
+        (
+            {"autocapture_web_vitals_allowed_metrics": ["FID"]},
+            "invalid_choice",
+            "autocapture_web_vitals_allowed_metrics",
+        ),
+        ({"autocapture_web_vitals_allowed_metrics": "LCP"}, "not_a_list", "autocapture_web_vitals_allowed_metrics"),
         ({"week_start_day": 9, "name": ""}, "blank", "name"),
         ([], "invalid_input", None),
     ],

@@ -11,16 +11,13 @@ from playwright.async_api import Page, async_playwright, expect
 from services.web.app import VENDOR
 from services.web.settings import WebSettings
 from tests.support import web as support
+from tests.support.browser import FLAGS
 from tests.support.instance import free_port
 from tests.support.require import require
 from tests.support.web import EMAIL, PASSWORD, Web
 
 pytestmark = pytest.mark.embedded
 
-FLAGS = [
-    *("--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"),
-    *("--disable-component-update", "--disable-sync"),
-]
 XSS = "<img src=x onerror='document.title=1'>"
 
 

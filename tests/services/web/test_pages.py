@@ -7,6 +7,8 @@ import pytest
 
 from services.web.middleware import CONTENT_SECURITY_POLICY
 from services.web.pages import safe_next
+from services.web.projects.form import TICKS
+from tests.support.forms import untouched
 from tests.support.web import EMAIL, PASSWORD, Web
 
 pytestmark = pytest.mark.embedded
@@ -44,6 +46,8 @@ async def pages(web: Web, client) -> list[str]:
         f"{project}/activity/live",
         f"{project}/sql",
         f"{project}/settings/project",
+        f"{project}/data-management/persons?q=ada@example.com",
+        f"{project}/data-management/retention",
         "/settings/user",
     ]
 
@@ -131,6 +135,43 @@ async def test_settings_as_a_plain_form_and_with_htmx(web: Web) -> None:
         fragment = await client.post(path, data=sent, headers={"HX-Request": "true", "X-CSRFToken": token})
         assert fragment.status_code == 200
         assert fragment.text.lstrip().startswith("<form")
+
+
+async def test_the_settings_form_says_what_is_stored_and_stores_what_it_says(web: Web) -> None:
+    path, api = f"/project/{web.project_id}/settings/project", f"/api/projects/{web.project_id}"
+    changes = {
+        "cookieless_server_hash_mode": 2,
+        "anonymize_ips": True,
+        "person_processing_opt_out": True,
+        "heatmaps_opt_in": False,
+        "autocapture_opt_out": True,
+        "autocapture_web_vitals_opt_in": True,
+        "autocapture_web_vitals_allowed_metrics": ["LCP", "CLS"],
+        "drop_events_older_than_seconds": 5400,
+    }
+    async with web.signed_in() as client:
+        assert (await client.patch(api, json=changes)).status_code == 200
+        before = (await client.get(api)).json()
+        sent = untouched((await client.get(path)).text, "settings-form")
+        assert sent["drop_events_older_than_hours"] == "1.5"
+        assert (await client.post(path, data=sent)).status_code == 303
+        after = (await client.get(api)).json()
+        assert after["autocapture_web_vitals_allowed_metrics"] == ["CLS", "LCP"]
+        for name in ("updated_at", "autocapture_web_vitals_allowed_metrics"):
+            del before[name], after[name]
+        # a box knows no "not said": that has become "no"
+        assert after == {name: False if value is None and name in TICKS else value for name, value in before.items()}
+
+        sent |= {"autocapture": "on", "heatmaps": "asked", "drop_events_older_than_hours": ""}
+        del sent["anonymize_ips"]
+        assert (await client.post(path, data=sent)).status_code == 303
+        changed = (await client.get(api)).json()
+        assert (changed["autocapture_opt_out"], changed["anonymize_ips"]) == (False, False)
+        assert (changed["heatmaps_opt_in"], changed["drop_events_older_than_seconds"]) == (None, None)
+        for name, wrong in (("drop_events_older_than_hours", "soon"), ("heatmaps", "x"), ("name", "")):
+            refused = await client.post(path, data={**sent, name: wrong})
+            assert refused.status_code == 400, name
+            assert 'aria-invalid="true"' in refused.text, name
 
 
 async def test_a_key_is_shown_once(web: Web) -> None:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from libs.kit.contracts.topics import DISTINCT_IDS, PERSONS
 from libs.kit.eventlog import NewRecord, Record
 from libs.kit.teams import Team
+from services.cdp.ingestion.definitions import Catalogue
 from services.cdp.ingestion.needs import needs
 from services.cdp.ingestion.plan import Known, Plan, parsed, plan
 from tests.services.cdp.ingestion.persons_model import Model, Outcome, Said
@@ -42,7 +43,7 @@ BATCHES = st.lists(st.tuples(st.lists(SAID, min_size=1, max_size=6), st.booleans
 
 def record(said: Said, offset: int) -> Record:
     """The event as capture would put it on the log."""
-    properties: dict[str, Any] = {"$unset": list(said.unset)}
+    properties: dict[str, Any] = {"$unset": list(said.unset)} if said.unset else {}
     if said.set:
         properties["$set"] = said.set
     if said.set_once:
@@ -89,10 +90,12 @@ def _newest(table: dict[str, dict[str, Any]], key: str, records: Iterable[NewRec
             table[value[key]] = value
 
 
-def planned(store: MemoryStore, batch: list[Record], fresh_from: int) -> Plan:
+def planned(store: MemoryStore, batch: list[Record], fresh_from: int, catalogue: Catalogue) -> Plan:
     events, positions = parsed(batch), {0: fresh_from}
     loaded, groups = store.load(needs(events, TEAMS, positions))
-    return plan(events, Known(TEAMS, loaded, groups), positions, set(), START)
+    done = plan(events, Known(TEAMS, loaded, groups, catalogue), positions, set(), START)
+    catalogue.remember(done.findings)
+    return done
 
 
 @settings(max_examples=scaled(8_000, least=160), deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -108,7 +111,7 @@ def planned(store: MemoryStore, batch: list[Record], fresh_from: int) -> Plan:
     ]
 )
 def test_persons_and_rows_are_those_of_the_model(batches: list[tuple[list[Said], bool]]) -> None:
-    store, model, below = MemoryStore(), Model(), Downstream()
+    store, model, below, catalogue = MemoryStore(), Model(), Downstream(), Catalogue()
     waiting: list[Record] = []  # committed, but the process died before anything was produced
     expected: dict[str, Outcome | None] = {}
     replayed: set[str] = set()
@@ -118,7 +121,7 @@ def test_persons_and_rows_are_those_of_the_model(batches: list[tuple[list[Said],
         expected |= {
             str(uuid.UUID(int=position + number)): model.take(said) for number, said in enumerate(said_together)
         }
-        done = planned(store, [*waiting, *batch], position)
+        done = planned(store, [*waiting, *batch], position, catalogue)
         store.apply(done.writes)
         position += len(batch)
         if dies:
@@ -128,7 +131,7 @@ def test_persons_and_rows_are_those_of_the_model(batches: list[tuple[list[Said],
             below.take(done)
             waiting = []
     if waiting:
-        done = planned(store, waiting, position)
+        done = planned(store, waiting, position, catalogue)
         assert done.writes.persons == done.writes.links == done.writes.personless == [], "a replay writes nothing"
         below.take(done)
 
@@ -165,7 +168,7 @@ def _told_as_stored(store: MemoryStore, below: Downstream) -> None:
         name: (value["person_id"], value["version"]) for name, value in below.ids.items()
     }
     for (_, name), person in store.persons.items():
-        told = below.persons[str(name)]
+        told = below.persons[str(uuid.UUID(int=name))]
         assert (told["version"], told["is_deleted"]) == (person.version, int(person.is_deleted))
         assert (told["is_identified"], len(json.loads(told["properties"]))) == (
             int(person.is_identified),

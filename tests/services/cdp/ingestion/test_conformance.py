@@ -61,18 +61,18 @@ def test_case_51_identify_where_only_the_anonymous_one_exists() -> None:
     found = row(ingested.event("$identify", "u", properties={"$anon_distinct_id": "an"}))
     assert found["person_id"] == str(AN)
     assert (ingested.link("u"), ingested.link("an")) == ((AN, 0), (AN, 0))
-    assert ingested.store.persons[1, AN].is_identified
+    assert ingested.store.persons[1, AN.int].is_identified
 
 
 def test_case_52_both_exist() -> None:
     ingested = with_persons("u", "an")
-    before = ingested.store.persons[1, AN].version
+    before = ingested.store.persons[1, AN.int].version
     found = row(ingested.event("$identify", "u", properties={"$anon_distinct_id": "an"}))
     assert found["person_id"] == str(U)
     assert ingested.link("an") == (U, 1)
-    gone = ingested.store.persons[1, AN]
+    gone = ingested.store.persons[1, AN.int]
     assert (gone.is_deleted, gone.version) == (True, before + 100)
-    assert ingested.store.persons[1, U].is_identified
+    assert ingested.store.persons[1, U.int].is_identified
     override = ingested.told_links[-1]
     assert (override["distinct_id"], override["person_id"], override["version"]) == ("an", str(U), 1)
 
@@ -119,7 +119,7 @@ def test_case_56_identify_alone() -> None:
     ingested = with_persons("u")
     ingested.event("$identify", "u", properties={"$set": {"x": 1}})
     assert row(ingested.person())["x"] == 1
-    assert not ingested.store.persons[1, U].is_identified
+    assert not ingested.store.persons[1, U.int].is_identified
 
 
 def test_case_57_set_and_set_once(ingested: Ingested) -> None:
@@ -143,11 +143,11 @@ def test_case_59_campaign(ingested: Ingested) -> None:
 
 def test_case_60_only_the_address_changed(ingested: Ingested) -> None:
     ingested.event("$pageview", properties={"$current_url": "/1"})
-    version = ingested.store.persons[1, U].version
+    version = ingested.store.persons[1, U.int].version
     found = row(ingested.event("$pageview", properties={"$current_url": "/2"}))
     assert found["person_properties"]["$current_url"] == "/2"
     assert row(ingested.person())["$current_url"] == "/1"
-    assert ingested.store.persons[1, U].version == version
+    assert ingested.store.persons[1, U.int].version == version
 
 
 def test_case_61_servers_say_nothing_of_their_system(ingested: Ingested) -> None:

@@ -31,6 +31,35 @@ async def test_remote_configuration(web: Web) -> None:
         assert json.loads(found[1]) == {name: value for name, value in config.items() if name != "siteApps"}
 
 
+async def test_a_project_switches_on_what_browsers_send(web: Web) -> None:
+    chosen = {
+        "autocapture_opt_out": True,
+        "heatmaps_opt_in": True,
+        "autocapture_exceptions_opt_in": True,
+        "capture_dead_clicks": True,
+        "autocapture_web_vitals_opt_in": True,
+        "autocapture_web_vitals_allowed_metrics": ["LCP"],
+    }
+    async with web.with_key() as client:
+        before = (await client.get(f"/array/{web.token}/config")).json()
+        assert (await client.patch(f"/api/environments/{web.project_id}/", json=chosen)).status_code == 200
+        config = (await client.get(f"/array/{web.token}/config")).json()
+    expected = {
+        "autocapture_opt_out": True,
+        "heatmaps": True,
+        "autocaptureExceptions": True,
+        "errorTracking": {"autocaptureExceptions": True, "suppressionRules": []},
+        "captureDeadClicks": True,
+        "capturePerformance": {
+            "network_timing": False,
+            "web_vitals": True,
+            "web_vitals_allowed_metrics": ["LCP"],
+        },
+    }
+    assert config == {**before, **expected}
+    assert not any(before[name] for name in expected if name != "errorTracking")
+
+
 @pytest.mark.parametrize(("token", "status"), [("phc_unknown", 404), ("a" * 201, 400), ("a<b", 400)])
 async def test_configuration_of_nobody(web: Web, token: str, status: int) -> None:
     async with web.client() as client:

@@ -1,0 +1,195 @@
+# Included by _members.pyx: what becomes of an event whose person has all that it says. A Layout was decided from names
+# alone; here it is followed for one event: its values are compared with the person's, and the record is written from
+# the slices where they stand.
+
+cdef enum:
+    IP = -1
+    SENT_AT = -2
+    SET = -3
+    SET_ONCE = -4
+    CONSTANT = -5
+
+FROM_IP, FROM_SENT_AT, FROM_SET, FROM_SET_ONCE = IP, SENT_AT, SET, SET_ONCE
+
+
+cdef class Layout(Places):
+    """See `_members_py.Layout`."""
+
+    cdef:
+        readonly Shape source
+        readonly Shape shape
+        readonly Picker latest
+        readonly Picker first
+        Py_ssize_t session  # the place of what must not hold a capital, or -1
+        Py_ssize_t chain
+        list constants
+        uint8_t* ignored
+
+    def __init__(self, Shape source not None, row, latest, first, ignored, str session, str chain):
+        cdef Py_ssize_t at
+        cdef list places = []
+        self.source = source
+        self.shape = _shape(tuple([name for name, _ in row]))
+        self.constants = []
+        for _, origin in row:
+            if isinstance(origin, bytes):
+                places.append(CONSTANT - len(self.constants))
+                self.constants.append(origin)
+            else:
+                places.append(origin)
+        self.hold(places)
+        self.latest = Picker(source, latest)
+        self.first = Picker(source, first)
+        self.session = source.index.get(session, -1)
+        self.chain = source.index.get(chain, -1)
+        self.ignored = <uint8_t*>PyMem_Malloc(max(1, self.latest.shape.count))
+        if self.ignored is NULL:
+            raise MemoryError
+        for at in range(self.latest.shape.count):
+            self.ignored[at] = self.latest.shape.names[at] in ignored
+
+    def __dealloc__(self):
+        PyMem_Free(self.ignored)
+
+
+cdef inline bint _holds_capital(const Value* value) noexcept:
+    cdef Py_ssize_t at
+    for at in range(value.size):
+        if c'A' <= value.start[at] <= c'Z':
+            return True
+    return False
+
+
+cdef bint _says_nothing_new(Layout layout, Members properties, Members person, Onto latest) noexcept:
+    """Whether the person has all of it: the latest values, or other ones that are ignored, and every first value."""
+    cdef const Value* theirs
+    cdef const Value* ours
+    cdef Py_ssize_t at
+    for at in range(layout.latest.shape.count):
+        if latest.at[at] >= person.held:
+            return False
+        theirs = &properties.slots[layout.latest.at[at]]
+        ours = &person.slots[latest.at[at]]
+        if theirs.start[0] != c'{' and theirs.start[0] != c'[':
+            if ours.size == theirs.size and memcmp(ours.start, theirs.start, ours.size) == 0:
+                continue
+        if not layout.ignored[at] or not _is_plain(theirs):
+            return False
+    return True
+
+
+cdef bint _fills_nothing(Members person, Onto first, Py_ssize_t count) noexcept:
+    cdef Py_ssize_t at
+    for at in range(count):
+        if first.at[at] >= person.held or person.slots[first.at[at]].start[0] == c'n':
+            return False
+    return True
+
+
+cdef int _add_picked(Buffer* out, Picker picker, Members given) except -1:
+    cdef Py_ssize_t at
+    _add(out, b"{", 1)
+    for at in range(picker.shape.count):
+        _add_member(out, &picker.shape.prefixes[at], &given.slots[picker.at[at]], at == 0)
+    return _add(out, b"}", 1)
+
+
+cdef int _add_laid_out(Buffer* out, Layout layout, Members given, str ip, str sent_at) except -1:
+    cdef Py_ssize_t at
+    cdef Py_ssize_t place
+    cdef bytes constant
+    cdef const Prefix* prefix
+    _add(out, b"{", 1)
+    for at in range(layout.shape.count):
+        place = layout.at[at]
+        prefix = &layout.shape.prefixes[at]
+        if place >= 0:
+            _add_member(out, prefix, &given.slots[place], at == 0)
+            continue
+        if at:
+            _add(out, b",", 1)
+        _add(out, prefix.start, prefix.size)
+        if place == IP:
+            _add_string(out, ip)
+        elif place == SENT_AT:
+            _add_string(out, sent_at)
+        elif place == SET:
+            _add_picked(out, layout.latest, given)
+        elif place == SET_ONCE:
+            _add_picked(out, layout.first, given)
+        else:
+            constant = layout.constants[CONSTANT - place]
+            _add(out, PyBytes_AS_STRING(constant), PyBytes_GET_SIZE(constant))
+    return _add(out, b"}", 1)
+
+
+cdef int _add_laid_over(Buffer* out, Members person, Picker picker, Members given, Onto onto) except -1:
+    """The person's properties with the picked ones over them. All of these are there: nothing is behind the last."""
+    cdef const Value** chosen = <const Value**>PyMem_Malloc(max(1, person.held) * sizeof(Value*))
+    cdef Py_ssize_t at
+    if chosen is NULL:
+        raise MemoryError
+    try:
+        for at in range(person.held):
+            chosen[at] = &person.slots[at]
+        for at in range(picker.shape.count):
+            chosen[onto.at[at]] = &given.slots[picker.at[at]]
+        _add(out, b"{", 1)
+        for at in range(person.held):
+            _add_member(out, &person.shape.prefixes[at], chosen[at], at == 0)
+        return _add(out, b"}", 1)
+    finally:
+        PyMem_Free(chosen)
+
+
+def laid_out(
+    Layout layout not None,
+    Members properties not None,
+    Members person_properties not None,
+    str ip not None,
+    str sent_at,
+    str uuid not None,
+    str event not None,
+    timestamp not None,
+    int64_t team_id,
+    str distinct_id not None,
+    created_at not None,
+    captured_at,
+    person_id not None,
+    person_created_at not None,
+    bint historical_migration,
+):
+    """See `_members_py.laid_out`."""
+    cdef Buffer* out = &_out
+    cdef Onto latest
+    cdef const Value* chain = NULL
+    if layout.source is not properties.shape:
+        raise ValueError("a layout of another shape")
+    if layout.session >= 0 and _holds_capital(&properties.slots[layout.session]):
+        return None
+    if layout.chain >= 0:
+        chain = &properties.slots[layout.chain]
+        if chain.start[0] != c'"' or memchr(chain.start, c'\\', chain.size) is not NULL:
+            return None
+    latest = person_properties.shape.laid(layout.latest.shape)
+    if not _says_nothing_new(layout, properties, person_properties, latest):
+        return None
+    if not _fills_nothing(
+        person_properties, person_properties.shape.laid(layout.first.shape), layout.first.shape.count
+    ):
+        return None
+    out.used = 0
+    _add(out, b'{"uuid":', 8)
+    _add_string(out, uuid)
+    _add(out, b',"event":', 9)
+    _add_string(out, event)
+    _add(out, b',"properties":', 14)
+    _add_laid_out(out, layout, properties, ip, sent_at)
+    _add_middle(out, timestamp, team_id, distinct_id)
+    if chain is NULL:
+        _add(out, b'""', 2)
+    else:
+        _add(out, chain.start, chain.size)
+    _add_moments(out, created_at, captured_at, person_id)
+    _add_laid_over(out, person_properties, layout.latest, properties, latest)
+    return _ended(out, person_created_at, "full", historical_migration)

@@ -1,0 +1,45 @@
+# The C types of hot_connection.py when it is compiled. uvicorn reads and sets what is public here.
+cimport cython
+
+cdef dict _LOWER, _STATUS_LINES
+
+
+@cython.freelist(64)
+cdef class HotCycle:
+    cdef public:
+        HotConnection protocol
+        object receiver, message_event
+        bint disconnected, expects, keep_alive, more_body, response_complete
+        double patience
+        int status
+        bytes lines, body
+
+
+cdef class HotConnection:
+    cdef public:
+        object app_state, client, connections, cycle, flow, limit_concurrency, loop, parser, pipeline, server_state
+        object transport
+        list headers
+        bytes url
+        bint expect_100_continue
+        object shared
+        dict services
+        HotCycle turn, receiving
+        Py_ssize_t max_head_bytes, head_bytes
+        bint in_head, began, long_read, deaf, lingering
+        double since
+
+    cdef Py_ssize_t head_size(self) except -1
+    cdef object leave_to_uvicorn(self)
+    @cython.locals(cycle=HotCycle, found=tuple, path=bytes, query=bytes)
+    cdef bint receive(self) except -1
+    cdef object enqueue(self, HotCycle cycle)
+    @cython.locals(cycle=HotCycle)
+    cdef object advance(self)
+    cdef object answered(self)
+    cdef object give_leave(self, HotCycle cycle)
+    @cython.locals(usual=bytes, line=bytes)
+    cdef object write(self, HotCycle cycle)
+    cdef object hang_up(self, HotCycle cycle)
+    @cython.locals(cycle=HotCycle)
+    cdef object refuse(self, int status, bytes text)
