@@ -72,21 +72,21 @@ def with_children(node: N, change: Any) -> N:
 def changed(node: N, **changes: Any) -> N:
     """The node with some fields changed."""
     whole: Any = node
-    copied: N
+    copied: Any
     if isinstance(whole, msgspec.Struct):
         copied = msgspec.structs.replace(whole, **changes)
-        return copied
-    node_type = whole.__class__
-    names = _ALL_FIELDS.get(node_type)
-    if names is None:
-        names = _ALL_FIELDS[node_type] = tuple(field.name for field in fields(node_type))
-    # half of what dataclasses.replace costs
-    copied = node_type(*[changes[name] if name in changes else getattr(whole, name) for name in names])
-    return copied
+    else:
+        names = _ALL_FIELDS.get(whole.__class__)
+        if names is None:
+            names = _ALL_FIELDS[whole.__class__] = tuple(field.name for field in fields(whole))
+        # half of what dataclasses.replace costs
+        copied = whole.__class__(*[changes[name] if name in changes else getattr(whole, name) for name in names])
+    result: N = copied
+    return result
 
 
 def _all_changed(values: tuple[Any, ...], change: Any) -> tuple[Any, ...]:
-    if not values or (values[0].__class__ in _ATOMS and not _is_pair(values)):
+    if not values or (isinstance(values[0], str | int | float) and not _is_pair(values)):
         return values
     same, new = True, []
     for old in values:
