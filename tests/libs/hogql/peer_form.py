@@ -306,9 +306,7 @@ def taken_knowingly(tree: ast.Node, text: str, message: str) -> str | None:
         return "name interpolated"
     if any(isinstance(node, ast.Pivot) and node.alias is not None for node in walk(tree)):
         return "name of a pivot"
-    if any(
-        isinstance(arg, _QUERIES) for node in walk(tree) if isinstance(node, ast.TableRef) for arg in node.args or ()
-    ):
+    if any(isinstance(arg, _QUERIES) for node in walk(tree) if isinstance(node, ast.TableRef) for arg in node.args or ()):
         return "query for a table function"
     if re.search(r",\s*('$|[)\]]|limit|offset|union|interpolate|rows|range|from)", message, re.IGNORECASE):
         return "comma at the end"
