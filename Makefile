@@ -37,8 +37,9 @@ soak: install-dev ## The generated tests and the ledger at full scale; takes lon
 licences: install-dev ## List what every dependency is licensed under; fail on one that does not fit
 	@$(PY) -m scripts.licences
 
-reference: install-dev ## Rewrite docs/reference from the code
+reference: install-dev ## Rewrite docs/reference and the ingress from the code
 	@$(PY) -m scripts.reference
+	@$(PY) -m scripts.manifests
 
 LOCK := uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --quiet
 lock: ## Resolve both lock files anew (needs uv)

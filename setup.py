@@ -1,4 +1,4 @@
-"""Compiles libs/fastpath, and whatever Python file has its C types beside it. The rest of the build is in pyproject.toml."""
+"""Compiles libs/fastpath, and each Python file that has its C types beside it. All else is in pyproject.toml."""
 
 import os
 from glob import glob

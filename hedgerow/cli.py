@@ -29,6 +29,7 @@ Port = Annotated[int, typer.Option(help="Port to listen on; 0 picks a free one."
 TargetUrl = Annotated[str | None, typer.Option(help="Where to send them; default: what runs on --data-dir.")]
 TargetKey = Annotated[str | None, typer.Option(help="Project API key that goes with --url.")]
 DATA = Path("data")
+WAL_DIRECTORY = "HEDGEROW_CAPTURE_WAL_DIRECTORY"
 
 
 @app.command()
@@ -188,6 +189,41 @@ def replay_dead_letters(
     from hedgerow.dead_letters import send_again
 
     send_again(_settings(data_dir), _wanted(reason, since, until), limit)
+
+
+wal = typer.Typer(help="Records that capture's write-ahead log could not deliver.", no_args_is_help=True)
+app.add_typer(wal, name="wal")
+WalDirectory = Annotated[
+    Path,
+    typer.Option(
+        "--directory", help="The write-ahead log's; `-2`, `-3`... beside it are read too.", envvar=WAL_DIRECTORY
+    ),
+]
+
+
+@wal.command("list")
+def list_refused(
+    directory: WalDirectory,
+    json: Annotated[bool, typer.Option("--json", help="One JSON object a line, with the whole record.")] = False,
+) -> None:
+    """Show the records that the event log refused. Capture may run meanwhile."""
+    from hedgerow.wal import directories, show
+
+    show(directories(directory), as_json=json)
+
+
+@wal.command("replay")
+def replay_refused(directory: WalDirectory, data_dir: DataDir = DATA) -> None:
+    """Send them again, once their topics take them. Capture may run meanwhile. Doing it twice stores nothing twice."""
+    from hedgerow.wal import directories, send_again
+    from libs.kit.errors import HedgerowError
+    from libs.kit.eventlog.wal_refused import ReplayRuns
+
+    try:
+        done = send_again(_settings(data_dir), directories(directory))
+    except (HedgerowError, ReplayRuns) as exc:
+        _fail(str(exc))
+    raise typer.Exit(1 if done.refused else 0)
 
 
 @app.command()

@@ -55,17 +55,21 @@ def restrict(
     event: Values = [],  # noqa: B006
     session_id: Values = [],  # noqa: B006
     uuid: Values = [],  # noqa: B006
+    pipeline: Annotated[
+        list[str], typer.Option(help="Only events of analytics, ai ($ai_...) or errortracking ($exception).")
+    ] = [],  # noqa: B006
     topic: Annotated[str | None, typer.Option(help="For redirect_to_topic.")] = None,
     data_dir: DataDir = DATA,
 ) -> None:
     """Do something with a project's events: with all, or those that match each option given (any value of it)."""
     from services.capture.policies.editing import restrict as add
+    from services.capture.policies.restrictions import PIPELINES
 
     lists = {"distinct_ids": distinct_id, "event_names": event, "session_ids": session_id, "event_uuids": uuid}
     filters: dict[str, Any] = {name: values for name, values in lists.items() if values}
     if topic:
-        filters["topic"] = topic
-    _asked(data_dir, lambda state: add(state, token, kind, filters))
+        filters["args"] = {"topic": topic}
+    _asked(data_dir, lambda state: add(state, token, kind, filters, pipeline or PIPELINES))
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""One process: services behind a port, or workers, each with probes on loopback.
+"""One process: services behind a port, or workers, each with probes at an address of their own.
 
 SIGTERM drains: readiness turns 503, requests in flight are answered, workers finish or drop their batch without moving
 its position. A second SIGTERM (or Ctrl-C) ends the process now.
@@ -20,8 +20,8 @@ from hedgerow import __version__, part_states
 from hedgerow.composition import SERVICES, WORKERS
 from hedgerow.gateway import Gateway, Probes, Report
 from hedgerow.settings import ServeSettings
-from libs.kit.hot_http import HotPaths, HotService
 from libs.kit.heap import settle
+from libs.kit.hot_http import HotPaths, HotService
 from libs.kit.logging import configure_logging, get_logger
 from libs.kit.runtime import Runtime, open_runtime
 from libs.kit.settings import KitSettings
@@ -80,7 +80,7 @@ async def _serve_services(names: Sequence[str], listener: socket.socket, setting
         async def report() -> Mapping[str, str]:
             return {**states().statuses, **await runtime.health.report()}
 
-        probes = await stack.enter_async_context(probing(runtime.health.report, states, settings.probes_port))
+        probes = await stack.enter_async_context(probing(runtime.health.report, states, settings))
         server = Server(_config(Gateway(apps, report), _hot_paths(apps, limits), limits))
         settle()
         serving = asyncio.create_task(server.serve(sockets=[listener]))
@@ -93,9 +93,13 @@ async def _serve_services(names: Sequence[str], listener: socket.socket, setting
 async def _run_workers(names: Sequence[str], settings: KitSettings) -> None:
     stop, limits = stop_on_signals(), ServeSettings()
     async with open_runtime(settings) as runtime, AsyncExitStack() as stack:
-        probes = await stack.enter_async_context(probing(runtime.health.report, _part_states(), settings.probes_port))
+        probes = await stack.enter_async_context(probing(runtime.health.report, _part_states(), settings))
+        loaded = {name: WORKERS[name].load() for name in names}
         settle()
-        tasks = [asyncio.create_task(_worker(name, runtime, stop), name=name) for name in names]
+        tasks = [
+            asyncio.create_task(_worker(name, run(runtime, own, stop), stop), name=name)
+            for name, (run, own) in loaded.items()
+        ]
         await asyncio.wait([*tasks, waiting := asyncio.create_task(stop.wait())], return_when="FIRST_COMPLETED")
         probes.stopping = True
         waiting.cancel()
@@ -105,10 +109,9 @@ async def _run_workers(names: Sequence[str], settings: KitSettings) -> None:
         task.result()
 
 
-async def _worker(name: str, runtime: Runtime, stop: asyncio.Event) -> None:
-    run, settings = WORKERS[name].load()
+async def _worker(name: str, work: Coroutine[None, None, None], stop: asyncio.Event) -> None:
     try:
-        await run(runtime, settings, stop)
+        await work
     except Exception:
         log.exception("worker_failed", worker=name)
         raise
@@ -142,10 +145,12 @@ async def opened_service(name: str, runtime: Runtime) -> AsyncIterator[ASGIApp]:
 
 
 @asynccontextmanager
-async def probing(report: Report, states: Callable[[], part_states.PartStates], port: int) -> AsyncIterator[Probes]:
-    """Serve the probes on loopback while the block runs."""
+async def probing(
+    report: Report, states: Callable[[], part_states.PartStates], settings: KitSettings
+) -> AsyncIterator[Probes]:
+    """Serve the probes at their own address while the block runs."""
     probes = Probes(report, states)
-    listener = socket.create_server(("127.0.0.1", port))
+    listener = listener_from(None, settings.probes_host, settings.probes_port)
     server = Server(uvicorn.Config(probes, lifespan="off", log_config=None, access_log=False))
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     try:

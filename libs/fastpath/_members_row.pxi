@@ -12,7 +12,7 @@ cdef enum:
 cdef Buffer _out = Buffer(NULL, 0, 0)  # kept from one event to the next; the GIL guards it
 
 
-cdef int _reserve(Buffer* out, Py_ssize_t size) except -1:
+cdef inline int _reserve(Buffer* out, Py_ssize_t size) except -1:
     cdef uint8_t* more
     if out.used + size > out.room:
         more = <uint8_t*>PyMem_Realloc(out.bytes, 2 * (out.used + size))
@@ -85,7 +85,7 @@ cdef int _add_time(Buffer* out, moment, bint milliseconds) except -1:
 
 cdef int _add_uuid(Buffer* out, identity) except -1:
     cdef const char* digits = b"0123456789abcdef"
-    cdef bytes raw = identity.int.to_bytes(16, "big")
+    cdef bytes raw = identity.bytes
     cdef const uint8_t* p = <const uint8_t*>PyBytes_AS_STRING(raw)
     cdef uint8_t* into
     cdef int at
@@ -119,15 +119,36 @@ cdef int _add_number(Buffer* out, int64_t number) except -1:
             return _add(out, digits + at, 20 - at)
 
 
-cdef int _add_member(Buffer* out, const Prefix* prefix, const Value* value, bint first) except -1:
+cdef inline void _copy(uint8_t* into, const uint8_t* text, Py_ssize_t size) noexcept:
+    """memcpy for what is mostly short: two copies of a fixed size, which may overlap, cost no call."""
+    if size > 32:
+        memcpy(into, text, size)
+    elif size >= 16:
+        memcpy(into, text, 16)
+        memcpy(into + size - 16, text + size - 16, 16)
+    elif size >= 8:
+        memcpy(into, text, 8)
+        memcpy(into + size - 8, text + size - 8, 8)
+    elif size >= 4:
+        memcpy(into, text, 4)
+        memcpy(into + size - 4, text + size - 4, 4)
+    else:
+        while size:
+            size -= 1
+            into[size] = text[size]
+
+
+cdef inline int _add_member(Buffer* out, const Prefix* prefix, const Value* value, bint first) except -1:
+    cdef uint8_t* into
     _reserve(out, prefix.size + value.size + 1)
+    into = out.bytes + out.used
     if not first:
-        out.bytes[out.used] = c','
-        out.used += 1
-    memcpy(out.bytes + out.used, prefix.start, prefix.size)
-    out.used += prefix.size
-    memcpy(out.bytes + out.used, value.start, value.size)
-    out.used += value.size
+        into[0] = c','
+        into += 1
+    _copy(into, prefix.start, prefix.size)
+    into += prefix.size
+    _copy(into, value.start, value.size)
+    out.used = into + value.size - out.bytes
     return 0
 
 

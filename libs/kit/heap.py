@@ -12,7 +12,7 @@ def settle() -> None:
     """Call when a process has imported and opened what it lives with.
 
     The collector no longer looks at what is there now. And up to 32 MiB that are free stay with the process: glibc
-    gives the end of its heap back as soon as 128 KiB of it are free, so that each batch would meet a page fault for every
+    gives the end of its heap back as soon as 128 KiB of it are free, and each batch would meet a page fault for every
     4 KiB it writes, which costs more than writing them.
     """
     gc.collect()

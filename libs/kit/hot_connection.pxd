@@ -33,6 +33,11 @@ cdef class HotConnection:
     cdef object leave_to_uvicorn(self)
     @cython.locals(cycle=HotCycle, found=tuple, path=bytes, query=bytes)
     cdef bint receive(self) except -1
+    cdef bint is_idle(self) except -1
+    @cython.locals(cycle=HotCycle, plain=tuple, found=tuple, path=bytes, query=bytes, headers=dict, body=bytes)
+    cdef bint receive_plain(self, bytes data) except -1
+    cdef tuple service_of(self, bytes path)
+    cdef object hand_over(self, HotCycle cycle, tuple found, bytes query, dict headers)
     cdef object enqueue(self, HotCycle cycle)
     @cython.locals(cycle=HotCycle)
     cdef object advance(self)

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
+from libs.kit.plain_request import LOWER, SERVES, plain_request
+
 if TYPE_CHECKING:
     from libs.kit.hot_http import HotPaths, HotService, Receiver
 
@@ -16,16 +18,7 @@ LINGER_SECONDS = 2.0
 _PLAIN = b"content-type: text/plain; charset=utf-8\r\ncontent-length: %d\r\n"
 _STATUS_LINES: dict[int, bytes] = STATUS_LINE
 _ASGI: Any = HttpToolsProtocol  # what a `HotConnection` also is, by `hot_http.HotProtocol`
-_USUAL_NAMES = (
-    b"Host", b"Connection", b"Content-Length", b"Content-Type", b"Content-Encoding", b"Transfer-Encoding", b"Accept",
-    b"Accept-Encoding", b"Accept-Language", b"Authorization", b"Cache-Control", b"Cookie", b"DNT", b"Forwarded",
-    b"Origin", b"Pragma", b"Priority", b"Referer", b"User-Agent", b"X-Forwarded-For", b"X-Forwarded-Host",
-    b"X-Forwarded-Proto", b"X-Real-IP", b"X-Request-Id", b"Sec-CH-UA", b"Sec-CH-UA-Mobile", b"Sec-CH-UA-Platform",
-    b"Sec-Fetch-Dest", b"Sec-Fetch-Mode", b"Sec-Fetch-Site",
-)  # fmt: skip
-# One object for each name that comes again and again: its hash is then known, and comparing is of pointers.
-_LOWER: dict[bytes, bytes] = {name: name.lower() for name in _USUAL_NAMES}
-_LOWER.update({name: name for name in _LOWER.values()})
+_LOWER = LOWER
 
 
 class _Nobody:
@@ -47,11 +40,11 @@ class HotCycle:
     )  # fmt: skip
     receiver: "Receiver | None"
 
-    def __init__(self, protocol: "HotConnection", keep_alive: bool, expects: bool, patience: float):
+    def __init__(self, protocol: "HotConnection", keep_alive: bool, expects: bool):
         self.protocol = protocol
         self.keep_alive = keep_alive
         self.expects = expects
-        self.patience = patience
+        self.patience = 0.0
         self.receiver = None
         self.more_body = True
         self.response_complete = False
@@ -130,7 +123,7 @@ class HotConnection:
         self.pipeline.clear()
         _ASGI.connection_lost(self, exc)
 
-    def eof_received(self) -> bool | None:
+    def eof_received(self) -> Any:
         """A client that has sent all it wants may still wait for an answer of ours."""
         cycle = self.cycle
         if isinstance(cycle, HotCycle) and not cycle.response_complete and not cycle.more_body and not self.in_head:
@@ -143,6 +136,8 @@ class HotConnection:
         if self.lingering:
             return
         self.since = self.loop.time()
+        if SERVES and not self.in_head and self.is_idle() and self.receive_plain(data):
+            return
         self.began = False
         self.long_read = len(data) > self.max_head_bytes
         _ASGI.data_received(self, data)
@@ -246,21 +241,60 @@ class HotConnection:
     def receive(self) -> bool:
         """Take the request if it is ours. Escaped paths and other rarities are left to ASGI."""
         path, _, query = self.url.partition(b"?")
-        found: tuple[str, HotService] | None = self.services.get(path)
+        found = self.service_of(path)
         if found is None or self.parser.get_method() != b"POST" or self.parser.should_upgrade() or b"#" in query:
             return False
-        if self.limit_concurrency is not None and len(self.connections) >= self.limit_concurrency:
-            return False  # uvicorn then answers 503
-        name, service = found
         keep_alive = self.parser.should_keep_alive() and self.parser.get_http_version() != "1.0"
-        cycle = HotCycle(self, keep_alive, self.expect_100_continue, service.body_idle_seconds)
+        cycle = HotCycle(self, keep_alive, self.expect_100_continue)
         self.receiving = cycle
         self.enqueue(cycle)
-        peer = self.client[0] if self.client else None
-        cycle.receiver = service.receive(name, query, dict(reversed(self.headers)), peer, cycle.reply)
+        self.hand_over(cycle, found, query, dict(reversed(self.headers)))
         if self.turn is cycle:
             self.give_leave(cycle)
         return True
+
+    def is_idle(self) -> bool:
+        """Whether all that came was answered, and more may come."""
+        cycle = self.cycle
+        return not self.deaf and (
+            cycle is None or (cycle.response_complete and cycle.keep_alive and not cycle.more_body)
+        )
+
+    def receive_plain(self, data: bytes) -> bool:
+        """Take a read that is one whole plain request of ours; the parser then never hears of it."""
+        plain = plain_request(data, self.max_head_bytes)
+        if plain is None:
+            return False
+        path, query, headers, body = plain
+        found = self.service_of(path)
+        if found is None:
+            return False
+        cycle = HotCycle(self, True, False)
+        self.cycle = self.turn = cycle
+        self.hand_over(cycle, found, query, headers)
+        cycle.more_body = False
+        if not cycle.status and cycle.receiver is not None:
+            if body:
+                cycle.receiver.piece(body)
+            if not cycle.status:
+                cycle.receiver.complete()
+        return True
+
+    def service_of(self, path: bytes) -> "tuple[str, HotService] | None":
+        """What answers there, if the server has room; if not, uvicorn says so."""
+        found: tuple[str, HotService] | None = self.services.get(path)
+        if self.limit_concurrency is not None and len(self.connections) >= self.limit_concurrency:
+            return None
+        return found
+
+    def hand_over(
+        self, cycle: HotCycle, found: "tuple[str, HotService]", query: bytes, headers: dict[bytes, bytes]
+    ) -> None:
+        """To whom it is for."""
+        path, service = found
+        cycle.patience = service.body_idle_seconds
+        peer = self.client[0] if self.client else None
+        cycle.receiver = service.receive(path, query, headers, peer, cycle.reply)
 
     # -- answers, in turn
 
@@ -354,7 +388,7 @@ class HotConnection:
                 cycle.receiver.gone()
                 cycle.receiver = None
         else:
-            cycle = HotCycle(self, False, False, 0.0)
+            cycle = HotCycle(self, False, False)
             self.enqueue(cycle)
         cycle.keep_alive = cycle.more_body = cycle.expects = False
         cycle.reply(status, _PLAIN % len(text), text)

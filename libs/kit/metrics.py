@@ -52,6 +52,10 @@ CAPTURE_POLICY_FAILURES = Counter(
 CAPTURE_BODY_BYTES = BulkHistogram(
     "capture_full_payload_size", "Request bodies as received, bytes.", buckets=(256, 1024, 8192, 65536, 524288, 4194304)
 )
+CAPTURE_BLOBS = Counter(
+    "hedgerow_capture_ai_blobs_total", "Parts of large AI events put into the blob store: kept or failed.", ["result"]
+)
+CAPTURE_BLOB_BYTES = Counter("hedgerow_capture_ai_blob_bytes_total", "Their bytes, of those that were kept.")
 CAPTURE_PRODUCE_SECONDS = Histogram(
     "capture_produce_ack_duration_seconds", "Time until the event log had a request's events.", buckets=SECONDS
 )

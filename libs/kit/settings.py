@@ -152,4 +152,7 @@ class KitSettings(BaseSettings):
     query_url: str | None = Field(None, description="Address of the query service; unset when it runs in this process.")
     service_timeout_seconds: float = Field(70.0, gt=0, description="Wait for one of our own services.")
 
-    probes_port: int = Field(0, ge=0, description="Loopback port for /metrics and per-service probes; 0 picks one.")
+    probes_host: str = Field(
+        "127.0.0.1", description="Address for /metrics and per-service probes; loopback, unless what asks is elsewhere."
+    )
+    probes_port: int = Field(0, ge=0, description="Port for /metrics and per-service probes; 0 picks one.")

@@ -2,7 +2,8 @@
 
 Writes the topics `events_plugin_ingestion`, `..._overflow` and `..._historical` (shape:
 `kit.contracts.events.CapturedEvent`), and dead letters where a restriction says so; owns no table, waits for no store
-but the log, and never asks whether a token exists: ingestion does. In order of control flow:
+but the log (and that of blobs, for AI events larger than a record), and never asks whether a token exists: ingestion
+does. In order of control flow:
 
     protocol.py    the fast caller: POSTs straight from the parser      asgi.py    the ASGI caller, for all others
     bodies.py      what bodies may take of the memory while they are read
@@ -26,5 +27,6 @@ The v1 dialect, with a verdict on each event, and AI events with their blobs:
 
     v1_headers.py  what the request says of itself  content_codings.py  gzip, deflate, br, zstd
     v1.py          the body and its verdicts        v1_events.py        one event: taken or dropped
-    ai_multipart.py  parts -> one event
+    ai_multipart.py  parts of one event             ai_events.py        as one record, or with its parts apart
+    ai_blobs.py      puts these into the blob store
 """

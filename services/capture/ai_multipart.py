@@ -1,18 +1,20 @@
 """`/i/v0/ai`: one AI event as multipart/form-data, its prompts and answers as parts of their own.
 
-The parts are put back into one event, JSON as JSON, text as text, anything else as a `data:` address, and the event
-goes the way of all others; PostHog stores the parts elsewhere and leaves a reference.
+Reads and checks the parts. They can be put back into one event, JSON as JSON, text as text, anything else as a `data:`
+address; ai_events.py decides whether they are.
 """
 
 import base64
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import msgspec
 from msgspec import Raw
 from python_multipart.multipart import parse_options_header
 
-from services.capture.answers import JSON, Answer, Refused, undecodable
+from libs.kit.contracts.ai_blobs import BlobPart
+from services.capture.answers import JSON, Answer, Refused, too_large, undecodable
 from services.capture.decoding import Bytes, inflate, is_utf8
 from services.capture.shapes import repair_surrogates
 from services.capture.tokens import checked_token
@@ -32,13 +34,45 @@ _encode = msgspec.json.Encoder().encode
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
-    """One part. `kind` and `coding` are its Content-Type and Content-Encoding, empty where it has none."""
+class AiEvent:
+    """What was sent. event: its top level; properties: those that came as JSON; blobs: the others, by property.
 
-    name: str
-    kind: str
-    coding: str
-    body: bytes
+    success: the answer once it is taken.
+    """
+
+    event: Mapping[str, Raw]
+    properties: Mapping[str, Raw]
+    blobs: Sequence[BlobPart]
+    success: Answer
+
+    @property
+    def blob_bytes(self) -> int:
+        """All parts that are properties of their own, as sent."""
+        return sum(len(part.body) for part in self.blobs)
+
+    @property
+    def uuid(self) -> str:
+        """As sent; empty when there is none, or no text."""
+        return _text(self.event, "uuid")
+
+    def whole(self, most: int) -> bytes:
+        """As JSON with all parts in it. Raises Refused: 413 when they inflate beyond `most` bytes, 400 for a part that
+        is not what it says."""
+        values: dict[str, Raw] = {}
+        for part in self.blobs:
+            body = inflate(part.body, most) if part.coding == "gzip" else part.body
+            most -= len(body)
+            if most < 0:
+                raise too_large("the parts are larger than a record", "inflated_too_large")
+            values[part.name] = _value(part, body)
+        return self._with(values)
+
+    def referring(self, references: Mapping[str, str]) -> bytes:
+        """As JSON with these values in place of the parts."""
+        return self._with({name: Raw(_encode(reference)) for name, reference in references.items()})
+
+    def _with(self, values: Mapping[str, Raw]) -> bytes:
+        return _encode({**self.event, "properties": {**self.properties, **values}})
 
 
 def ai_token(authorization: bytes | None) -> str:
@@ -49,27 +83,20 @@ def ai_token(authorization: bytes | None) -> str:
     return checked_token(token, events=1)
 
 
-def read_ai_event(
-    content_type: bytes, content_encoding: bytes, body: bytes, *, max_inflated: int
-) -> tuple[bytes, Answer]:
-    """The event as JSON text, and the answer once it is taken. Raises Refused (400, 413)."""
+def read_ai_event(content_type: bytes, content_encoding: bytes, body: bytes, *, max_inflated: int) -> AiEvent:
+    """The event and its parts. Raises Refused (400, 413)."""
     if not body:
         raise Refused(400, "request missing data payload", "no_payload")
     whole: Bytes = inflate(body, max_inflated) if content_encoding.strip().lower() == b"gzip" else body
     parts = parts_of(bytes(whole), _boundary(content_type))
     _check_sizes(parts)
-    event = _event_of(parts, max_inflated)
-    accepted = [
-        {"name": p.name, "length": len(p.body), "content-type": p.kind or None, "content-encoding": p.coding or None}
-        for p in parts
-    ]
-    return _encode(event), Answer(200, _encode({"accepted_parts": accepted}), JSON)
+    return _event_of(parts)
 
 
-def parts_of(body: bytes, boundary: bytes) -> list[Part]:
+def parts_of(body: bytes, boundary: bytes) -> list[BlobPart]:
     """The parts between the boundaries (RFC 2046, 5.1.1). Raises Refused (400)."""
     pieces = (b"\r\n" + body).split(b"\r\n--" + boundary, MAX_PARTS + 2)
-    parts: list[Part] = []
+    parts: list[BlobPart] = []
     for piece in pieces[1:]:
         if piece.startswith(b"--"):
             return parts
@@ -83,7 +110,7 @@ def parts_of(body: bytes, boundary: bytes) -> list[Part]:
     raise _broken("the closing boundary is missing")
 
 
-def _part(head: bytes, content: bytes) -> Part:
+def _part(head: bytes, content: bytes) -> BlobPart:
     headers = {}
     for line in head.split(b"\r\n"):
         name, _, value = line.partition(b":")
@@ -94,7 +121,7 @@ def _part(head: bytes, content: bytes) -> Part:
     try:
         name_ = options[b"name"].decode()
         kind = headers.get(b"content-type", b"").decode()
-        return Part(name_, kind, headers.get(b"content-encoding", b"").decode().lower(), content)
+        return BlobPart(name_, kind, headers.get(b"content-encoding", b"").decode().lower(), content)
     except UnicodeDecodeError as exc:
         raise _broken("a part whose headers are not UTF-8") from exc
 
@@ -109,7 +136,7 @@ def _boundary(content_type: bytes) -> bytes:
     return boundary
 
 
-def _check_sizes(parts: list[Part]) -> None:
+def _check_sizes(parts: Sequence[BlobPart]) -> None:
     event = sum(len(part.body) for part in parts if part.name == "event")
     both = event + sum(len(part.body) for part in parts if part.name == _PROPERTIES)
     for size, most, what in (
@@ -122,8 +149,8 @@ def _check_sizes(parts: list[Part]) -> None:
             raise Refused(413, f"maximum event size exceeded: {text}", "event_too_large")
 
 
-def _event_of(parts: list[Part], max_inflated: int) -> dict[str, Raw]:
-    """The event with all its parts in it."""
+def _event_of(parts: Sequence[BlobPart]) -> AiEvent:
+    """The parts, told apart and checked."""
     if not parts or parts[0].name != "event":
         raise undecodable("First part must be 'event'", "bad_ai_event")
     names = [part.name for part in parts]
@@ -136,14 +163,23 @@ def _event_of(parts: list[Part], max_inflated: int) -> dict[str, Raw]:
         raise undecodable(text, "bad_ai_event")
     properties = _json_object(bytes(event.get("properties", b"{}")) if apart is None else apart.body, "Properties part")
     _check(event, properties)
-    for part in parts:
-        if part.name.startswith(_PROPERTY) and len(part.name) > len(_PROPERTY):
-            properties[part.name.removeprefix(_PROPERTY)] = _value(part, max_inflated)
-    event["properties"] = Raw(_encode(properties))
-    return event
+    blobs = [
+        replace(part, name=part.name.removeprefix(_PROPERTY))
+        for part in parts
+        if part.name.startswith(_PROPERTY) and len(part.name) > len(_PROPERTY)
+    ]
+    return AiEvent(event, properties, blobs, _accepted(parts))
 
 
-def _check(event: dict[str, Raw], properties: dict[str, Raw]) -> None:
+def _accepted(parts: Sequence[BlobPart]) -> Answer:
+    accepted = [
+        {"name": p.name, "length": len(p.body), "content-type": p.kind or None, "content-encoding": p.coding or None}
+        for p in parts
+    ]
+    return Answer(200, _encode({"accepted_parts": accepted}), JSON)
+
+
+def _check(event: Mapping[str, Raw], properties: Mapping[str, Raw]) -> None:
     if not _text(event, "event").startswith("$ai_"):
         raise undecodable("Event name must start with '$ai_'", "bad_ai_event")
     if not _text(event, "distinct_id"):
@@ -152,18 +188,17 @@ def _check(event: dict[str, Raw], properties: dict[str, Raw]) -> None:
         raise undecodable("Event properties must contain '$ai_model'", "bad_ai_event")
 
 
-def _text(fields: dict[str, Raw], name: str) -> str:
+def _text(fields: Mapping[str, Raw], name: str) -> str:
     """A string among the fields; empty for any other value and for none."""
     raw = bytes(fields.get(name, b'""'))
     return msgspec.json.decode(raw, type=str) if raw[:1] == b'"' else ""
 
 
-def _value(part: Part, max_inflated: int) -> Raw:
-    """A part as a JSON value."""
-    body = inflate(part.body, max_inflated) if part.coding == "gzip" else part.body
+def _value(part: BlobPart, body: Bytes) -> Raw:
+    """A part, whose content is `body`, as a JSON value."""
     kind = part.kind.partition(";")[0].strip().lower()
     if is_utf8(body) and kind == "application/json":
-        return _json(bytes(body), f"Part {part.name}", _any)
+        return _json(bytes(body), f"Part {_PROPERTY}{part.name}", _any)
     if is_utf8(body) and (kind.startswith("text/") or not kind):
         return Raw(_encode(body.decode()))
     return Raw(_encode(f"data:{kind or 'application/octet-stream'};base64,{base64.b64encode(body).decode()}"))

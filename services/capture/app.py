@@ -16,6 +16,7 @@ from libs.kit.hot_http import HotService
 from libs.kit.http import install_error_handlers
 from libs.kit.retry import until_settled
 from libs.kit.runtime import Runtime
+from services.capture.ai_blobs import AiBlobs
 from services.capture.asgi import CaptureEndpoint
 from services.capture.handle import ROUTES, route_of
 from services.capture.intake import Intake
@@ -75,7 +76,8 @@ async def open_app(runtime: Runtime, settings: CaptureSettings) -> AsyncIterator
     stop = asyncio.Event()
     policies = Policies(runtime.state, runtime.clock, settings)
     async with _log_of(runtime, settings) as event_log:
-        intake = Intake(event_log, runtime.clock, settings, policies)
+        ai_blobs = AiBlobs(runtime.blobs, settings.max_blob_bytes, bucket=runtime.settings.s3_bucket)
+        intake = Intake(event_log, runtime.clock, settings, policies, ai_blobs)
         ensuring = asyncio.create_task(_ensure_topics(runtime, stop))
         refreshing = asyncio.create_task(policies.run(stop))
         try:

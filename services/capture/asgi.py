@@ -37,7 +37,7 @@ class CaptureEndpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = time.perf_counter()
         headers: Headers = dict(reversed(scope["headers"]))  # of repeated headers the first counts
-        body, unread = self._intake.new_body(), False
+        body, unread = self._intake.new_body(scope["path"]), False
         try:
             try:
                 await self._read(body, scope, headers, receive)

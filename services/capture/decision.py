@@ -5,6 +5,7 @@ from datetime import datetime
 
 from msgspec import Struct, field
 
+from libs.kit.contracts.ai_blobs import BlobDocument
 from libs.kit.eventlog import NewRecord
 from services.capture import answers
 from services.capture.answers import Answer
@@ -24,23 +25,25 @@ class Request(Struct, frozen=True):
 
 
 class Limits(Struct, frozen=True):
-    """What one request may hold (see settings)."""
+    """What one request may hold (see settings). blob_bucket: the store's name in references to what is kept apart."""
 
     max_inflated_bytes: int
     max_record_bytes: int
     max_events: int
+    blob_bucket: str = "hedgerow"
 
     @classmethod
-    def of(cls, settings: CaptureSettings) -> "Limits":
+    def of(cls, settings: CaptureSettings, blob_bucket: str) -> "Limits":
         """Those of the settings."""
-        return cls(settings.max_inflated_bytes, settings.max_record_bytes, settings.max_events)
+        return cls(settings.max_inflated_bytes, settings.max_record_bytes, settings.max_events, blob_bucket)
 
 
 class Decision(Struct, frozen=True):
     """Produce `records`, then say `answer`; if the log did not take them, say `not_taken`.
 
     `refused` is the reason when nothing is taken; `events` were asked for, of which `drops` are left out on purpose, by
-    reason. `token` says whose they are where `records` do not, if that got known.
+    reason. `token` says whose they are where `records` do not, if that got known. `blob` is referred to by a record and
+    must be durable before it.
     """
 
     answer: Answer
@@ -50,6 +53,7 @@ class Decision(Struct, frozen=True):
     drops: Mapping[str, int] = field(default_factory=dict)
     not_taken: Answer = answers.TRANSIENT
     token: str = ""
+    blob: BlobDocument | None = None
 
     @property
     def dropped(self) -> int:

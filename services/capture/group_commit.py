@@ -1,8 +1,8 @@
 """Group commit: what requests of one turn of the event loop want produced goes to the log as one produce.
 
 A produce costs a task, a round trip and a share of an fsync, whether it holds one record or a thousand. Nobody waits
-for company: a group leaves as soon as everything that had already arrived was looked at. Compiled when there is a compiler
-(group_commit.pxd).
+for company: a group leaves as soon as everything that had already arrived was looked at. Compiled when there is a
+compiler (group_commit.pxd).
 """
 
 import asyncio

@@ -11,7 +11,7 @@ from libs.kit.contracts.routes import (
     CAPTURE_V1_PATHS,
 )
 from services.capture import answers
-from services.capture.ai_multipart import ai_token, read_ai_event
+from services.capture.ai_events import take_ai
 from services.capture.answers import V0, V1, Dialect, Refused, refused_to
 from services.capture.client import client_ip
 from services.capture.decision import Decision, Limits, Request
@@ -59,33 +59,13 @@ def decide(request: Request, limits: Limits) -> Decision:
     if route in CAPTURE_V1_PATHS:
         return decide_v1(request, limits, ai_only=route == AI_EVENTS)
     try:
-        return _take_ai(request, limits) if route == CAPTURE_AI_PATH else _take(request, route, limits)
+        return take_ai(request, limits) if route == CAPTURE_AI_PATH else _take(request, route, limits)
     except Refused as refused:
         return Decision(refused.answer, refused=refused.reason, events=refused.events, token=refused.token)
 
 
 def _methods_of(route: str) -> tuple[str, ...]:
     return ("POST",) if route in _POST_ONLY else ("GET", "POST")
-
-
-def _take_ai(request: Request, limits: Limits) -> Decision:
-    token = ai_token(request.headers.get(b"authorization"))
-    text, success = read_ai_event(
-        request.headers.get(b"content-type", b""),
-        request.headers.get(b"content-encoding", b""),
-        request.body,
-        max_inflated=limits.max_inflated_bytes,
-    )
-    submission = parse_submission(text, engage=False, max_events=1)
-    circumstances = Circumstances.of(
-        token,
-        client_ip(request.headers, request.peer),
-        now=request.now,
-        sent_at=None,
-        historical_migration=False,
-        max_record_bytes=limits.max_record_bytes,
-    )
-    return Decision(success, records_of(submission.events, circumstances), events=1)
 
 
 def _take(request: Request, route: str, limits: Limits) -> Decision:

@@ -6,17 +6,21 @@ deciding it. Compiled when there is a compiler (intake.pxd).
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 
+from msgspec import structs
+
 from libs.kit.clock import Clock
+from libs.kit.contracts.routes import CAPTURE_AI_PATH
 from libs.kit.contracts.topics import EVENTS
 from libs.kit.crashpoints import crash_point
 from libs.kit.errors import DeadlineExceeded, HedgerowError, PayloadTooLarge, Unavailable
-from libs.kit.eventlog import EventLog
+from libs.kit.eventlog import EventLog, NewRecord
 from libs.kit.logging import get_logger
 from services.capture.accounting import Accounting
+from services.capture.ai_blobs import AiBlobs
 from services.capture.answers import Answer, Refused, too_fast, too_large
 from services.capture.bodies import Body, BodyMemory, Overloaded
 from services.capture.decision import Decision, Limits, Request
@@ -30,6 +34,7 @@ from services.capture.settings import CaptureSettings
 log = get_logger(__name__)
 #: Called once, on the event loop.
 Answered = Callable[[Answer], None]
+Topics = Mapping[str, Sequence[NewRecord]]
 
 
 class _Waiting:
@@ -54,16 +59,25 @@ class _Waiting:
 class Intake:
     """Requests in, answers out. Both callers read bodies under `new_body`'s caps and then call `take`."""
 
-    def __init__(self, event_log: EventLog, clock: Clock, settings: CaptureSettings, policies: Policies):
+    def __init__(
+        self,
+        event_log: EventLog,
+        clock: Clock,
+        settings: CaptureSettings,
+        policies: Policies,
+        ai_blobs: AiBlobs | None = None,
+    ):
         self._policies = policies
+        self._ai_blobs = ai_blobs or AiBlobs(None, settings.max_blob_bytes)
         self.settings = settings
         self._inline_body_bytes = settings.inline_body_bytes
         self._max_body_bytes = settings.max_body_bytes
         self.memory = BodyMemory(settings.max_inflight_body_bytes)
         self.accounting = Accounting(settings.access_log_every)
         self._clock = clock
-        self._limits = Limits.of(settings)
-        self._inline_limits = Limits(settings.inline_inflated_bytes, settings.max_record_bytes, settings.max_events)
+        self._limits = Limits.of(settings, self._ai_blobs.bucket)
+        self._inline_limits = structs.replace(self._limits, max_inflated_bytes=settings.inline_inflated_bytes)
+        self._body_caps = dict.fromkeys((CAPTURE_AI_PATH, f"{CAPTURE_AI_PATH}/"), settings.max_ai_body_bytes)
         self._commit = GroupCommit(event_log, settings.max_unacknowledged_bytes)
         self._heavy = asyncio.Semaphore(settings.heavy_requests)
         self._threads = ThreadPoolExecutor(settings.heavy_requests, thread_name_prefix="capture")
@@ -76,9 +90,9 @@ class Intake:
         await self._commit.drain()
         self._threads.shutdown(wait=True, cancel_futures=True)
 
-    def new_body(self) -> Body:
-        """To gather a body in."""
-        return Body(self.memory, self._max_body_bytes)
+    def new_body(self, path: str) -> Body:
+        """To gather the body of a request for `path` in."""
+        return Body(self.memory, self._body_caps.get(path, self._max_body_bytes))
 
     def now(self) -> datetime:
         """The moment of receipt."""
@@ -126,8 +140,11 @@ class Intake:
             except Exception as exc:
                 answered(_our_bug(request, exc))
                 return
-            self._settle(request, decision, over.set_result)
-            answered(await over)
+            if decision.blob is None:
+                self._settle(request, decision, over.set_result)
+                answered(await over)
+                return
+        self._settle(request, decision, answered)  # a slow blob store must not hold up other large bodies
 
     def _settle(self, request: Request, decision: Decision, answered: Answered) -> None:
         if decision.refused:
@@ -152,6 +169,28 @@ class Intake:
         if not topics:
             answered(self.concluded(request, decision, routing, None))
             return
+        if decision.blob is None:
+            self._produce(request, decision, routing, topics, answered)
+            return
+        task = asyncio.get_running_loop().create_task(self._keep(request, decision, routing, topics, answered))
+        self._deciding.add(task)
+        task.add_done_callback(self._deciding.discard)
+
+    async def _keep(
+        self, request: Request, decision: Decision, routing: Routing | None, topics: Topics, answered: Answered
+    ) -> None:
+        """Produce once the blob that the records refer to is durable."""
+        try:
+            if decision.blob is not None:
+                await self._ai_blobs.keep(decision.blob)
+        except Exception as exc:
+            answered(self.concluded(request, decision, routing, exc))
+        else:
+            self._produce(request, decision, routing, topics, answered)
+
+    def _produce(
+        self, request: Request, decision: Decision, routing: Routing | None, topics: Topics, answered: Answered
+    ) -> None:
         crash_point("capture.before_produce")
         try:
             self._commit.submit(topics, _Waiting(self, request, decision, routing, answered).told)

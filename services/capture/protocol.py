@@ -55,7 +55,7 @@ class CaptureReceiver:
         self._headers = headers
         self._peer = peer
         self._reply = reply
-        self._body = service.intake.new_body()
+        self._body = service.intake.new_body(path)
         self._started = perf_counter()
         self._taken = False
 

@@ -14,6 +14,11 @@ class CaptureSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="HEDGEROW_CAPTURE_", frozen=True, extra="ignore")
 
     max_body_bytes: int = Field(20 * 1024**2, gt=0, description="Largest request body as sent; beyond it 413.")
+    max_ai_body_bytes: int = Field(
+        27 * 1024**2 + 512 * 1024,
+        gt=0,
+        description="The same for `/i/v0/ai`: 25 MiB of parts, and what is around them.",
+    )
     max_inflated_bytes: int = Field(100 * 1024**2, gt=0, description="Largest body after inflating; beyond it 413.")
     max_record_bytes: int = Field(
         1_000_000, gt=0, description="Largest record on the log (key, value and headers); a larger event is a 413."
@@ -24,6 +29,9 @@ class CaptureSettings(BaseSettings):
     )
     max_unacknowledged_bytes: int = Field(
         128 * 1024**2, gt=0, description="Records that may wait for the log in memory; beyond it 503."
+    )
+    max_blob_bytes: int = Field(
+        64 * 1024**2, gt=0, description="Parts of AI events that may wait for the blob store in memory; beyond it 503."
     )
     inline_body_bytes: int = Field(
         256 * 1024, ge=0, description="Bodies up to this size are decided on the event loop, larger ones in a thread."

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from libs.kit.contracts.arrival import with_arrival
 from libs.kit.contracts.dead_letters import NAMES, why
 from libs.kit.contracts.topics import ALL, DEAD_LETTERS, EVENTS
 from libs.kit.eventlog import EventLog, NewRecord, Record
@@ -33,8 +34,9 @@ class DeadLetter:
 
     @property
     def original(self) -> NewRecord:
-        """The record as it was."""
-        return NewRecord(self.record.key, self.record.value, original_headers(self.record))
+        """The record as it was, for sending it again: that it died late, or is sent twice, makes no new event of it."""
+        headers = with_arrival(original_headers(self.record), self.record.timestamp_ms)
+        return NewRecord(self.record.key, self.record.value, headers)
 
 
 def original_headers(record: Record) -> tuple[tuple[str, bytes], ...]:

@@ -24,6 +24,7 @@ from services.web.accounts import pages as account_pages
 from services.web.accounts import routes as account_routes
 from services.web.accounts.repository import AccountRepository
 from services.web.accounts.service import AccountService
+from services.web.ai_blobs import routes as ai_blob_routes
 from services.web.ingestion import routes as ingestion_routes
 from services.web.ingestion.repository import TraceRepository
 from services.web.ingestion.tracing import Bounds, Tracing
@@ -62,6 +63,7 @@ SUBJECTS = (
     retention_routes,
     live_routes,
     ingestion_routes,
+    ai_blob_routes,
     health,
     account_pages,
     project_pages,

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -111,7 +111,7 @@ def parse_table(seconds: float) -> None:
     print(f"{'':24}{'characters':>11}{'ours':>10}{'ours, plain':>20}{'hogql-parser':>20}{glot:>20}")
     ours = [median_seconds(partial(parser.parse_select, text), seconds) for text in TEXTS.values()]
     plain = elsewhere(PLAIN, seconds, HEDGEROW_PURE_PYTHON="1")
-    columns = [plain, peer_seconds(seconds), sqlglot_seconds(seconds)]
+    columns: list[Sequence[float | None]] = [plain, peer_seconds(seconds), sqlglot_seconds(seconds)]
     for at, (name, text) in enumerate(TEXTS.items()):
         others = "".join([shown(column[at], ours[at]) for column in columns])
         print(f"{name:24}{len(text):11,}{ours[at] * 1e6:10,.1f}{others}")

@@ -181,8 +181,8 @@ class Workers:
     async def __aexit__(self, *_: object) -> None:
         for name, child in self._children.items():
             child.send_signal(signal.SIGTERM)
-            output, _ = await child.communicate()
-            self.told[name] = json.loads(output.decode().splitlines()[-1])
+            printed = (await child.communicate())[0]
+            self.told[name] = json.loads(printed.decode().splitlines()[-1])
 
 
 def _cpu() -> dict[str, float]:

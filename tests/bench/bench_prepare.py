@@ -10,14 +10,13 @@ from collections.abc import Callable
 
 import msgspec
 
-from libs.kit.eventlog import Record
 from libs.kit.teams import Team
 from services.cdp.ingestion import cookieless
 from services.cdp.ingestion.cookieless import Visit
 from services.cdp.ingestion.geoip import place_of
 from services.cdp.ingestion.parse import Incoming, parse
 from services.cdp.ingestion.prepare import Around, prepared
-from tests.bench.bench_pipeline import realistic
+from tests.bench.mix import Mix
 from tests.support.ingested import NOW
 
 TEAMS = {"phc_one": Team(1, "phc_one", cookieless_server_hash_mode=1)}
@@ -42,11 +41,7 @@ def took(work: Callable[[], object], number: int) -> float:
 
 def measure(number: int) -> None:
     """Print microseconds of CPU per event."""
-    news = realistic(number)
-    records = [
-        Record("events_plugin_ingestion", 0, offset, new.key, new.value, new.headers, 1_790_000_000_000)
-        for offset, new in enumerate(news)
-    ]
+    records = Mix().records(number)
     events = [event for record in records if isinstance(event := parse(record), Incoming)]
     decode = took(lambda: [msgspec.json.decode(record.value) for record in records], number)
     print(f"{'plain decode':28}{decode:8.2f} us")

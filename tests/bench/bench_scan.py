@@ -7,12 +7,14 @@ one. Processor time of this thread, median of five; ratios count, not figures.
 """
 
 import gzip
+import importlib
 import random
 import statistics
 import sys
 import time
 import zlib
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -25,10 +27,9 @@ from services.capture import handle
 from services.capture.handle import Limits, Request, decide
 from services.capture.shapes import parse_submission
 
-try:
-    import simdjson
-except ImportError:
-    simdjson = None
+simdjson: Any = None
+with suppress(ImportError):
+    simdjson = importlib.import_module("simdjson")
 
 ROUNDS = 5
 LIMITS = Limits(100 * 2**20, 1_000_000, 100_000)

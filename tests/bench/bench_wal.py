@@ -1,19 +1,25 @@
 """The write-ahead log beside the direct path: events/s, CPU per event, and the time until an acknowledgement.
 
-    python -m tests.bench.bench_wal [--records 20000] [--directory DIR]
+    python -m tests.bench.bench_wal [--records 20000] [--logs redis,kafka] [--directory DIR]
 
-A record is 1.2 kB with the headers capture sets. `straight` goes to the event log (Redis Streams, each write synced),
-`past the disk` the same with an idle write-ahead log around it, `to the disk` is what is acknowledged while the event
-log is away, `drain` how fast it catches up then. `write + fsync` is the disk alone: the same bytes, one sync a produce.
+A record is 1.2 kB with the headers capture sets. `straight` goes to the event log (Redis Streams or, where Java is, a
+Kafka broker, each write synced), `past the disk` the same with an idle write-ahead log around it, `to the disk` is what
+is acknowledged while the event log is away, `drain` how fast it catches up then. `write + fsync` is the disk alone: the
+same bytes, one sync a produce.
 """
 
 import argparse
 import asyncio
+import logging
 import os
+import shutil
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from libs.kit.clock import SystemClock
 from libs.kit.eventlog import EventLog, NewRecord, Topic
@@ -22,6 +28,7 @@ from libs.kit.eventlog.wal import WalOptions, write_ahead
 from libs.kit.logging import configure_logging
 from tests.bench.bench_eventlog import line, records
 from tests.support.eventlogs import log_settings
+from tests.support.kafka import private_broker
 from tests.support.valkey import running_valkey
 
 SHAPES = ((1, 16), (50, 4), (500, 2))  # records of a produce, producers at once
@@ -61,8 +68,38 @@ def disk_alone(directory: Path, batch: list[NewRecord], total: int) -> None:
     os.close(descriptor)
 
 
-async def measure(url: str, directory: Path, total: int, kill: Callable[[], None], start: Callable[[], None]) -> None:
-    log = await open_eventlog(log_settings(log_redis_url=url), SystemClock())
+@dataclass(frozen=True)
+class Server:
+    """An event log that can be taken away. settings: those that lead to it."""
+
+    settings: dict[str, Any]
+    kill: Callable[[], None]
+    start: Callable[[], None]
+
+
+@contextmanager
+def server(kind: str) -> Iterator[Server]:
+    """One of our own."""
+    if kind == "redis":
+        with running_valkey() as valkey:
+            yield Server({"log_redis_url": valkey.url}, valkey.kill, valkey.start)
+        return
+    with tempfile.TemporaryDirectory(prefix="kafka-") as directory:
+        broker = private_broker(Path(directory))
+
+        def start() -> None:
+            broker.launch()
+            broker.wait_ready()
+
+        try:
+            start()
+            yield Server({"eventlog": "kafka", "kafka_brokers": broker.brokers}, broker.kill, start)
+        finally:
+            broker.kill()
+
+
+async def measure(at: Server, directory: Path, total: int) -> None:
+    log = await open_eventlog(log_settings(**at.settings), SystemClock())
     await log.ensure([Topic(TOPIC)])
     options = WalOptions(directory / "wal", max_bytes=4 * 1024**3, segment_bytes=16 * 1024**2, after_seconds=3.0)
     async with write_ahead(log, options, SystemClock()) as wal:
@@ -71,9 +108,9 @@ async def measure(url: str, directory: Path, total: int, kill: Callable[[], None
             batch = records(size)
             await producing("  straight", log, batch, producers, total)
             await producing("  past the disk", wal, batch, producers, total)
-            kill()
+            at.kill()
             count = await producing("  to the disk", wal, batch, producers, total)
-            start()
+            await asyncio.to_thread(at.start)  # a broker takes its time, and clients must not miss it
             while wal.state().records == count:
                 await asyncio.sleep(0.01)
             left, began, cpu = wal.state().records, time.perf_counter(), time.process_time()
@@ -88,11 +125,15 @@ async def measure(url: str, directory: Path, total: int, kill: Callable[[], None
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--records", type=int, default=20_000)
+    parser.add_argument("--logs", default="redis,kafka" if shutil.which("java") else "redis")
     parser.add_argument("--directory", help="where the write-ahead log is put; a temporary directory otherwise")
     arguments = parser.parse_args()
     configure_logging("error", service="bench", version="")
-    with tempfile.TemporaryDirectory(dir=arguments.directory) as directory, running_valkey() as valkey:
-        asyncio.run(measure(valkey.url, Path(directory), arguments.records, valkey.kill, valkey.start))
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # it says ten times a second that the broker is away
+    for kind in arguments.logs.split(","):
+        print(kind)
+        with tempfile.TemporaryDirectory(dir=arguments.directory) as directory, server(kind) as at:
+            asyncio.run(measure(at, Path(directory), arguments.records))
 
 
 if __name__ == "__main__":

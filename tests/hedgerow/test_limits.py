@@ -41,7 +41,7 @@ def test_restrictions_are_added_shown_and_lifted(state: Redis) -> None:
     assert run("restrict", "phc_x", DROP)[0] == 0
     text = state.get(f"event_ingestion_restriction_dynamic_config:{DROP}")
     assert isinstance(text, bytes)
-    common = {"version": 2, "pipelines": ["analytics"]}
+    common = {"version": 2, "pipelines": ["analytics", "ai", "errortracking"]}
     one = {"token": "phc_t", "distinct_ids": ["u"], "event_names": ["a", "b"], **common}
     assert json.loads(text) == [one, {"token": "phc_x", **common}]
     assert json.loads(run("show")[1])["restrictions"] == {DROP: json.loads(text)}
@@ -50,9 +50,18 @@ def test_restrictions_are_added_shown_and_lifted(state: Redis) -> None:
     assert json.loads(run("show")[1]) == {"restrictions": {}, "quotas": {}, "limited": {}}
 
 
+def test_a_restriction_of_one_pipeline_and_to_another_topic(state: Redis) -> None:
+    topic = "events_plugin_ingestion_overflow"
+    assert run("restrict", "phc_t", "redirect_to_topic", "--pipeline", "ai", "--topic", topic)[0] == 0
+    text = state.get("event_ingestion_restriction_dynamic_config:redirect_to_topic")
+    assert isinstance(text, bytes)
+    assert json.loads(text) == [{"version": 2, "token": "phc_t", "pipelines": ["ai"], "args": {"topic": topic}}]
+
+
 def test_what_capture_would_not_take_is_refused(state: Redis) -> None:
     assert run("restrict", "phc_t", "nonsense")[0] == 1
     assert run("restrict", "phc_t", "redirect_to_topic", "--topic", "elsewhere")[0] == 1
+    assert run("restrict", "phc_t", DROP, "--pipeline", "nonsense")[0] == 1
     assert run("quota", "phc_t", "5", "--resource", "nonsense")[0] == 1
     assert state.keys("*") == []
 

@@ -118,16 +118,16 @@ class Server(uvicorn.Server):
 
 @asynccontextmanager
 async def capture_server(
-    caller: Caller, *, log: Any = None, hot: dict[str, float] | None = None, **settings: int | float
+    caller: Caller, *, log: Any = None, hot: dict[str, Any] | None = None, **settings: Any
 ) -> AsyncIterator[CaptureServer]:
     """Serve capture on a free port. `hot` are the knobs of HotPaths, `settings` those of capture."""
     log = log or KeptLog()
-    clock, chosen = ManualClock(NOW), CaptureSettings(**settings)  # type: ignore[arg-type]  # numbers all
-    intake = Intake(log, clock, chosen, Policies(Redis(port=1), clock, chosen))  # type: ignore[arg-type]
+    clock, chosen = ManualClock(NOW), CaptureSettings(**settings)
+    intake = Intake(log, clock, chosen, Policies(Redis(port=1), clock, chosen))
     app = HotPathsFirst(intake, _nothing)
-    paths = HotPaths(app.hot_paths if caller == "protocol" else {}, **(hot or {}))  # type: ignore[arg-type]
+    paths = HotPaths(app.hot_paths if caller == "protocol" else {}, **(hot or {}))
     config = uvicorn.Config(
-        app,  # type: ignore[arg-type]  # uvicorn's own types of ASGI
+        app,
         http=paths.protocol_class(),
         port=0,
         lifespan="off",

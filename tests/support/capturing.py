@@ -14,6 +14,7 @@ from starlette.types import ASGIApp
 
 from libs.kit.clock import ManualClock
 from libs.kit.eventlog import NewRecord
+from services.capture.ai_blobs import AiBlobs
 from services.capture.app import HotPathsFirst, create_app
 from services.capture.asgi import CaptureEndpoint
 from services.capture.intake import Intake
@@ -72,13 +73,15 @@ class Capturing:
 
 
 @asynccontextmanager
-async def capturing(state: Redis | None = None, **settings: Any) -> AsyncIterator[Capturing]:
+async def capturing(
+    state: Redis | None = None, ai_blobs: AiBlobs | None = None, **settings: Any
+) -> AsyncIterator[Capturing]:
     """Capture with these settings, at NOW, called from CLIENT. Without a `state` server its policies hold none."""
     log, clock, chosen = KeptLog(), ManualClock(NOW), CaptureSettings(**settings)
     policies = Policies(state or Redis(port=1), clock, chosen)
-    intake = Intake(log, clock, chosen, policies)  # type: ignore[arg-type]  # not a whole log
+    intake = Intake(log, clock, chosen, policies, ai_blobs)  # type: ignore[arg-type]  # not a whole log
     app = whole_app(intake, log)
-    transport = httpx.ASGITransport(app, client=CLIENT)  # type: ignore[arg-type]  # httpx types scopes as dicts
+    transport = httpx.ASGITransport(app, client=CLIENT)
     try:
         async with httpx.AsyncClient(transport=transport, base_url="http://capture") as http:
             yield Capturing(app, CaptureEndpoint(intake), intake, policies, http, log, clock)

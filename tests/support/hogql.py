@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from chdb.session import Session
+import chdb.session
 
 from libs.hogql.compile import Compiled, Project, compile_query
 from libs.kit.clickhouse.statement_settings import INSERT, JSON_INPUT
@@ -82,7 +82,8 @@ class Engine:
     """Runs compiled queries."""
 
     def __init__(self) -> None:
-        self._session = Session()
+        untyped: Any = chdb.session
+        self._session = untyped.Session()
         self._session.query("CREATE DATABASE IF NOT EXISTS hogql")
         self._session.query("USE hogql")
         for migration in shipped():

@@ -9,6 +9,8 @@ SESSION = "018f336f-ab00-7000-8000-000000000001"  # began 2024-05-01 10:00
 _PERSON = "01890000-0000-0000-0000-00000000000{}"
 _BOOK = {"_timestamp": "2024-05-01 10:00:00", "_offset": 0, "_partition": 0}
 _AT = "2024-05-01 10:00:00"
+# where a table forgets what is old
+_KEPT = "2099-05-01 10:00:00"
 
 
 def tables_of(team: int, other: int, mark: str) -> dict[str, list[dict[str, Any]]]:
@@ -56,15 +58,15 @@ def tables_of(team: int, other: int, mark: str) -> dict[str, list[dict[str, Any]
         "heatmaps": [_heatmap(team, "https://x.org/"), _heatmap(team, "https://x.org/"), _heatmap(other, mark)],
         "app_metrics2": [_metric(team, "a"), _metric(team, "a"), _metric(other, mark)],
         "log_entries": [_log(team, "hello"), _log(other, mark)],
-        "logs": [{"team_id": team, "body": "hello", "timestamp": _AT, "attributes": json.dumps({"a": {"b": 1}})},
-                 {"team_id": other, "body": mark, "timestamp": _AT, "attributes": json.dumps({"a": {"b": mark}})}],
+        "logs": [{"team_id": team, "body": "hello", "timestamp": _KEPT, "attributes": json.dumps({"a": {"b": 1}})},
+                 {"team_id": other, "body": mark, "timestamp": _KEPT, "attributes": json.dumps({"a": {"b": mark}})}],
         "query_log_archive": [
-            {"team_id": of, "event_date": "2099-05-01", "event_time": "2099-05-01 10:00:00", "query": text,
+            {"team_id": of, "event_date": "2099-05-01", "event_time": _KEPT, "query": text,
              "kind": "HogQLQuery"}
             for of, text in ((team, "select 1"), (other, mark))
         ],
         "document_embeddings": [
-            {"team_id": of, "document_id": "d", "timestamp": _AT, "inserted_at": _AT, "content": text}
+            {"team_id": of, "document_id": "d", "timestamp": _KEPT, "inserted_at": _AT, "content": text}
             for of, text in ((team, "text"), (other, mark))
         ],
         "error_tracking_issue_fingerprint_overrides": [
@@ -81,10 +83,10 @@ def recordings(team: int, other: int, mark: str) -> Iterator[str]:
         yield (
             "INSERT INTO session_replay_events (session_id, team_id, distinct_id, min_first_timestamp, "
             "max_last_timestamp, first_url, all_urls, click_count, snapshot_source) "
-            f"SELECT '{SESSION}', {of}, '{distinct_id}', toDateTime64('{_AT}', 6, 'UTC'), "
-            f"toDateTime64('{_AT}', 6, 'UTC') + {len(url)}, "
-            f"argMinState(toNullable('{url}'), toDateTime64('{_AT}', 6, 'UTC') + {len(url)}), ['{url}'], 2, "
-            f"argMinState(toNullable('web'), toDateTime64('{_AT}', 6, 'UTC'))"
+            f"SELECT '{SESSION}', {of}, '{distinct_id}', toDateTime64('{_KEPT}', 6, 'UTC'), "
+            f"toDateTime64('{_KEPT}', 6, 'UTC') + {len(url)}, "
+            f"argMinState(toNullable('{url}'), toDateTime64('{_KEPT}', 6, 'UTC') + {len(url)}), ['{url}'], 2, "
+            f"argMinState(toNullable('web'), toDateTime64('{_KEPT}', 6, 'UTC'))"
         )
 
 
@@ -118,7 +120,7 @@ def _member(team: int, cohort: int, person: int, version: int, sign: int = 1) ->
 
 def _heatmap(team: int, url: str) -> dict[str, Any]:
     return {
-        "session_id": SESSION, "team_id": team, "distinct_id": "user1", "timestamp": "2099-05-01 10:00:00",
+        "session_id": SESSION, "team_id": team, "distinct_id": "user1", "timestamp": _KEPT,
         "x": 1, "y": 2,
         "scale_factor": 16, "viewport_width": 80, "viewport_height": 60, "pointer_target_fixed": True,
         "current_url": url, "type": "click", "uuid": _PERSON.format(team), "item": 0, **_BOOK,
@@ -127,7 +129,7 @@ def _heatmap(team: int, url: str) -> dict[str, Any]:
 
 def _metric(team: int, name: str) -> dict[str, Any]:
     return {
-        "team_id": team, "timestamp": "2099-05-01 10:00:00", "app_source": "s", "app_source_id": "1", "instance_id": "",
+        "team_id": team, "timestamp": _KEPT, "app_source": "s", "app_source_id": "1", "instance_id": "",
         "metric_kind": "success", "metric_name": name, "count": 3, **_BOOK,
     }  # fmt: skip
 
@@ -135,5 +137,5 @@ def _metric(team: int, name: str) -> dict[str, Any]:
 def _log(team: int, message: str) -> dict[str, Any]:
     return {
         "team_id": team, "log_source": "session_replay", "log_source_id": SESSION, "instance_id": "",
-        "timestamp": "2099-05-01 10:00:00", "level": "info", "message": message, **_BOOK,
+        "timestamp": _KEPT, "level": "info", "message": message, **_BOOK,
     }  # fmt: skip

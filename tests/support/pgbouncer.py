@@ -41,8 +41,9 @@ def pgbouncer(dsn: str, directory: Path, *, pool: int = 2) -> Iterator[str]:
     config = _CONFIG.format(host=url.hostname, port=url.port, listen=listen, directory=directory, pool=pool)
     (directory / "pgbouncer.ini").write_text(config)
     # it refuses to run as root
-    account = {"user": "nobody"} if os.geteuid() == 0 else {}
-    child = subprocess.Popen([program, "-q", str(directory / "pgbouncer.ini")], stderr=subprocess.DEVNULL, **account)
+    account = "nobody" if os.geteuid() == 0 else None
+    ini = str(directory / "pgbouncer.ini")
+    child = subprocess.Popen([program, "-q", ini], stderr=subprocess.DEVNULL, user=account)
     try:
         while not postgres.accepts(listen):
             assert child.poll() is None, "pgbouncer ended at once"

@@ -23,7 +23,7 @@ def served(log: KeptLog) -> Iterator[str]:
     clock, settings = SystemClock(), CaptureSettings(retry_after_seconds=1)
     intake = Intake(log, clock, settings, Policies(Redis(port=1), clock, settings))  # type: ignore[arg-type]
     listening = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(CaptureEndpoint(intake), lifespan="off", log_config=None))  # type: ignore[arg-type]
+    server = uvicorn.Server(uvicorn.Config(CaptureEndpoint(intake), lifespan="off", log_config=None))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
     thread.start()
     try:

@@ -1,1 +1,1 @@
-"""What processes say to each other: topics, message shapes, and who answers which path."""
+"""What processes say to each other: topics, message shapes, words of properties, and who answers which path."""

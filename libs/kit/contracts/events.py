@@ -5,7 +5,8 @@ CapturedEvent, topic `events_plugin_ingestion`, key `token:distinct_id` (spec A1
      [,"historical_migration":true]}
     `data` is the raw event as a JSON object (PostHog sends a string; readers accept both). Times are RFC 3339 UTC.
     headers: v, token, distinct_id, session_id, timestamp (epoch ms), event, uuid, now, and, when set,
-    force_disable_person_processing, historical_migration (b"true").
+    force_disable_person_processing, historical_migration (b"true"); last, of a record that comes late, arrived (epoch
+    ms: when capture had it).
 
 StoredEvent, topic `clickhouse_events_json`, key uuid (spec B13):
     {"uuid","event","properties","timestamp","team_id","project_id","distinct_id","elements_chain","created_at",

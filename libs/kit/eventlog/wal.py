@@ -21,6 +21,7 @@ from typing import TypeVar
 
 from libs.kit import metrics
 from libs.kit.clock import Clock
+from libs.kit.contracts.arrival import with_arrival
 from libs.kit.crashpoints import crash_point
 from libs.kit.errors import HedgerowError, LogFull, OutcomeUnknown, PayloadTooLarge, Unavailable
 from libs.kit.eventlog.base import Consumer, EventLog, NewRecord, Tail, Topic
@@ -312,13 +313,13 @@ class WriteAheadLog:
         self._admit(0, 0)
 
     async def check(self) -> None:
-        """Raise Unavailable unless a new event can be kept now, by the log or by the disk."""
+        """Raise Unavailable unless a new event can be kept now, by the log or by the disk. A log that does not answer
+        is not waited for longer than a produce would."""
         if not self._behind:
-            try:
-                await self._log.check()
+            with contextlib.suppress(Unavailable, TimeoutError):
+                async with asyncio.timeout(self._options.after_seconds):
+                    await self._log.check()
                 return
-            except Unavailable:
-                pass
         await self.check_room()
 
     async def close(self) -> None:
@@ -392,9 +393,12 @@ def _parts(records: Sequence[NewRecord]) -> Iterator[tuple[Sequence[NewRecord], 
     yield (records if start == 0 else records[start:]), size
 
 
-def _by_topic(entries: Sequence[Entry]) -> dict[str, list[NewRecord]]:
-    """One run of records a topic: order matters within a topic only."""
+def _by_topic(entries: Sequence[Arrived]) -> dict[str, list[NewRecord]]:
+    """One run of records a topic: order matters within a topic only. Each says when it came: what is sent here may be
+    on the log already, and is found to be a copy however long it waited."""
     runs: dict[str, list[NewRecord]] = {}
-    for entry in entries:
-        runs.setdefault(entry.topic, []).extend(entry.records)
+    for entry, arrived_ms in entries:
+        runs.setdefault(entry.topic, []).extend(
+            NewRecord(record.key, record.value, with_arrival(record.headers, arrived_ms)) for record in entry.records
+        )
     return runs

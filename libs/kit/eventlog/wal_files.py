@@ -3,7 +3,7 @@
     DIR/lock              held (flock) by the one process that uses the directory
     DIR/position          up to where everything has reached the event log
     DIR/0000000001.wal    segments (`wal_format`), the lowest number the oldest
-    DIR/refused.wal       records the event log will never take, in the same format, for people
+    DIR/refused.wal       records the event log will not take, in the same format, for people (`wal_refused`)
     DIR/*.damaged         a file whose first bytes were not a segment's; nothing reads it
 
 Everything here blocks. One thread calls it, one call at a time. The counters may be read from anywhere.
@@ -21,7 +21,17 @@ from zlib import crc32
 
 from libs.kit import metrics
 from libs.kit.crashpoints import crash_point
-from libs.kit.eventlog.wal_format import HEADER_BYTES, Entry, Frame, frame_bytes, frames, is_segment, segment_header
+from libs.kit.eventlog.wal_format import (
+    HEADER_BYTES,
+    Entry,
+    Frame,
+    frame_bytes,
+    frames,
+    is_segment,
+    segment_header,
+    write_whole,
+)
+from libs.kit.eventlog.wal_refused import RefusedFile
 from libs.kit.logging import get_logger
 
 log = get_logger(__name__)
@@ -36,8 +46,6 @@ CRASH_POINTS = (
     "wal.after_position",
     "wal.after_remove",
 )
-# How many bytes of refused records are kept for people to look at.
-REFUSED_BYTES = 64 * 1024**2
 
 _POSITION = struct.Struct("<QQ")
 Sync = Callable[[int], None]
@@ -68,7 +76,7 @@ class Arrived(NamedTuple):
 class Chunk:
     """What one read returned, up to `end`. `frames` counts also those that were damaged and are not in `entries`."""
 
-    entries: Sequence[Entry]
+    entries: Sequence[Arrived]
     end: Place
     records: int
     size: int
@@ -109,6 +117,10 @@ class WalFiles:
     _segments: dict[int, Segment] = field(default_factory=dict)
     _active: Segment | None = None
     _last_number: int = 0
+    _refused: RefusedFile = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._refused = RefusedFile(self.directory, self.sync)
 
     def append(self, entries: Sequence[Arrived]) -> None:
         """Return once all entries are on disk, in this order. Raises OSError when that is not certain.
@@ -122,7 +134,7 @@ class WalFiles:
                 active = self._active = self._begin()
             packed = b"".join([frame_bytes(active.number, entry, arrived) for entry, arrived in entries])
             crash_point("wal.before_write")
-            _write(active.descriptor, packed, active.end)
+            write_whole(active.descriptor, packed, active.end)
             crash_point("wal.after_write")
             self.sync(active.descriptor)
             crash_point("wal.after_sync")
@@ -141,7 +153,7 @@ class WalFiles:
         path = self.directory / f"{number:010}.wal"
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
         try:
-            _write(descriptor, segment_header(number), 0)
+            write_whole(descriptor, segment_header(number), 0)
             self.sync(descriptor)
             self._sync_directory()
         except OSError:
@@ -162,7 +174,7 @@ class WalFiles:
 
     def read(self, max_bytes: int) -> Chunk | None:
         """The oldest entries that are not settled: at least one, then as many as fit. None when there are none."""
-        entries: list[Entry] = []
+        entries: list[Arrived] = []
         place, size, count = self.position, 0, 0
         for segment in self._segments_from(self.position.segment):
             place = Place(segment.number, place.offset if segment.number == place.segment else HEADER_BYTES)
@@ -173,7 +185,7 @@ class WalFiles:
                 if frame.payload is None:
                     self._damaged(segment, frame)
                 else:
-                    entries.append(frame.entry())
+                    entries.append(Arrived(frame.entry(), frame.arrived_ms))
                 if size >= max_bytes:
                     return Chunk(entries, place, count, size)
             if place.offset < segment.end:
@@ -229,7 +241,7 @@ class WalFiles:
         temporary = self.directory / "position.new"
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         try:
-            _write(descriptor, packed + struct.pack("<I", crc32(packed)), 0)
+            write_whole(descriptor, packed + struct.pack("<I", crc32(packed)), 0)
             self.sync(descriptor)
         finally:
             os.close(descriptor)
@@ -257,23 +269,9 @@ class WalFiles:
                 return
         self.oldest_ms = None
 
-    def set_aside(self, entry: Entry, arrived_ms: int) -> bool:
+    def set_aside(self, entry: Entry, now_ms: int) -> bool:
         """Keep records that nobody will take, up to a bound; whether there was room (and a disk) for them."""
-        packed = frame_bytes(0, entry, arrived_ms)
-        try:
-            descriptor = os.open(self.directory / "refused.wal", os.O_RDWR | os.O_CREAT, 0o600)
-            try:
-                end = os.fstat(descriptor).st_size
-                if end + len(packed) > REFUSED_BYTES:
-                    return False
-                _write(descriptor, packed if end else segment_header(0) + packed, end)
-                self.sync(descriptor)
-            finally:
-                os.close(descriptor)
-        except OSError as exc:
-            log.warning("wal_refused_not_kept", error=str(exc))
-            return False
-        return True
+        return self._refused.add(entry, now_ms)
 
     def close(self) -> None:
         """Let go of all files and of the lock; what is not settled stays for the next one."""
@@ -374,10 +372,3 @@ def _last_whole(found: Iterable[Frame], start: int) -> tuple[int, int, int | Non
             end, records = frame.end, passed
             oldest_ms = frame.arrived_ms if oldest_ms is None else oldest_ms
     return end, records, oldest_ms
-
-
-def _write(descriptor: int, data: bytes, offset: int) -> None:
-    view = memoryview(data)
-    while view:
-        written = os.pwrite(descriptor, view, offset)
-        view, offset = view[written:], offset + written

@@ -9,6 +9,7 @@ Every crc begins with the segment's number, so that bytes of another segment nev
 own header is whole says where the next one begins, so one damaged payload costs its records and no others.
 """
 
+import os
 import struct
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -102,3 +103,11 @@ def frames(segment: int, read: Read, start: int, end: int) -> Iterator[Frame]:
         whole = len(payload) == length and crc32(payload, segment) == payload_crc
         yield Frame(start, after, records, arrived_ms, payload if whole else None)
         start = after
+
+
+def write_whole(descriptor: int, data: bytes, offset: int) -> None:
+    """All of `data`, from `offset` on. Raises OSError."""
+    view = memoryview(data)
+    while view:
+        written = os.pwrite(descriptor, view, offset)
+        view, offset = view[written:], offset + written

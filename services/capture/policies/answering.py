@@ -10,20 +10,23 @@ from services.capture.answers import JSON, Answer
 from services.capture.policies.routing import Fate, Routing, header
 
 _V1 = b'{"results":'
+_AI = b'{"accepted_parts":'
+_NO_PARTS = b'{"accepted_parts":[]}'
 
 
 def amended(answer: Answer, records: Sequence[NewRecord], routing: Routing | None, *, tell_quota: bool) -> Answer:
     """The answer to a request whose records were routed so.
 
     v0: the used-up quotas when they left nothing, with 200 also for a beacon. v1: the verdicts of events that were
-    dropped, or lost their person.
+    dropped, or lost their person. An AI event with parts: that none of them was accepted when it was dropped.
     """
     if routing is None or not routing.fates:
         return answer
     if answer.body.startswith(_V1):
         return _with_verdicts(answer, records, routing.fates)
     if not routing.limited:
-        return answer
+        dropped = answer.body.startswith(_AI) and not routing.topics
+        return dataclasses.replace(answer, body=_NO_PARTS) if dropped else answer
     body = {"status": "Ok", "quota_limited": routing.limited} if tell_quota else {"status": "Ok"}
     return Answer(200, msgspec.json.encode(body), JSON)
 

@@ -1,6 +1,6 @@
 """Changing the rules that capture reads, for the command line. Capture sees a change within its reload time."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -12,7 +12,7 @@ from libs.kit.access.sessions import translated
 from libs.kit.errors import Conflict, InvalidRequest
 from services.capture.policies import quotas
 from services.capture.policies.loading import QUOTA_KEY, USED_KEY
-from services.capture.policies.restrictions import KEY_PREFIX, KINDS, restrictions_in
+from services.capture.policies.restrictions import KEY_PREFIX, KINDS, PIPELINES, restrictions_in
 
 _ATTEMPTS = 5
 
@@ -37,11 +37,16 @@ async def set_quota(state: Redis, token: str, resource: str, events: int, now: d
             await state.zadd(quotas.KEY_PREFIX + quotas.SETS[resource][0], {token: quotas.end_of_month(now)})
 
 
-async def restrict(state: Redis, token: str, kind: str, filters: Mapping[str, Any]) -> None:
-    """Add a restriction of PostHog's type `kind`. filters: distinct_ids, session_ids, event_names, event_uuids, topic;
-    without any it is about all of the project's events. Raises InvalidRequest for one that capture would not take."""
-    entry = {"version": 2, "token": token, "pipelines": ["analytics"], **filters}
+async def restrict(
+    state: Redis, token: str, kind: str, filters: Mapping[str, Any], pipelines: Sequence[str] = PIPELINES
+) -> None:
+    """Add a restriction of PostHog's type `kind`. filters: distinct_ids, session_ids, event_names, event_uuids, and
+    args; without any it is about all events of these pipelines. Raises InvalidRequest for one that capture would not
+    take."""
+    entry = {"version": 2, "token": token, "pipelines": list(pipelines), **filters}
     _check_kind(kind)
+    if unknown := sorted(set(pipelines) - set(PIPELINES)):
+        raise InvalidRequest(f"There is no pipeline {unknown[0]!r}. Choose from: {', '.join(PIPELINES)}.")
     _, wrong = restrictions_in(kind, orjson.dumps([entry]))
     if wrong:
         raise InvalidRequest(wrong[0])

@@ -192,8 +192,9 @@ class Policies:
     def _count_use(self, token: bytes, counted: frozenset[str], records: Sequence[NewRecord], routing: Routing) -> None:
         for index, record in enumerate(records):
             fate = routing.fates.get(index)
-            if fate is None or fate.topic is not None:
-                resource = quotas.resource_of(header(record, "event"), record.value)
+            event = header(record, "event")
+            if (fate is None or fate.topic is not None) and quotas.counts(event):
+                resource = quotas.resource_of(event, record.value)
                 if resource in counted:
                     self._used[token, resource] += 1
 

@@ -32,6 +32,11 @@ class _Captured(msgspec.Struct):
 _decode = msgspec.json.Decoder(_Captured).decode
 
 
+def counts(event: bytes) -> bool:
+    """Whether it uses up a quota: a heatmap is no event that is stored, but mostly part of one that is."""
+    return event != b"$$heatmap"
+
+
 def resource_of(event: bytes, value: bytes) -> str:
     """The resource of an event by its name; `value` is its record, looked into for surveys only."""
     if event == b"$exception":

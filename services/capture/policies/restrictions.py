@@ -19,7 +19,8 @@ KINDS: Mapping[str, tuple[Kind, str]] = {
     "force_overflow_from_ingestion": ("overflow", "overflow_restriction"),
     "skip_person_processing": ("personless", "skip_person_processing"),
 }
-PIPELINE = "analytics"
+# What an entry may be about: PostHog's pipelines, without that of recordings.
+PIPELINES = ("analytics", "ai", "errortracking")
 # of no project's own making: what they tell must come through
 EXEMPT = frozenset({b"$$heatmap", b"$$client_ingestion_warning"})
 _TOPICS = frozenset(topic.name for topic in CAPTURED)
@@ -27,7 +28,8 @@ _TOPICS = frozenset(topic.name for topic in CAPTURED)
 
 @dataclass(frozen=True, slots=True)
 class Restriction:
-    """One rule. An event must match each filter that is not empty; `listed` rules spare no event."""
+    """One rule. An event must be of one of the pipelines, and match each filter that is not empty; `listed` rules spare
+    no event."""
 
     kind: Kind
     reason: str
@@ -37,10 +39,11 @@ class Restriction:
     event_uuids: frozenset[bytes] = frozenset()
     topic: str = ""
     listed: bool = False
+    pipelines: frozenset[str] = frozenset(PIPELINES)
 
     def applies(self, headers: Mapping[str, bytes]) -> bool:
         """Whether it is about the event with these record headers."""
-        if not self.listed and headers["event"] in EXEMPT:
+        if not self.listed and (headers["event"] in EXEMPT or pipeline_of(headers["event"]) not in self.pipelines):
             return False
         return (
             (not self.distinct_ids or headers["distinct_id"] in self.distinct_ids)
@@ -53,8 +56,18 @@ class Restriction:
 Restrictions = Mapping[bytes, tuple[Restriction, ...]]
 
 
+class Arguments(msgspec.Struct):
+    """What a restriction needs beside its filters."""
+
+    topic: str | None = None
+
+
 class Entry(msgspec.Struct):
-    """A restriction as PostHog's admin writes it: filters as lists (version 2), or one value each (before)."""
+    """A restriction as PostHog's admin writes it: filters as lists (version 2), or one value each (before).
+
+    Without pipelines it is about all of them. Of two topics that of the higher index counts. `topic` stands for
+    `args.topic` in entries that our releases wrote before they had it.
+    """
 
     token: str
     pipelines: list[str] | None = None
@@ -67,6 +80,8 @@ class Entry(msgspec.Struct):
     event_name: str | None = None
     event_uuid: str | None = None
     topic: str | None = None
+    args: Arguments | None = None
+    index: int | None = None
 
 
 _decode_list = msgspec.json.Decoder(list[msgspec.Raw]).decode
@@ -82,22 +97,31 @@ def restrictions_in(name: str, text: bytes) -> tuple[dict[bytes, list[Restrictio
         entries = _decode_list(text)
     except msgspec.MsgspecError as exc:
         return found, [f"{name}: {exc}"]
-    for raw in entries:
+    understood: list[tuple[tuple[int, int], str, Restriction]] = []
+    for at, raw in enumerate(entries):
         try:
             entry = _decode(raw)
-            rule = _rule(name, entry)
+            understood.append(((entry.index or 0, at), entry.token, _rule(name, entry)))
         except ValueError as exc:  # msgspec's are ValueErrors
             wrong.append(f"{name}: {exc}")
-        else:
-            if not entry.pipelines or PIPELINE in entry.pipelines:
-                found.setdefault(entry.token.encode(), []).append(rule)
+    for _, token, rule in sorted(understood, key=lambda one: one[0], reverse=True):  # the first that applies is taken
+        if rule.pipelines:
+            found.setdefault(token.encode(), []).append(rule)
     return found, wrong
+
+
+def pipeline_of(event: bytes) -> str:
+    """Whose rules an event falls under, by its name."""
+    if event == b"$exception":
+        return "errortracking"
+    return "ai" if event.startswith(b"$ai_") else "analytics"
 
 
 def _rule(name: str, entry: Entry) -> Restriction:
     kind, reason = KINDS[name]
-    if kind == "topic" and entry.topic not in _TOPICS:
-        raise ValueError(f"topic {entry.topic!r} is none of {', '.join(sorted(_TOPICS))}")
+    topic = (entry.args.topic if entry.args else None) or entry.topic or ""
+    if kind == "topic" and topic not in _TOPICS:
+        raise ValueError(f"topic {topic!r} is none of {', '.join(sorted(_TOPICS))}")
     return Restriction(
         kind,
         reason,
@@ -105,7 +129,8 @@ def _rule(name: str, entry: Entry) -> Restriction:
         _names(entry.session_ids, entry.session_id),
         _names(entry.event_names, entry.event_name),
         _names([uuid.lower() for uuid in entry.event_uuids], (entry.event_uuid or "").lower()),
-        entry.topic or "",
+        topic,
+        pipelines=frozenset(PIPELINES).intersection(entry.pipelines or PIPELINES),
     )
 
 

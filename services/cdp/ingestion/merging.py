@@ -1,7 +1,7 @@
 """Which two distinct ids an event declares to be one person, and which of them never may be. No I/O."""
 
 import math
-from dataclasses import dataclass
+from functools import lru_cache
 
 import msgspec
 
@@ -31,29 +31,29 @@ _QUOTES = ("'", '"')
 _JAVASCRIPT_EXPONENT_FROM = 1e21
 
 
-@dataclass(frozen=True, slots=True)
-class Merge:
-    """`other` is to become `target`. forced: even when `other` is an identified person."""
+class Merge(msgspec.Struct, frozen=True, gc=False):
+    """`other` is to become `target`. forced: even when `other` is an identified person. illegal: the id that stands for
+    nobody in particular, if one does."""
 
     target: str
     other: str
     forced: bool
-
-    @property
-    def illegal(self) -> str | None:
-        """The id that stands for nobody in particular, if one does."""
-        return next((each for each in (self.target, self.other) if is_illegal(each)), None)
+    illegal: str | None
 
 
 def merge_asked(event: str, distinct_id: str, properties: Properties) -> Merge | None:
     """What an event asks to merge; None when it asks for nothing, or for an id with itself."""
-    if event == "$identify" and "$anon_distinct_id" in properties:
-        other = javascript_text(properties["$anon_distinct_id"])
-    elif event in ALIASES and (other := javascript_truthy_text(properties.get("alias")) or ""):
-        pass
-    else:
+    raw = properties.raw("$anon_distinct_id" if event == "$identify" else "alias") if event in MERGES else None
+    return None if raw is None else _merge(event, distinct_id, raw)
+
+
+@lru_cache(8192)  # each is asked for twice: when a batch is loaded, and when it is decided
+def _merge(event: str, distinct_id: str, raw: bytes) -> Merge | None:
+    other = javascript_text(raw) if event == "$identify" else javascript_truthy_text(raw)
+    if other is None or other == distinct_id:
         return None
-    return Merge(distinct_id, other, event == "$merge_dangerously") if other != distinct_id else None
+    illegal = next((each for each in (distinct_id, other) if is_illegal(each)), None)
+    return Merge(distinct_id, other, event == "$merge_dangerously", illegal)
 
 
 def is_illegal(distinct_id: str) -> bool:
@@ -66,7 +66,7 @@ def is_illegal(distinct_id: str) -> bool:
     return bare in _ILLEGAL or bare.lower() in _ILLEGAL_IN_ANY_CASE
 
 
-def javascript_text(raw: msgspec.Raw) -> str:
+def javascript_text(raw: bytes | msgspec.Raw) -> str:
     """JavaScript's `String(value)` of a JSON value."""
     try:
         return _text(msgspec.json.decode(raw))
@@ -74,7 +74,7 @@ def javascript_text(raw: msgspec.Raw) -> str:
         return "Infinity"
 
 
-def javascript_truthy_text(raw: msgspec.Raw | None) -> str | None:
+def javascript_truthy_text(raw: bytes | msgspec.Raw | None) -> str | None:
     """`String(value)` when the value is truthy in JavaScript, else None."""
     if raw is None or bytes(raw).strip() in (b"null", b"false", b'""', b"0", b"-0", b"0.0"):
         return None

@@ -75,7 +75,7 @@ class People:
 
     def linked(self, key: PersonKey) -> Person | None:
         """The living person that a distinct id is linked to, to be looked at only."""
-        link = self._links.get(key) or self._loaded.links.get(key)
+        link = self._links.get(key) or self._loaded.links.get(key)  # for most events, so not by another method
         if link is None or link.is_deleted:
             return None
         identity = (key[0], link.person.int)
@@ -118,15 +118,15 @@ class People:
     def give(self, key: PersonKey, person: Person, *, at_least: int = 0) -> None:
         """Make a distinct id this person's. at_least: the lowest version that may get, 1 when events of it were
         stored under another uuid."""
-        link = self._link(key)
-        if link is None:
+        seen = self._seen_link(key)
+        if seen is not None and not seen.is_deleted and seen.person.int == person.uuid.int:
+            return
+        if (link := self._link(key)) is None:
             self._links[key] = Link(key, person.uuid, at_least, changed=True)
-        elif link.is_deleted or link.person.int != person.uuid.int:
+        else:
             self._keys_of[key[0], link.person.int].discard(key)
             link.person, link.is_deleted, link.changed = person.uuid, False, True
             link.version = max(link.version + 1, at_least)
-        else:
-            return
         if self._by_person is not None:
             self._by_person[person.id].add(key)
         self.change(person)
@@ -164,7 +164,7 @@ class People:
 
     def retell(self, key: PersonKey) -> None:
         """Its person and its link are to be told of as they are: what told of them first may be lost."""
-        if (link := self._link(key)) is not None and (person := self._linked(key)) is not None:
+        if (link := self._seen_link(key)) is not None and (person := self._linked(key)) is not None:
             self._retold_links[key] = link
             self._retold_persons[person.id] = person
 
@@ -215,8 +215,12 @@ class People:
         return self._by_person
 
     def _linked(self, key: PersonKey) -> Person | None:
-        link = self._link(key)
+        link = self._seen_link(key)
         return None if link is None or link.is_deleted else self._person((key[0], link.person.int))
+
+    def _seen_link(self, key: PersonKey) -> Link | None:
+        """To be looked at only."""
+        return self._links.get(key) or self._loaded.links.get(key)
 
     def _link(self, key: PersonKey) -> Link | None:
         link = self._links.get(key)

@@ -7,14 +7,13 @@ from functools import lru_cache
 from hashlib import sha1
 
 import msgspec
+from asyncpg.pgproto.pgproto import UUID
 
 from libs.fastpath import Shape, members_of
 from services.cdp.ingestion.properties import Normalised
 from services.cdp.raw_json import Properties, encode, for_postgres, is_null, merged, nothing, same_value
 
-NAMESPACE = uuid.UUID("932979b4-65c3-4424-8467-0b66ec27bc22")
-_RANDOM_BITS = ~((0xF000 << 64) | (0xC000 << 48))
-_VERSION_5 = (0x5000 << 64) | (0x8000 << 48)
+NAMESPACE = uuid.UUID("932979b4-65c3-4424-8467-0b66ec27bc22").bytes
 FAKE_CREATED_AT = datetime(1970, 1, 1, 0, 0, 5, tzinfo=UTC)
 MAX_PROPERTIES_BYTES = 655_360
 
@@ -92,9 +91,13 @@ class Change(msgspec.Struct, frozen=True, gc=False):
 
 @lru_cache(8192)
 def person_uuid(team_id: int, distinct_id: str) -> uuid.UUID:
-    """The same on every machine: a person made twice from one distinct id is one person."""
-    digest = sha1(NAMESPACE.bytes + f"{team_id}:{distinct_id}".encode(), usedforsecurity=False).digest()
-    return uuid.UUID(int=int.from_bytes(digest[:16]) & _RANDOM_BITS | _VERSION_5)  # uuid5, in half its time
+    """The same on every machine: a person made twice from one distinct id is one person. As PostgreSQL's driver has
+    uuids: a UUID whose every method takes a fraction of the standard library's time."""
+    digest = bytearray(sha1(NAMESPACE + f"{team_id}:{distinct_id}".encode(), usedforsecurity=False).digest()[:16])
+    digest[6] = digest[6] & 0x0F | 0x50  # version 5
+    digest[8] = digest[8] & 0x3F | 0x80
+    made: uuid.UUID = UUID(bytes(digest))
+    return made
 
 
 def storable(properties: Properties) -> tuple[Properties, bool]:

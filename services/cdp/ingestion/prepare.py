@@ -233,7 +233,7 @@ def _points(draft: Draft, around: Around) -> None:
 
 class Step(NamedTuple):
     """One of the steps, and which events it may have something to do with. events: their names, None for all. names:
-    properties of which they must have one; None for any event. passes: says of an event that there is nothing to do, for
+    properties of which they must have one; None for any event. passes: says of an event that nothing is to be done, for
     the case that this is all that might be done."""
 
     run: Callable[[Draft, Around], None]

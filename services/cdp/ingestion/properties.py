@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import msgspec
 
 from libs.fastpath import Picker, Shape
+from libs.kit.contracts import campaign
 from services.cdp.ingestion.parse import Incoming
 from services.cdp.raw_json import Properties, array_of, encode, is_null, nothing, object_of, text_of
 
@@ -48,34 +49,7 @@ EVENT_TO_PERSON = [
     "$viewport_width",
     "$raw_user_agent",
 ]
-CAMPAIGN_TO_PERSON = [
-    "utm_source",
-    "utm_medium",
-    "utm_campaign",
-    "utm_content",
-    "utm_name",
-    "utm_term",
-    "gclid",
-    "gad_source",
-    "gclsrc",
-    "dclid",
-    "gbraid",
-    "wbraid",
-    "fbclid",
-    "msclkid",
-    "twclid",
-    "li_fat_id",
-    "mc_cid",
-    "igshid",
-    "ttclid",
-    "rdt_cid",
-    "irclid",
-    "_kx",
-    "epik",
-    "qclid",
-    "sccid",
-]
-_TO_PERSON = {name: f"$initial_{name.removeprefix('$')}" for name in (*EVENT_TO_PERSON, *CAMPAIGN_TO_PERSON)}
+_TO_PERSON = {name: f"$initial_{name.removeprefix('$')}" for name in (*EVENT_TO_PERSON, *campaign.OF_PERSONS)}
 # what a server says of its own system says nothing about the person
 _OF_SERVERS = frozenset({"$os", "$os_version"})
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)

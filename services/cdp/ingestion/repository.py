@@ -1,10 +1,11 @@
 """All SQL of ingestion: persons, and the position they are committed with."""
 
-import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 import asyncpg
 
@@ -15,7 +16,7 @@ from services.cdp.ingestion.definitions import Findings
 from services.cdp.ingestion.groups import Group, GroupKey, LoadedGroups
 from services.cdp.ingestion.needs import Needs, mingling, persons_of
 from services.cdp.ingestion.people import Loaded, Personless
-from services.cdp.ingestion.persons import Link, Person, PersonKey, person_uuid
+from services.cdp.ingestion.persons import Link, Person, PersonId, PersonKey, person_uuid
 from services.cdp.ingestion.plan import Writes
 from services.cdp.raw_json import nothing, object_of
 
@@ -37,38 +38,59 @@ _MOVE = """
     WHERE stood.log_id = $1 AND stood.topic = $2 AND stood.consumer_group = $3
       AND stood.partition = moved.partition AND stood.next_offset = moved.old
 """
-# A distinct id whose link is missing or leads nowhere may still have a person under its own uuid, left by a merge or a
-# deletion.
+# All that is looked up for a batch is looked up row by row, each in the one partition that can have it: LATERAL with
+# a LIMIT or OFFSET cannot be made another join. Left to choose, PostgreSQL reads whole tables of up to some hundred
+# thousand persons for every batch, which costs five times as much at 50,000 and more with each person that comes.
 _PERSON = """person.uuid, person.created_at, person.properties::text AS properties, person.version, person.is_deleted,
            person.is_identified, coalesce(person.last_seen_at, person.created_at) AS last_seen_at"""
+# A distinct id whose link is missing or leads nowhere may still have a person under its own uuid, left by a merge or a
+# deletion.
 _PERSONS = """
-    SELECT wanted.team_id, wanted.distinct_id, link.person_uuid, link.version AS link_version,
-           link.is_deleted AS link_is_deleted, @person
+    SELECT wanted.team_id, wanted.distinct_id, link.person_uuid, link.version, link.is_deleted,
+           coalesce(linked.uuid, own.uuid) AS uuid, coalesce(linked.created_at, own.created_at),
+           coalesce(linked.properties, own.properties), coalesce(linked.version, own.version),
+           coalesce(linked.is_deleted, own.is_deleted), coalesce(linked.is_identified, own.is_identified),
+           coalesce(linked.last_seen_at, own.last_seen_at)
     FROM unnest($1::bigint[], $2::text[], $3::uuid[]) AS wanted (team_id, distinct_id, uuid)
-    LEFT JOIN posthog_persondistinctid AS link
-      ON link.team_id = wanted.team_id AND link.distinct_id = wanted.distinct_id
-    LEFT JOIN posthog_person AS linked
-      ON linked.team_id = wanted.team_id AND linked.uuid = link.person_uuid AND NOT link.is_deleted
-    LEFT JOIN posthog_person AS person
-      ON person.team_id = wanted.team_id AND person.uuid = coalesce(linked.uuid, wanted.uuid)
-    WHERE link.person_uuid IS NOT NULL OR person.uuid IS NOT NULL
+    LEFT JOIN LATERAL (
+        SELECT link.person_uuid, link.version, link.is_deleted FROM posthog_persondistinctid AS link
+        WHERE link.team_id = wanted.team_id AND link.distinct_id = wanted.distinct_id LIMIT 1
+    ) AS link ON true
+    LEFT JOIN LATERAL (
+        SELECT @person FROM posthog_person AS person
+        WHERE person.team_id = wanted.team_id
+          AND person.uuid = CASE WHEN NOT link.is_deleted THEN link.person_uuid ELSE wanted.uuid END LIMIT 1
+    ) AS linked ON true
+    LEFT JOIN LATERAL (
+        SELECT @person FROM posthog_person AS person
+        WHERE linked.uuid IS NULL AND NOT link.is_deleted
+          AND person.team_id = wanted.team_id AND person.uuid = wanted.uuid LIMIT 1
+    ) AS own ON true
+    WHERE link.person_uuid IS NOT NULL OR linked.uuid IS NOT NULL
 """.replace("@person", _PERSON)
 _LINKS_OF = """
-    SELECT link.team_id, link.distinct_id, link.person_uuid, link.version AS link_version,
-           link.is_deleted AS link_is_deleted
+    SELECT wanted.team_id, link.distinct_id, wanted.uuid, link.version, link.is_deleted
     FROM unnest($1::bigint[], $2::uuid[]) AS wanted (team_id, uuid)
-    JOIN posthog_persondistinctid AS link ON link.team_id = wanted.team_id AND link.person_uuid = wanted.uuid
+    CROSS JOIN LATERAL (
+        SELECT link.distinct_id, link.version, link.is_deleted FROM posthog_persondistinctid AS link
+        WHERE link.team_id = wanted.team_id AND link.person_uuid = wanted.uuid OFFSET 0
+    ) AS link
 """
 _BY_UUID = """
-    SELECT wanted.team_id, @person
+    SELECT wanted.team_id, found.*
     FROM unnest($1::bigint[], $2::uuid[]) AS wanted (team_id, uuid)
-    JOIN posthog_person AS person ON person.team_id = wanted.team_id AND person.uuid = wanted.uuid
+    CROSS JOIN LATERAL (
+        SELECT @person FROM posthog_person AS person
+        WHERE person.team_id = wanted.team_id AND person.uuid = wanted.uuid LIMIT 1
+    ) AS found
 """.replace("@person", _PERSON)
 _PERSONLESS = """
-    SELECT seen.team_id, seen.distinct_id, seen.is_merged
+    SELECT wanted.team_id, wanted.distinct_id, seen.is_merged
     FROM unnest($1::bigint[], $2::text[]) AS wanted (team_id, distinct_id)
-    JOIN posthog_personlessdistinctid AS seen
-      ON seen.team_id = wanted.team_id AND seen.distinct_id = wanted.distinct_id
+    CROSS JOIN LATERAL (
+        SELECT seen.is_merged FROM posthog_personlessdistinctid AS seen
+        WHERE seen.team_id = wanted.team_id AND seen.distinct_id = wanted.distinct_id LIMIT 1
+    ) AS seen
 """
 _GROUP_TYPES = (
     "SELECT team_id, group_type, group_type_index FROM posthog_grouptypemapping WHERE team_id = ANY($1::bigint[])"
@@ -83,6 +105,8 @@ _GROUPS = """
       ON found.team_id = wanted.team_id AND found.group_type_index = kind.group_type_index
      AND found.group_key = wanted.group_key
 """
+# The same for what is written: an UPDATE cannot be told in its own words.
+_ROW_BY_ROW = "SELECT set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true)"
 _PERSON_COLUMNS = """unnest($1::bigint[], $2::uuid[], $3::timestamptz[], $4::text[], $5::bigint[], $6::boolean[],
                 $7::boolean[], $8::timestamptz[]"""
 _INSERT = """
@@ -233,20 +257,27 @@ class PersonStore:
             return Loaded()
         keys = list(asked.persons)
         names = [person_uuid(*key) for key in keys]
-        rows = await self._postgres.fetch(_PERSONS, *_key_columns(keys), names)
-        persons = {person.id: person for row in rows if row["uuid"] and (person := _person(row))}
-        links = {link.key: link for row in rows if row["person_uuid"] and (link := _link(row))}
+        persons: dict[PersonId, Person] = {}
+        links: dict[PersonKey, Link] = {}
+        for team, distinct_id, owner, version, is_deleted, *person in await self._postgres.fetch(
+            _PERSONS, *_key_columns(keys), names
+        ):
+            if owner is not None:
+                links[team, distinct_id] = Link((team, distinct_id), owner, version, version, is_deleted)
+            if person[0] is not None:
+                persons[team, person[0].int] = _person(team, *person)
         first = Loaded(persons, links)
         retold = {person for key in asked.retold for person in persons_of(key, first)}
         if opened := sorted(mingling(asked.merges, first) | retold):
             # After the persons, never before: a link that came in between came with a new version of its person, and
             # the commit compares versions.
-            columns = ([team for team, _ in opened], [uuid.UUID(int=number) for _, number in opened])
-            links |= {link.key: link for row in await self._postgres.fetch(_LINKS_OF, *columns) if (link := _link(row))}
+            columns = ([team for team, _ in opened], [UUID(int=number) for _, number in opened])
+            for team, distinct_id, owner, version, is_deleted in await self._postgres.fetch(_LINKS_OF, *columns):
+                links[team, distinct_id] = Link((team, distinct_id), owner, version, version, is_deleted)
         if former := [key for key, link in links.items() if (key[0], link.person.int) in retold]:
             columns = ([key[0] for key in former], [person_uuid(*key) for key in former])
-            found = [_person(row) for row in await self._postgres.fetch(_BY_UUID, *columns)]
-            persons |= {person.id: person for person in found if person.id not in persons}
+            found = [_person(*row) for row in await self._postgres.fetch(_BY_UUID, *columns)]
+            persons |= {one.id: one for one in found if one.id not in persons}
         personless: dict[PersonKey, bool] = {}
         if asked.personless:
             rows = await self._postgres.fetch(_PERSONLESS, *_key_columns(list(asked.personless)))
@@ -291,6 +322,7 @@ class PersonStore:
         with _outages():
             async with self._postgres.transaction() as connection:
                 await _move(connection, source, moves)
+                await connection.execute(_ROW_BY_ROW)
                 await _write_persons(connection, writes.persons)
                 await _write_links(connection, writes.links)
                 await _write_personless(connection, writes.personless)
@@ -404,24 +436,18 @@ def _key_columns(keys: Sequence[PersonKey]) -> tuple[list[int], list[str]]:
     return [key[0] for key in keys], [key[1] for key in keys]
 
 
-def _person(row: Any) -> Person:
-    return Person(
-        row["team_id"],
-        _uuid(row["uuid"]),
-        row["created_at"],
-        object_of(row["properties"].encode()) or nothing(),
-        version=row["version"],
-        stored_version=row["version"],
-        is_deleted=row["is_deleted"],
-        is_identified=row["is_identified"],
-        last_seen_at=row["last_seen_at"],
-    )
-
-
-def _link(row: Any) -> Link:
-    version = row["link_version"]
-    key = (row["team_id"], row["distinct_id"])
-    return Link(key, _uuid(row["person_uuid"]), version, version, row["link_is_deleted"])
+def _person(
+    team_id: int,
+    uuid: UUID,
+    created_at: datetime,
+    properties: str,
+    version: int,
+    is_deleted: bool,
+    is_identified: bool,
+    last_seen_at: datetime,
+) -> Person:
+    members = object_of(properties.encode()) or nothing()
+    return Person(team_id, uuid, created_at, members, version, version, is_deleted, is_identified, last_seen_at)
 
 
 def _group(row: Any) -> Group:
@@ -435,11 +461,6 @@ def _group(row: Any) -> Group:
         row["version"],
         row["version"],
     )
-
-
-def _uuid(value: Any) -> uuid.UUID:
-    """asyncpg's own UUID class compares equal, but is not one that pickles or msgspec know."""
-    return uuid.UUID(int=value.int)
 
 
 def _count(tag: str) -> int:

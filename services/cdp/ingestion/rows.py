@@ -7,9 +7,9 @@ from uuid import UUID
 import msgspec
 
 from libs.fastpath import laid_out, stored
+from libs.kit.contracts.arrival import arrival_header, arrived_ms
 from libs.kit.contracts.events import FORMAT_VERSION, PersonMode
 from libs.kit.eventlog import Headers, NewRecord
-from services.cdp.arrival import arrival_header
 from services.cdp.ingestion.elements import elements_chain
 from services.cdp.ingestion.ordinary import Form
 from services.cdp.ingestion.parse import Incoming
@@ -59,7 +59,9 @@ def row(
     return _record(event, value)
 
 
-def ordinary_row(event: Incoming, form: Form, *, name: str, team_id: int, person: Person, now: datetime) -> NewRecord | None:
+def ordinary_row(
+    event: Incoming, form: Form, *, name: str, team_id: int, person: Person, now: datetime
+) -> NewRecord | None:
     """The record of an ordinary event's row; None when it says something of its person that is not known yet, or has
     values that want a closer look. name: the event's, as the row has it."""
     value = laid_out(
@@ -83,7 +85,7 @@ def ordinary_row(event: Incoming, form: Form, *, name: str, team_id: int, person
 
 
 def _record(event: Incoming, value: bytes) -> NewRecord:
-    return NewRecord(event.uuid.encode(), value, _headers(event.record.timestamp_ms))
+    return NewRecord(event.uuid.encode(), value, _headers(arrived_ms(event.record)))
 
 
 def _utc(moment: datetime) -> datetime:

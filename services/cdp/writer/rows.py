@@ -8,10 +8,10 @@ from uuid import UUID
 import msgspec
 
 from libs.fastpath import event_line
+from libs.kit.contracts.arrival import arrived_ms
 from libs.kit.contracts.events import StoredEvent
 from libs.kit.eventlog import Record
 from libs.kit.schema.event_row import Unstorable, line, partition_month
-from services.cdp.arrival import arrived_ms
 from services.cdp.writer.copies import Identity, digest
 
 _stored = msgspec.json.Decoder(StoredEvent)

@@ -16,32 +16,30 @@ from libs.kit.contracts.topics import DISTINCT_IDS, PERSONS
 from libs.kit.eventlog import NewRecord
 from libs.kit.runtime import Runtime
 from libs.kit.schema.clickhouse.layout import layout_of
+from services.web.jobs.ai_blobs import forget_blobs
 from services.web.jobs.mutations import mutate
 from services.web.jobs.reports import report
+from services.web.jobs.sessions import remake, remake_of
 from services.web.jobs.settings import JobsSettings
 from services.web.persons.repository import Deleted, DeletionRequest, PersonRepository
 
 BATCH = 500
 # Events that came after the request are somebody's who came back: of each person and each distinct id those that had
-# arrived by then.
-_EVENTS = """team_id = {team:Int64} AND (
-       person_id IN {persons:Array(UUID)} AND toUnixTimestamp(_timestamp) <=
-           transform(toString(person_id), {persons:Array(String)}, {asked:Array(UInt32)}, toUInt32(0))
-    OR distinct_id IN {ids:Array(String)} AND toUnixTimestamp(_timestamp) <=
-           transform(distinct_id, {ids:Array(String)}, {ids_asked:Array(UInt32)}, toUInt32(0)))"""
+# arrived by then. `@`: where a column's table must be named.
+_GOING = """@team_id = {team:Int64} AND (
+       @person_id IN {persons:Array(UUID)} AND toUnixTimestamp(@_timestamp) <=
+           transform(toString(@person_id), {persons:Array(String)}, {asked:Array(UInt32)}, toUInt32(0))
+    OR @distinct_id IN {ids:Array(String)} AND toUnixTimestamp(@_timestamp) <=
+           transform(@distinct_id, {ids:Array(String)}, {ids_asked:Array(UInt32)}, toUInt32(0)))"""
+_EVENTS = _GOING.replace("@", "")
 _POINTS = """team_id = {team:Int64} AND distinct_id IN {ids:Array(String)} AND toUnixTimestamp(_timestamp) <=
            transform(distinct_id, {ids:Array(String)}, {ids_asked:Array(UInt32)}, toUInt32(0))"""
-# Whoever comes back in a session that goes begins it anew.
-_SESSIONS = """
-    SELECT toString(session_id_v7) FROM raw_sessions WHERE team_id = {team:Int64}
-    GROUP BY session_id_v7 HAVING argMaxMerge(distinct_id) IN {ids:Array(String)} LIMIT {limit:UInt32}
-"""
-_MOST_SESSIONS = 5_000
 _OLD_PERSONS = """
     DELETE WHERE team_id = {team:Int64}
       AND version <= transform(toString(id), {persons:Array(String)}, {versions:Array(UInt64)}, toUInt64(0))
       AND id IN {persons:Array(UUID)}
 """
+_MEMBERSHIPS = "DELETE WHERE team_id = {team:Int64} AND person_id IN {persons:Array(UUID)}"
 _OLD_LINKS = """
     DELETE WHERE team_id = {team:Int64} AND distinct_id IN {ids:Array(String)}
       AND version <= transform(distinct_id, {ids:Array(String)}, {versions:Array(Int64)}, toInt64(-1))
@@ -67,10 +65,10 @@ async def _delete(runtime: Runtime, settings: JobsSettings, team_id: int, reques
     if untold := [request for request in requests if request.told_at is None]:
         await _tell(runtime, await repository.deleted(team_id, [request.person for request in untold]))
         await repository.note_told([request.id for request in untold])
-    await _delete_events(runtime, settings, [request for request in requests if request.delete_events])
     # never sooner: a tombstone that arrived after everything else is forgotten would outrank who comes back
     before = runtime.clock.now() - timedelta(seconds=settings.deletion_grace_seconds)
     due = [request for request in requests if request.told_at is not None and request.told_at <= before]
+    await _delete_events(runtime, settings, requests, thoroughly=bool(untold or due))
     if not due:
         return 0
     if await still_there(runtime, due):
@@ -139,18 +137,23 @@ async def _left(runtime: Runtime, table: str, condition: str, requests: Sequence
     return int((await runtime.clickhouse.query(count, _whose(requests))).rows[0][0])
 
 
-async def _delete_events(runtime: Runtime, settings: JobsSettings, requests: Sequence[DeletionRequest]) -> None:
-    """Events, and what was made of them. Nothing is rewritten where nothing is left."""
-    if not requests:
+async def _delete_events(
+    runtime: Runtime, settings: JobsSettings, requests: Sequence[DeletionRequest], *, thoroughly: bool
+) -> None:
+    """What was made of events, then these: who dies in between finds them again. Nothing is rewritten where nothing is
+    left. thoroughly: sessions are looked for that have outlived their events."""
+    wanted = [request for request in requests if request.delete_events]
+    if not wanted:
         return
-    layout, seconds, whose = layout_of(runtime.settings), settings.mutation_seconds, _whose(requests)
+    layout, seconds, whose = layout_of(runtime.settings), settings.mutation_seconds, _whose(wanted)
+    await remake(runtime, whose, _EVENTS, _GOING.replace("@", "events."), seconds=seconds)
+    if thoroughly:
+        await remake_of(runtime, whose, _GOING.replace("@", "events."), seconds=seconds)
     for table, condition in (("events", _EVENTS), ("heatmaps", _POINTS)):
-        if await _left(runtime, table, condition, requests):
+        if await _left(runtime, table, condition, wanted):
+            if table == "events":
+                await forget_blobs(runtime, condition, whose)
             await mutate(runtime.clickhouse, layout, table, f"DELETE WHERE {condition}", whose, seconds=seconds)
-    while found := (await runtime.clickhouse.query(_SESSIONS, {**whose, "limit": _MOST_SESSIONS})).rows:
-        gone = {"team": whose["team"], "sessions": [session for (session,) in found]}
-        change = "DELETE WHERE team_id = {team:Int64} AND toString(session_id_v7) IN {sessions:Array(String)}"
-        await mutate(runtime.clickhouse, layout, "raw_sessions", change, gone, seconds=seconds)
 
 
 async def _forget(runtime: Runtime, settings: JobsSettings, team_id: int, gone: Deleted) -> None:
@@ -161,6 +164,7 @@ async def _forget(runtime: Runtime, settings: JobsSettings, team_id: int, gone: 
         versions = [person.version for person in gone.persons]
         persons = {"persons": [str(person.uuid) for person in gone.persons], "versions": versions}
         changes.append(("person", _OLD_PERSONS, persons))
+        changes += [(table, _MEMBERSHIPS, persons) for table in ("cohortpeople", "person_static_cohort")]
     if gone.links:
         links = {"ids": [link.distinct_id for link in gone.links], "versions": [link.version for link in gone.links]}
         changes += [(table, _OLD_LINKS, links) for table in ("person_distinct_id2", "person_distinct_id_overrides")]

@@ -313,7 +313,7 @@ LAID_OUT_VALUES = st.sampled_from(
     [b'"x"', b'"X"', b'"\\u0041"', b'"\xc3\xa9\x7f"', b"1", b"1e400", b"null", b"true", b"{}", b'{"n":1}', b'""']
 )
 LAID_OUT_OBJECTS = st.lists(st.sampled_from(LAID_OUT_NAMES), unique=True).flatmap(
-    lambda names: st.fixed_dictionaries({name: LAID_OUT_VALUES for name in names})
+    lambda names: st.fixed_dictionaries(dict.fromkeys(names, LAID_OUT_VALUES))
 )
 
 
@@ -324,7 +324,10 @@ def layouts(draw: st.DrawFn) -> tuple[dict[str, bytes], list[Any]]:
     names = sorted(given)
     picks = st.lists(st.sampled_from(names), unique=True) if names else st.just([])
     origins = [*range(len(given)), *(getattr(_members_py, f"FROM_{what}") for what in ("IP", "SENT_AT", "SET")), b"0"]
-    row = [(f"r{at}", draw(st.sampled_from([*origins, _members_py.FROM_SET_ONCE]))) for at in range(draw(st.integers(0, 6)))]
+    row = [
+        (f"r{at}", draw(st.sampled_from([*origins, _members_py.FROM_SET_ONCE])))
+        for at in range(draw(st.integers(0, 6)))
+    ]
     latest = [(name, name) for name in draw(picks)]
     first = [(name, f"first_{name}") for name in draw(picks)]
     return given, [row, latest, first, draw(st.sets(st.sampled_from(LAID_OUT_NAMES))), "session", "chain"]
@@ -332,7 +335,9 @@ def layouts(draw: st.DrawFn) -> tuple[dict[str, bytes], list[Any]]:
 
 @settings(max_examples=scaled(5_000), suppress_health_check=RELAXED, deadline=None)
 @given(layouts(), LAID_OUT_OBJECTS, st.booleans(), st.text('a"ß😀', max_size=3))
-def test_both_lay_out_the_same(made: tuple[dict[str, bytes], list[Any]], person: dict[str, bytes], has: bool, text: str) -> None:
+def test_both_lay_out_the_same(
+    made: tuple[dict[str, bytes], list[Any]], person: dict[str, bytes], has: bool, text: str
+) -> None:
     require(_members, "libs/fastpath is not compiled")
     given, arguments = made
     seen = []
@@ -348,8 +353,16 @@ def test_both_lay_out_the_same(made: tuple[dict[str, bytes], list[Any]], person:
 
 def test_laying_out(version: Any) -> None:
     properties = version.members(b'{"a":1,"session":"s","b":2,"chain":"div"}')
-    row = [("b", 2), ("$ip", version.FROM_IP), ("$set", version.FROM_SET), ("no", b"false"), ("1", version.FROM_SET_ONCE)]
-    layout = version.Layout(properties.shape, row, [("a", "a"), ("b", "b")], [("a", "first")], {"b"}, "session", "chain")
+    row = [
+        ("b", 2),
+        ("$ip", version.FROM_IP),
+        ("$set", version.FROM_SET),
+        ("no", b"false"),
+        ("1", version.FROM_SET_ONCE),
+    ]
+    layout = version.Layout(
+        properties.shape, row, [("a", "a"), ("b", "b")], [("a", "first")], {"b"}, "session", "chain"
+    )
 
     def laid_out(person: bytes, sent: Any = properties) -> Any:
         moments = (NOW, 1, "u", NOW, None, PERSON, NOW, False)

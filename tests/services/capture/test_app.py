@@ -30,7 +30,8 @@ MIB = 1024 * 1024
 async def serving(log: EventLog, **settings: Any) -> AsyncIterator[httpx.AsyncClient]:
     """A client of capture on a port of its own."""
     clock = SystemClock()
-    runtime: Any = SimpleNamespace(log=log, clock=clock, health=Health(clock), state=Redis(port=1))  # which is away
+    away = {"state": Redis(port=1), "blobs": None, "settings": SimpleNamespace(s3_bucket="hedgerow")}
+    runtime: Any = SimpleNamespace(log=log, clock=clock, health=Health(clock), **away)
     async with open_app(runtime, CaptureSettings(**settings)) as app:
         server = uvicorn.Server(uvicorn.Config(app, port=0, lifespan="off", log_config=None))  # type: ignore[arg-type]
         task = asyncio.create_task(server.serve())

@@ -105,7 +105,8 @@ async def test_settings_theme_and_sign_out(web: Web) -> None:
         await expect(page.locator("html")).to_have_attribute("data-theme", "dark")
         await page.reload()
         await expect(page.locator("html")).to_have_attribute("data-theme", "dark")
-        for path in ("start", "activity/live", "sql", "settings/project"):
+        data = ("data-management/persons", "data-management/retention")
+        for path in ("start", "activity/live", "sql", "settings/project", *data):
             await page.goto(f"/project/{web.project_id}/{path}")
             assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
 

@@ -5,37 +5,14 @@ the first of its events in the block: its properties are read once a session, no
 fail, whatever a project sends: an error here would refuse the events themselves.
 """
 
-ATTRIBUTION = (
-    "utm_source",
-    "utm_campaign",
-    "utm_medium",
-    "utm_term",
-    "utm_content",
-    "gclid",
-    "gad_source",
-    "gclsrc",
-    "dclid",
-    "gbraid",
-    "wbraid",
-    "fbclid",
-    "msclkid",
-    "twclid",
-    "li_fat_id",
-    "mc_cid",
-    "igshid",
-    "ttclid",
-    "epik",
-    "qclid",
-    "sccid",
-    "_kx",
-    "irclid",
-)
+from libs.kit.contracts.campaign import OF_SESSIONS
+
 # column, property, type: what the first event of the session says
 INITIAL = (
     ("entry_url", "$current_url", "String"),
     ("initial_referring_domain", "$referring_domain", "String"),
     ("initial_referrer", "$referrer", "String"),
-    *((f"initial_{name}", name, "String") for name in ATTRIBUTION),
+    *((f"initial_{name}", name, "String") for name in OF_SESSIONS),
     ("initial_browser", "$browser", "String"),
     ("initial_browser_version", "$browser_version", "String"),
     ("initial_os", "$os", "String"),
@@ -72,8 +49,9 @@ COLUMNS = (
 # Milliseconds since 1970 in a UUIDv7.
 STARTED_AT = "toDateTime(intDiv(toUInt64(bitShiftRight(session_id_v7, 80)), 1000), 'UTC')"
 
-_SESSION = "toUInt128(accurateCastOrDefault(ifNull(properties.`$session_id`, ''), 'UUID'))"
-_IS_V7 = "bitAnd(bitShiftRight({id}, 76), 15) = 7 AND bitAnd(bitShiftRight({id}, 62), 3) = 2"
+# The session an event is of: what is no uuid is 0, and `IS_SESSION` says whether it is one.
+SESSION = "toUInt128(accurateCastOrDefault(ifNull(properties.`$session_id`, ''), 'UUID'))"
+IS_SESSION = "bitAnd(bitShiftRight(session_id_v7, 76), 15) = 7 AND bitAnd(bitShiftRight(session_id_v7, 62), 3) = 2"
 _FIRST = ", ".join(f"`{name}` {kind}" for _, name, kind in INITIAL)
 _URL = "ifNull(properties.`$current_url`, '')"
 
@@ -102,7 +80,7 @@ FROM
 (
     SELECT
         events.team_id AS team_id,
-        {_SESSION} AS session_id_v7,
+        {SESSION} AS session_id_v7,
         argMaxState(events.distinct_id, events.timestamp) AS distinct_id,
         argMaxState(events.person_id, events.timestamp) AS person_id,
         min(events.timestamp) AS first_at,
@@ -119,6 +97,6 @@ FROM
         argMinState(accurateCastOrNull({_text("$web_vitals_LCP_value")}, 'Float64'), events.timestamp) AS vitals_lcp,
         JSONExtract(argMin(properties_raw, events.timestamp), 'Tuple({_FIRST})') AS said
     FROM {source} AS events
-    WHERE {_IS_V7.format(id="session_id_v7")} AND {condition}
+    WHERE {IS_SESSION} AND {condition}
     GROUP BY team_id, session_id_v7
 )"""  # noqa: S608

@@ -75,6 +75,15 @@ async def caught_up(wal: WriteAheadLog) -> None:
             await asyncio.sleep(0.01)
 
 
+async def test_it_is_ready_soon_beside_a_log_that_does_not_answer(fickle: Fickle, tmp_path: Path) -> None:
+    async def never() -> None:
+        await asyncio.Event().wait()
+
+    fickle.check = never  # type: ignore[method-assign]
+    async with around(fickle, tmp_path, after_seconds=0.05) as wal, asyncio.timeout(5):
+        await wal.check()
+
+
 async def test_while_the_log_is_there_the_disk_is_not_touched(fickle: Fickle, tmp_path: Path) -> None:
     async with around(fickle, tmp_path) as wal:
         await wal.produce(TOPIC, records(b"a", b"b"))

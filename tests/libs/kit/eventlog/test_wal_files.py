@@ -42,7 +42,7 @@ def entry(number: int, size: int = 20) -> Arrived:
 def numbers(files: WalFiles, max_bytes: int = EVERYTHING) -> list[int]:
     """Which entries are left, without settling them."""
     chunk = files.read(max_bytes)
-    return [] if chunk is None else [int((e.records[0].key or b"")[1:]) for e in chunk.entries]
+    return [] if chunk is None else [int((entry.records[0].key or b"")[1:]) for entry, _ in chunk.entries]
 
 
 def segments(directory: Path) -> list[str]:

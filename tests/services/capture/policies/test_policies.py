@@ -97,7 +97,7 @@ async def test_an_operators_monthly_quota(state: Redis) -> None:
     async with capturing(state) as capture, capturing(state) as other:
         for process in (capture, other):
             await process.policies.refresh()
-            await process.post("/batch/", batch("a", "$exception"))
+            await process.post("/batch/", batch("a", "$exception", "$$heatmap"))
             await process.policies.refresh()
         assert await state.zcard("@posthog/quota-limits/events") == 0
         await capture.post("/e/", one())
@@ -107,6 +107,23 @@ async def test_an_operators_monthly_quota(state: Redis) -> None:
         other.clock.advance(5)
         await other.policies.refresh()
         assert "quota_limited" in (await other.post("/e/", one())).text
+
+
+async def test_each_pipeline_is_restricted_alone(state: Redis) -> None:
+    entries = [{"token": "phc_t", "version": 2, "pipelines": ["errortracking", "session_recordings"]}]
+    await state.set(RESTRICTIONS + "drop_event_from_ingestion", json.dumps(entries))
+    await state.set(
+        RESTRICTIONS + "redirect_to_dlq", '[{"token":"phc_t","version":2,"pipelines":["ai"],"index":1,"args":null}]'
+    )
+    async with capturing(state) as capture:
+        await capture.policies.refresh()
+        await capture.post("/batch/", batch("a", "$exception", "$ai_span", "$$heatmap"))
+        routed = zip(capture.log.topics, [event["event"] for event in capture.log.events()], strict=True)
+        assert sorted(routed) == [
+            ("events_plugin_ingestion", "$$heatmap"),
+            ("events_plugin_ingestion", "a"),
+            ("events_plugin_ingestion_dlq", "$ai_span"),
+        ]
 
 
 async def test_restrictions_are_read_again_without_a_restart(state: Redis) -> None:

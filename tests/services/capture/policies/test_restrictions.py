@@ -42,6 +42,18 @@ def test_an_event_without_a_session_matches_no_session() -> None:
     assert not rule.applies({"distinct_id": b"u", "event": b"a", "uuid": b""})
 
 
+@pytest.mark.parametrize("pipeline", ["analytics", "ai", "errortracking"])
+def test_each_pipeline_has_rules_of_its_own(pipeline: str) -> None:
+    """Those of one never touch what another one carries, and those of all or none touch everything."""
+    events = {"analytics": b"a", "ai": b"$ai_generation", "errortracking": b"$exception"}
+    for pipelines in ([pipeline], [pipeline, "session_recordings"]):
+        (rule,) = rules("drop_event_from_ingestion", {"token": "phc_t", "version": 2, "pipelines": pipelines})
+        assert {name for name, event in events.items() if rule.applies({**EVENT, "event": event})} == {pipeline}
+    for everything in ([], list(events), None):
+        (rule,) = rules("drop_event_from_ingestion", {"token": "phc_t", "pipelines": everything})
+        assert all(rule.applies({**EVENT, "event": event}) for event in events.values())
+
+
 @pytest.mark.parametrize("event", [b"$$heatmap", b"$$client_ingestion_warning"])
 def test_heatmaps_and_warnings_are_exempt_but_not_from_token_lists(event: bytes) -> None:
     (rule,) = rules("drop_event_from_ingestion", {"token": "phc_t"})
@@ -61,6 +73,13 @@ def test_redirects_go_to_topics_of_captured_events_only() -> None:
     entry = {"token": "phc_t", "topic": "events_plugin_ingestion_overflow"}
     assert rules("redirect_to_topic", entry)[0].topic == "events_plugin_ingestion_overflow"
     assert restrictions_in("redirect_to_topic", b'[{"token":"phc_t","topic":"clickhouse_events_json"}]')[1]
+
+
+def test_the_topic_of_the_highest_index_counts_and_of_equal_ones_the_last() -> None:
+    names = ["events_plugin_ingestion", "events_plugin_ingestion_overflow", "events_plugin_ingestion_historical"]
+    entries = [{"token": "phc_t", "args": {"topic": name}} for name in names]
+    assert rules("redirect_to_topic", *entries)[0].topic == names[2]
+    assert rules("redirect_to_topic", *({**one, "index": -at} for at, one in enumerate(entries)))[0].topic == names[0]
 
 
 def test_token_lists() -> None:

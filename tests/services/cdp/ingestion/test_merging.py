@@ -1,5 +1,6 @@
 import pytest
 
+from libs.fastpath import members_of
 from services.cdp.ingestion.merging import Merge, is_illegal, javascript_text, javascript_truthy_text, merge_asked
 from services.cdp.raw_json import encode
 
@@ -34,11 +35,15 @@ def test_values_as_javascript_writes_them(value: object, text: str, truthy: bool
 
 
 def test_what_asks_for_a_merge() -> None:
-    assert merge_asked("$identify", "u", {"$anon_distinct_id": encode("an")}) == Merge("u", "an", False)
-    assert merge_asked("$identify", "u", {"$anon_distinct_id": encode(None)}) == Merge("u", "null", False)
-    assert merge_asked("$identify", "u", {"alias": encode("an")}) is None
-    assert merge_asked("$create_alias", "u", {"alias": encode("an")}) == Merge("u", "an", False)
-    assert merge_asked("$create_alias", "u", {"alias": encode("")}) is None
-    assert merge_asked("$merge_dangerously", "u", {"alias": encode(7)}) == Merge("u", "7", True)
-    assert merge_asked("$identify", "u", {"$anon_distinct_id": encode("u")}) is None
-    assert merge_asked("e", "u", {"alias": encode("an")}) is None
+    assert merge_asked("$identify", "u", members_of({"$anon_distinct_id": encode("an")})) == Merge(
+        "u", "an", False, None
+    )
+    assert merge_asked("$identify", "u", members_of({"$anon_distinct_id": encode(None)})) == Merge(
+        "u", "null", False, "null"
+    )
+    assert merge_asked("$identify", "u", members_of({"alias": encode("an")})) is None
+    assert merge_asked("$create_alias", "u", members_of({"alias": encode("an")})) == Merge("u", "an", False, None)
+    assert merge_asked("$create_alias", "u", members_of({"alias": encode("")})) is None
+    assert merge_asked("$merge_dangerously", "u", members_of({"alias": encode(7)})) == Merge("u", "7", True, None)
+    assert merge_asked("$identify", "u", members_of({"$anon_distinct_id": encode("u")})) is None
+    assert merge_asked("e", "u", members_of({"alias": encode("an")})) is None

@@ -112,6 +112,51 @@ async def test_what_was_made_of_events_goes_with_them(runtime: Runtime) -> None:
         assert await rows(runtime, heatmaps) == await rows(runtime, sessions) == [["bob"]]
 
 
+async def test_a_session_that_others_are_in_keeps_what_is_theirs(runtime: Runtime) -> None:
+    """Shared with bob, who came before and after; gone on with by whoever comes back; and one of ada's alone."""
+    await prepare(runtime)
+    shared, gone_on, alone = (f"0190a1b2-0000-7000-8000-00000000000{number}" for number in range(3))
+
+    def seen(name: str, session: str, minute: int, path: str) -> Any:
+        about = {"$session_id": session, "$current_url": f"https://x.org/{path}"}
+        return said(name, "$pageview", timestamp=f"2026-11-01T10:{minute:02}:00Z", **about)
+
+    async with Workers(runtime):
+        await send(runtime, seen("bob", shared, 1, "bob"), seen("ada", shared, 2, "ada"), seen("bob", shared, 3, "end"))
+        await send(runtime, seen("ada", gone_on, 4, "ada"), seen("ada", alone, 5, "ada"))
+        ada = await person_of(runtime, "ada")
+        await PersonRepository(runtime.postgres).request_deletion(1, [ada], events=True, keep_person=False)
+        await asyncio.sleep(1.1)  # arrival is known to the second
+        await send(runtime, seen("ada", gone_on, 9, "again"))
+        expected = [
+            [shared.replace("-", ""), "bob", 1, 3, ["https://x.org/bob", "https://x.org/end"], "https://x.org/bob", 2],
+            [gone_on.replace("-", ""), "ada", 9, 9, ["https://x.org/again"], "https://x.org/again", 1],
+        ]
+        sessions = """
+            SELECT lower(hex(session_id_v7)), argMaxMerge(distinct_id), toMinute(min(min_timestamp)),
+                   toMinute(max(max_timestamp)), arraySort(groupUniqArrayArray(urls)), argMinMerge(entry_url),
+                   uniqMerge(pageview_uniq)
+            FROM raw_sessions GROUP BY session_id_v7 ORDER BY session_id_v7"""
+        assert len(await rows(runtime, sessions)) == 3
+        for _ in range(2):
+            await delete(runtime, AT_ONCE)
+            assert await rows(runtime, sessions) == expected
+    assert await PersonRepository(runtime.postgres).pending(0, 10) == []
+
+
+async def test_a_session_that_has_outlived_its_events_goes(runtime: Runtime) -> None:
+    await prepare(runtime)
+    async with Workers(runtime):
+        for number, name in enumerate(("ada", "bob")):
+            await send(runtime, said(name, **{"$session_id": f"0190a1b2-0000-7000-8000-00000000000{number}"}))
+        ada = await person_of(runtime, "ada")
+        await runtime.clickhouse.query("ALTER TABLE events DELETE WHERE 1 SETTINGS mutations_sync = 2", readonly=False)
+        await PersonRepository(runtime.postgres).request_deletion(1, [ada], events=True, keep_person=False)
+        await delete(runtime, AT_ONCE)
+    whose = "SELECT argMaxMerge(distinct_id) FROM raw_sessions GROUP BY session_id_v7"
+    assert await rows(runtime, whose) == [["bob"]]
+
+
 async def test_events_may_go_while_the_person_stays(runtime: Runtime) -> None:
     await prepare(runtime)
     async with Workers(runtime):
@@ -180,12 +225,51 @@ async def test_events_go_when_they_are_older_than_the_project_keeps_them(runtime
     assert (now["dropped_months"], now["disk_budget_bytes"], now["events_bytes"] > 0) == ({}, 0, True)
 
 
+async def test_what_was_made_of_events_grows_no_older_than_they_do(runtime: Runtime) -> None:
+    await prepare(runtime)
+    now = datetime.now(UTC)
+    point = {"https://example.com": [{"x": 10, "y": 20, "target_fixed": False, "type": "click"}]}
+
+    def ago(days: int, event: str, session: int, **more: Any) -> Any:
+        about = {"$session_id": f"0190a1b2-0000-7000-8000-00000000000{session}", "$viewport_width": 100, **more}
+        return said("ada", event, timestamp=(now - timedelta(days=days)).isoformat(), **about)
+
+    heatmap = {"$viewport_height": 100, "$heatmap_data": point}
+    async with Workers(runtime):
+        await send(runtime, ago(50, "a", 0), ago(50, "a", 1), ago(1, "a", 1), ago(50, "kept", 2))
+        await send(runtime, ago(50, "$$heatmap", 0, **heatmap), ago(1, "$$heatmap", 1, **heatmap))
+    sessions = "SELECT toUInt8(session_id_v7 % 16) FROM raw_sessions GROUP BY session_id_v7 ORDER BY session_id_v7"
+    points = "SELECT dateDiff('day', timestamp, now()) FROM heatmaps FINAL ORDER BY 1"
+    await RetentionRepository(runtime.postgres).replace(1, {"a": 30})
+    await retain(runtime, AT_ONCE)
+    assert (await rows(runtime, sessions), await rows(runtime, points)) == ([[0], [1], [2]], [[1], [50]])
+    await RetentionRepository(runtime.postgres).replace(1, {"": 30, "kept": 365, "$$heatmap": 60})
+    await retain(runtime, AT_ONCE)
+    # by the days of all events without days of their own; the points by those of the event that brought them
+    assert (await rows(runtime, sessions), await rows(runtime, points)) == ([[1]], [[1], [50]])
+    assert await rows(runtime, "SELECT event FROM events ORDER BY 1") == [["a"], ["kept"]]
+    await RetentionRepository(runtime.postgres).replace(1, {"": 30, "kept": 365})
+    await retain(runtime, AT_ONCE)
+    assert await rows(runtime, points) == [[1]]
+    told = [report for _, report in await newest(runtime.postgres, "retention", 1)]
+    assert [each["deleted"] for each in told if "deleted" in each] == [
+        {"heatmap points": 1},
+        {"sessions": 2},
+        {"a": 2},
+    ]
+
+
 async def test_the_disk_budget_drops_whole_months(runtime: Runtime) -> None:
     await prepare(runtime)
     now = datetime.now(UTC)
     async with Workers(runtime):
-        await send(runtime, said("ada", timestamp="2020-01-05T00:00:00Z"), said("ada", timestamp=now.isoformat()))
+        for number, at in enumerate(("2020-01-05T00:00:00Z", now.isoformat())):
+            session = f"0190a1b2-0000-7000-8000-00000000000{number}"
+            await send(runtime, said("ada", timestamp=at, **{"$session_id": session}))
     await retain(runtime, JobsSettings(events_disk_budget_bytes=1))
+    assert await rows(runtime, "SELECT toYear(max(max_timestamp)) FROM raw_sessions GROUP BY session_id_v7") == [
+        [now.year]
+    ]
     assert await rows(runtime, "SELECT toYear(timestamp) FROM events") == [[now.year]]
     [(_, told)] = await newest(runtime.postgres, "retention", 1)
     assert list(told["dropped_months"]) == ["202001"]
