@@ -1,9 +1,10 @@
-"""Conditions on a time of a table that is made when it is read, for the rows that it is made of.
+"""Conditions of a WHERE on times, for another SELECT that needs no other rows.
 
 Sessions are stored by the time in their ids, which is never far from the times of their events. So a query that asks
 for a week of sessions, or of events with their sessions, need not put together those of all years.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from libs.hogql import resolved as r
@@ -35,33 +36,31 @@ class Bound:
         return low if self.op in (">", ">=") else high
 
 
-def bounds_of(where: r.RExpr | None, source: r.LazySource, near: r.RExpr | None) -> list[Bound]:
-    """The bounds that a WHERE sets to the fields of the source that have any, or to a time `near` them."""
+def bounds_of(where: r.RExpr | None, field_of: Callable[[r.Column], str | None]) -> list[Bound]:
+    """The bounds that a WHERE sets. `field_of`: the field that a column is a bound of, if it is one of any."""
     found: list[Bound] = []
-    for part in _parts(where):
+    for part in parts_of(where):
         if isinstance(part, r.Between) and not part.negated:
-            found += _bound(part.expr, ">=", part.low, source, near)
-            found += _bound(part.expr, "<=", part.high, source, near)
+            found += _bound(part.expr, ">=", part.low, field_of)
+            found += _bound(part.expr, "<=", part.high, field_of)
         elif isinstance(part, r.Compare) and part.op in _TURNED:
-            found += _bound(part.left, part.op, part.right, source, near)
-            found += _bound(part.right, _TURNED[part.op], part.left, source, near)
+            found += _bound(part.left, part.op, part.right, field_of)
+            found += _bound(part.right, _TURNED[part.op], part.left, field_of)
     return found
 
 
-def _parts(where: r.RExpr | None) -> list[r.RExpr]:
+def parts_of(where: r.RExpr | None) -> list[r.RExpr]:
+    """The conditions that all hold where it does."""
     if isinstance(where, r.Logic) and where.op == "and":
-        return [part for expr in where.exprs for part in _parts(expr)]
+        return [part for expr in where.exprs for part in parts_of(expr)]
     return [] if where is None else [where]
 
 
-def _bound(time: r.RExpr, op: str, value: r.RExpr, source: r.LazySource, near: r.RExpr | None) -> list[Bound]:
+def _bound(time: r.RExpr, op: str, value: r.RExpr, field_of: Callable[[r.Column], str | None]) -> list[Bound]:
     if not isinstance(time, r.Column) or not _is_known_before(value):
         return []
-    if near is not None and time == near:
-        return [Bound(next(iter(source.table.bounds)), op, value)]
-    if time.source == source.alias and time.name in source.table.bounds:
-        return [Bound(time.name, op, value)]
-    return []
+    field = field_of(time)
+    return [] if field is None else [Bound(field, op, value)]
 
 
 def _is_known_before(value: r.RExpr) -> bool:

@@ -7,6 +7,7 @@ joined, in a subquery with it, where its own condition needs them or they would 
 
 from collections.abc import Callable, Hashable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from libs.hogql import ast
@@ -58,7 +59,7 @@ class Lazy(r.Rewriter):
         return _with_source(node, alias, query)
 
     def _made(self, node: r.Select, source: r.LazySource, near: r.RExpr | None) -> r.Select:
-        bounds = bounds_of(node.where, source, near) if source.table.bounds else []
+        bounds = bounds_of(node.where, partial(_bounded, source, near)) if source.table.bounds else []
         reads = Reads([source.alias], source.alias)
         node = reads.children(node)
         if source.sample is not None:
@@ -104,6 +105,13 @@ class Lazy(r.Rewriter):
         finished = self.finish(replace(query, items=tuple(items), where=where))
         assert isinstance(finished, r.Select)  # noqa: S101
         return finished
+
+
+def _bounded(source: r.LazySource, near: r.RExpr | None, column: r.Column) -> str | None:
+    """The field of the source, of those that have bounds, that a column is or is near to."""
+    if near is not None and column == near:
+        return next(iter(source.table.bounds))
+    return column.name if column.source == source.alias and column.name in source.table.bounds else None
 
 
 def _plain(made: r.RExpr, read: r.RExpr) -> r.RExpr:

@@ -1,6 +1,6 @@
 """What the two trees have in common: frozen nodes, and how one gets to the nodes below a node."""
 
-from dataclasses import fields, replace
+from dataclasses import fields
 from typing import Any, TypeVar, get_origin
 
 import msgspec
@@ -19,6 +19,7 @@ _LEAVES = frozenset(("type", "start", "end"))
 _ATOMS = frozenset((str, int, float, bool, type(None)))
 _FIELDS: dict[type[TreeNode], tuple[str, ...]] = {}
 _NODE_FIELDS: dict[type[TreeNode], tuple[str, ...]] = {}
+_ALL_FIELDS: dict[type[TreeNode], tuple[str, ...]] = {}
 _PLAIN_KINDS = frozenset(("str | None", "tuple[str, ...]", "tuple[str | int, ...]", "str | int | float | bool | None"))
 
 
@@ -56,11 +57,13 @@ def _may_hold_nodes(kind: Any) -> bool:
 def with_children(node: N, change: Any) -> N:
     """The same node with `change` applied to every node below it; itself if nothing changed."""
     changes = {}
-    for name in _node_fields(node.__class__):
+    node_type = node.__class__
+    for name in _NODE_FIELDS.get(node_type) or _node_fields(node_type):
         old = getattr(node, name)
-        if old.__class__ in _ATOMS:
+        kind = old.__class__
+        if kind in _ATOMS:
             continue
-        new = _changed(old, change)
+        new = _all_changed(old, change) if kind is tuple else change(old) if isinstance(old, TreeNode) else old
         if new is not old:
             changes[name] = new
     return changed(node, **changes) if changes else node
@@ -68,20 +71,32 @@ def with_children(node: N, change: Any) -> N:
 
 def changed(node: N, **changes: Any) -> N:
     """The node with some fields changed."""
-    make: Any = msgspec.structs.replace if isinstance(node, msgspec.Struct) else replace
-    copied: N = make(node, **changes)
-    return copied
+    whole: Any = node
+    copied: Any
+    if isinstance(whole, msgspec.Struct):
+        copied = msgspec.structs.replace(whole, **changes)
+    else:
+        names = _ALL_FIELDS.get(whole.__class__)
+        if names is None:
+            names = _ALL_FIELDS[whole.__class__] = tuple(field.name for field in fields(whole))
+        # half of what dataclasses.replace costs
+        copied = whole.__class__(*[changes[name] if name in changes else getattr(whole, name) for name in names])
+    result: N = copied
+    return result
 
 
-def _changed(value: Any, change: Any) -> Any:
-    if isinstance(value, TreeNode):
-        return change(value)
-    if not isinstance(value, tuple) or not value:
-        return value
-    if isinstance(value[0], str | int | float) and not _is_pair(value):
-        return value
-    new = tuple([_changed(item, change) for item in value])
-    return new if any(a is not b for a, b in zip(new, value, strict=True)) else value
+def _all_changed(values: tuple[Any, ...], change: Any) -> tuple[Any, ...]:
+    if not values or (isinstance(values[0], str | int | float) and not _is_pair(values)):
+        return values
+    same, new = True, []
+    for old in values:
+        if isinstance(old, TreeNode):
+            item = change(old)
+        else:
+            item = _all_changed(old, change) if old.__class__ is tuple else old
+        same = same and item is old
+        new.append(item)
+    return values if same else tuple(new)
 
 
 def _is_pair(value: tuple[Any, ...]) -> bool:

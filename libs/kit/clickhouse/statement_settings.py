@@ -39,6 +39,7 @@ _READ: Settings = {
     "output_format_json_quote_64bit_integers": 0,
     "output_format_json_quote_decimals": 1,  # a Decimal stays exact, as text
     "output_format_json_quote_denormals": 0,  # JSON has no NaN: null
+    "enable_shared_storage_snapshot_in_query": 1,  # a scalar subquery sees the rows that the query around it sees
     "http_write_exception_in_output_format": 0,
     "cancel_http_readonly_queries_on_client_close": 1,
 }
