@@ -1,8 +1,10 @@
 """Which words may be names, and where. Nearly all keywords may; what may not is listed here."""
 
+import sys
+
 
 def _words(text: str) -> frozenset[str]:
-    return frozenset(text.split())
+    return frozenset(map(sys.intern, text.split()))  # the parser compares words by identity, as literals are interned
 
 
 # Never a name, not even after a dot: quote them.

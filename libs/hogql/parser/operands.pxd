@@ -6,7 +6,14 @@ from libs.hogql.parser.forms cimport FormParser
 
 cdef dict _WORD_CONSTANTS
 cdef tuple _QUERIES
-cdef frozenset _SET_WORDS, _HARD
+cdef int MAX_CHAIN
+cdef frozenset _SET_WORDS
+
+# Imported from Python, so that they are not looked up each time.
+cdef object ArithmeticOperation, Constant, Field
+cdef str EOF, NAME, OP, QUOTED
+cdef frozenset HARD, STOPPERS
+cdef int NEGATE, OR, TERNARY
 
 
 cdef class OperandParser(FormParser):
