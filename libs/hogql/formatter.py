@@ -188,7 +188,8 @@ class Formatter(HogQLPrinter):
         return f"{self.at(node.array, levels.POSTFIX)}[{low}:{high}]"
 
     def visit_expr_call(self, node: ast.ExprCall) -> str:
-        return f"{self.at(node.expr, levels.POSTFIX)}({self.listed(node.args)})"
+        least = levels.POSTFIX + isinstance(node.expr, ast.Field | ast.Call)  # these would be one call without brackets
+        return f"{self.at(node.expr, least)}({self.listed(node.args)})"
 
     def visit_call(self, node: ast.Call) -> str:
         text = super().visit_call(node)

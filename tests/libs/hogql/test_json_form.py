@@ -31,7 +31,7 @@ CLAUSES = [
     "select x -> 1, lambda x, y: 1, a[1], a?.[b], a?.b, a.1, f(x).1, a[1:], any(x) ignore nulls, f(n := 1), #1, "
     "a <=> b",
     "select 99999999999999999999, -99999999999999999999, inf, -inf, true, null, 1e300, 0.1, {'k': 1, 2: 3}, {p}, "
-    "(), (1,), [1]",
+    "(1,), [1]",
     "select percentile(0.5) within group (order by x collate 'en' with fill from 1 to 2 step 3) from t "
     "group by grouping sets ((a), ()) having b qualify c order by x with fill interpolate (a as b, c) "
     "limit 1 by a limit 5 with ties",
