@@ -182,6 +182,8 @@ class HogQLPrinter(ClausePrinter):
         exclude = f" EXCLUDE ({', '.join(map(self.name, node.exclude))})" if node.exclude else ""
         if node.regex is not None:
             return f"COLUMNS({string(node.regex)})"
+        if len(node.columns) == 1 and isinstance(node.columns[0], ast.Constant):  # without brackets: a regex
+            return f"COLUMNS(({self.visit(node.columns[0])}))"
         if node.columns:
             return f"COLUMNS({self.listed(node.columns)})"
         changed = ", ".join([f"{self.part(expr)} AS {self.name(name)}" for name, expr in node.replace])

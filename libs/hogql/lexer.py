@@ -8,7 +8,7 @@ is expected, and its text has no tokens; after a value the same `<` compares.
 import re
 
 from libs.hogql.errors import HogQLSyntaxError, TooComplex
-from libs.hogql.words import LONGEST_WORD, WORDS
+from libs.hogql.words import BEFORE_A_VALUE, LONGEST_WORD, WORDS
 
 MAX_LENGTH = 200_000
 MAX_TOKENS = 60_000
@@ -34,6 +34,7 @@ _ESCAPES = {"b": "\b", "f": "\f", "r": "\r", "n": "\n", "t": "\t", "0": "", "a":
 _STRING_STOP = re.compile(r"['\\{]")
 # Under names of their own, for lexer.pxd gives these C types, which hides them from Python.
 _MOST_TOKENS, _LONGEST_WORD, _WORDS = MAX_TOKENS, LONGEST_WORD, WORDS
+_BEFORE_A_VALUE = BEFORE_A_VALUE
 _ADJACENT_VALUE = frozenset(("name", "quoted", "int", "string", "template", "positional"))
 
 
@@ -301,7 +302,7 @@ class Lexer:
 
 
 def _steps_from(previous: Token | None, start: int) -> bool:
-    if previous is None or previous.end != start:
+    if previous is None or previous.end != start or previous.word in _BEFORE_A_VALUE:
         return False
     return previous.kind in _ADJACENT_VALUE or previous.sign in ")]}"
 

@@ -12,6 +12,7 @@ cdef frozenset AFTER_A_NAME, STOPPERS
 
 cdef class CallParser(TagParser):
     cdef object set_query(self)
+    cdef object set_query_from(self, object first)
     cdef tuple order_by(self)
     cdef object window(self)
     @cython.locals(items=list)

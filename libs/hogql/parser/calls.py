@@ -14,6 +14,10 @@ class CallParser(TagParser):
         """See select.py."""
         raise NotImplementedError
 
+    def set_query_from(self, first: ast.Query) -> ast.Query:
+        """See select.py."""
+        raise NotImplementedError
+
     def order_by(self) -> tuple[ast.OrderExpr, ...]:
         """See clauses.py."""
         raise NotImplementedError
@@ -53,7 +57,10 @@ class CallParser(TagParser):
         if token.sign == "*" and self.peek(1).word == "COLUMNS":
             self.advance()
             return ast.SpreadExpr(self.expression(0), start=token.start, end=self.last_end)
-        return self.expression(0)
+        value = self.expression(0)
+        if type(value) is ast.Placeholder and self.here.word in ("UNION", "INTERSECT", "EXCEPT"):
+            return self.set_query_from(value)
+        return value
 
     def at_query(self) -> bool:
         if self.at_word("SELECT"):

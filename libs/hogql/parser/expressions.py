@@ -163,7 +163,8 @@ class ExpressionParser(OperandParser):
 
     def _postfix(self, left: ast.Expr, token: Token, start: int) -> ast.Expr:
         nullish = token.text == "?."
-        if type(left) is Constant and left.value is None and token.sign == "." and self.here.kind != "int":
+        bare_null = type(left) is Constant and left.value is None and not self.text[left.end : token.start].strip()
+        if bare_null and token.sign == "." and self.here.kind != "int":
             self.fail("the end of the expression", token)
         if token.sign == "(":
             return ast.ExprCall(left, self.expressions(")"), start=start, end=self.last_end)

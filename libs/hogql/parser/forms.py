@@ -175,7 +175,7 @@ class FormParser(CallParser):
         while self.take(","):
             args.append(self.expect_name())
         self.expect(":")
-        return ast.Lambda(tuple(args), self.expression(0), start=token.start, end=self.last_end)
+        return ast.Lambda(tuple(args), self.expression(TERNARY), start=token.start, end=self.last_end)
 
     def _columns_word(self, token: Token, called: bool) -> ast.Expr | None:
         if not called:

@@ -17,7 +17,6 @@ cdef int NEGATE, OR, TERNARY
 
 
 cdef class OperandParser(FormParser):
-    cdef object set_query_from(self, object first)
     @cython.locals(token=Token, kind=str)
     cdef object operand(self)
     @cython.locals(start=Py_ssize_t)

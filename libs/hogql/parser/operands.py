@@ -20,10 +20,6 @@ _QUERIES = (ast.SelectQuery, ast.SelectSetQuery, ast.Placeholder)
 class OperandParser(FormParser):
     """See the module."""
 
-    def set_query_from(self, first: ast.Query) -> ast.Query:
-        """See select.py."""
-        raise NotImplementedError
-
     def operand(self) -> ast.Expr:
         token = self.here
         kind = token.kind
