@@ -44,7 +44,7 @@ class FormParser(CallParser):
         return ast.Not(self.expression(NOT), start=token.start, end=self.last_end)
 
     def _case(self, token: Token) -> ast.Expr | None:
-        if self.peek(1).kind is OP and self.peek(1).sign not in "([{-<":
+        if self.peek(1).kind is OP and self.peek(1).sign not in "([{-+<":
             return None
         self.advance()
         operand = None if self.at_word("WHEN") else self.expression(0)
@@ -109,7 +109,7 @@ class FormParser(CallParser):
         begins_value = after.kind in ("int", "float", "string", "quoted", "template") or (
             after.kind is NAME and after.word not in STOPPERS
         )
-        begins_value = begins_value or (after.sign in "-{")
+        begins_value = begins_value or (after.sign in "-+{")
         if not begins_value and not (called and self._unit_follows_bracket()):
             return None
         self.advance()
