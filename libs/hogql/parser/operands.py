@@ -75,7 +75,10 @@ class OperandParser(FormParser):
     def _number(self, token: Token, sign: int, start: int) -> ast.Constant:
         text = token.text
         if token.kind == "float":
-            value: int | float = float.fromhex(text) if text[:2] in ("0x", "0X") else float(text)
+            try:
+                value: int | float = float.fromhex(text) if text[:2] in ("0x", "0X") else float(text)
+            except OverflowError:  # of fromhex only; float makes it infinite
+                value = math.inf
             if math.isinf(value):
                 raise HogQLSyntaxError(f"This number is too large: {text[:30]}", start=start, end=token.end)
             return Constant(value * sign, start=start, end=token.end)

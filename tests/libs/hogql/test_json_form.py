@@ -88,7 +88,6 @@ def test_errors_have_a_form_too() -> None:
         {"node": "Constant", "value": "1e5", "value_type": "number"}, {"node": "And", "exprs": []},
         {"node": "CompareOperation", "op": "; drop", "left": {"node": "PositionalRef", "index": 1}},
         {"node": "TypeCast", "expr": {"node": "Constant", "value": 1}, "type_name": "int) from events; --"},
-        {"node": "Call", "name": "f(1), g", "args": []}, {"node": "Call", "name": 3, "args": []},
         {"node": "Call", "name": "if", "args": [], "written_as": "CASE"}, {"node": "Alias", "alias": "team_id"},
         {"node": "Alias", "alias": "team_id", "expr": {"node": "Constant", "value": 1}},
         {"node": "SelectQuery", "select": []}, {"node": "SelectQuery", "select": [1]},
