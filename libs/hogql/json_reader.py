@@ -239,7 +239,7 @@ class Reader:
 
     def _ratio(self, value: Any, where: str) -> Any:
         if isinstance(value, Mapping) and value.get("node") == "Placeholder":
-            return self._tuple((ast.Placeholder, None), (value, None), f"{where} ratio")
+            return self._tuple((ast.Expr, ast.Expr | None), (value, None), f"{where} ratio")
         sides = (value.get("left"), value.get("right")) if isinstance(value, Mapping) else ()
         return self._tuple((ast.Expr, ast.Expr | None), sides, f"{where} ratio")
 
