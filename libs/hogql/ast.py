@@ -3,7 +3,8 @@
 `start` and `end` are offsets in characters; they do not take part in comparisons, so that trees can be compared.
 
 The nodes are made in C: a frozen dataclass sets each field through `object.__setattr__`, and that was a third of the
-time it took to parse a query. `gc=False` on those that hold no nodes, which most are: nothing to collect there.
+time it took to parse a query. The garbage collector does not follow them (`gc=False`): a frozen node holds only what
+was there before it, so there are no cycles to find.
 """
 
 from typing import Literal
@@ -15,7 +16,7 @@ from libs.hogql.tree import TreeNode, field_names
 Scalar = str | int | float | bool | None
 
 
-class Node(TreeNode, msgspec.Struct, frozen=True, eq=False, kw_only=True):
+class Node(TreeNode, msgspec.Struct, frozen=True, eq=False, kw_only=True, gc=False):
     """Anything the parser makes. `msgspec.structs.replace` makes a changed copy."""
 
     start: int = 0
@@ -41,13 +42,13 @@ class Expr(Node, frozen=True):
     """Anything that has a value."""
 
 
-class Constant(Expr, frozen=True, gc=False):
+class Constant(Expr, frozen=True):
     """A literal. Integers of any size are exact."""
 
     value: Scalar
 
 
-class Field(Expr, frozen=True, gc=False):
+class Field(Expr, frozen=True):
     """`a.b.c`, also `*` and `t.*`. Steps written as numbers are ints; `nullish` says that `?.` was used."""
 
     chain: tuple[str | int, ...]

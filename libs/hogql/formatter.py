@@ -188,13 +188,15 @@ class Formatter(HogQLPrinter):
         return f"{self.at(node.array, levels.POSTFIX)}[{low}:{high}]"
 
     def visit_expr_call(self, node: ast.ExprCall) -> str:
-        return f"{self.at(node.expr, levels.POSTFIX)}({self.listed(node.args)})"
+        least = levels.POSTFIX + isinstance(node.expr, ast.Field | ast.Call)  # these would be one call without brackets
+        return f"{self.at(node.expr, least)}({self.listed(node.args)})"
 
     def visit_call(self, node: ast.Call) -> str:
         text = super().visit_call(node)
-        if node.name.upper() not in KEYWORDS | _VALUE_WORDS or node.name.upper() in _CALLABLE:
+        quoted = identifier(node.name)
+        if quoted == node.name and (node.name.upper() not in KEYWORDS | _VALUE_WORDS or node.name.upper() in _CALLABLE):
             return text
-        return f"`{node.name}`" + text.removeprefix(node.name)
+        return (quoted if quoted != node.name else f"`{node.name}`") + text.removeprefix(node.name)
 
     def visit_tuple(self, node: ast.Tuple) -> str:
         return f"({self.listed(node.exprs)}{',' if len(node.exprs) == 1 else ''})"

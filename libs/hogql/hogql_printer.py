@@ -79,7 +79,10 @@ class HogQLPrinter(ClausePrinter):
         return text
 
     def visit_expr_call(self, node: ast.ExprCall) -> str:
-        return f"{self.visit(node.expr)}({self.listed(node.args)})"
+        called = self.visit(node.expr)
+        if isinstance(node.expr, ast.Field | ast.Call):  # without brackets of its own it would be one call
+            called = f"({called})"
+        return f"{called}({self.listed(node.args)})"
 
     def visit_window_function(self, node: ast.WindowFunction) -> str:
         over = self.name(node.over) if isinstance(node.over, str) else f"({self.visit(node.over)})"
@@ -179,10 +182,14 @@ class HogQLPrinter(ClausePrinter):
         exclude = f" EXCLUDE ({', '.join(map(self.name, node.exclude))})" if node.exclude else ""
         if node.regex is not None:
             return f"COLUMNS({string(node.regex)})"
+        if len(node.columns) == 1 and isinstance(node.columns[0], ast.Constant):  # without brackets: a regex
+            return f"COLUMNS(({self.visit(node.columns[0])}))"
         if node.columns:
             return f"COLUMNS({self.listed(node.columns)})"
         changed = ", ".join([f"{self.part(expr)} AS {self.name(name)}" for name, expr in node.replace])
-        return f"COLUMNS({star}{exclude} REPLACE ({changed}))" if changed else f"{star}{exclude}"
+        if changed:
+            return f"COLUMNS({star}{exclude} REPLACE ({changed}))"
+        return f"{star}{exclude}" if exclude else f"COLUMNS({star})"
 
     def visit_spread_expr(self, node: ast.SpreadExpr) -> str:
         return f"*{self.visit(node.expr)}"

@@ -1,5 +1,6 @@
 """JSON -> tree, as json_form.py describes it. An error says where something is unknown, missing or of a wrong kind."""
 
+import math
 import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
@@ -13,7 +14,7 @@ from libs.hogql.parser.cursor import MAX_HEIGHT
 
 MAX_NODES = 60_000
 _OURS = {written: own for own, written in NODES.items()}
-_NUMBERS = {"NaN": float("nan"), "Infinity": float("inf"), "-Infinity": float("-inf")}
+_NUMBERS = {"NaN": math.nan, "Infinity": float("inf"), "-Infinity": float("-inf")}
 _SIDES = {name: side for side, name in TRIMS.items()}
 #: Lists that hold at least one thing.
 _SOMETHING = {
@@ -238,7 +239,7 @@ class Reader:
 
     def _ratio(self, value: Any, where: str) -> Any:
         if isinstance(value, Mapping) and value.get("node") == "Placeholder":
-            return self._tuple((ast.Placeholder, None), (value, None), f"{where} ratio")
+            return self._tuple((ast.Expr, ast.Expr | None), (value, None), f"{where} ratio")
         sides = (value.get("left"), value.get("right")) if isinstance(value, Mapping) else ()
         return self._tuple((ast.Expr, ast.Expr | None), sides, f"{where} ratio")
 

@@ -8,6 +8,7 @@ cimport cython
 cdef class Token:
     cdef public:
         str kind, text, word
+        Py_UCS4 sign
         Py_ssize_t start, end
         tuple parts
 
@@ -18,6 +19,9 @@ cdef Py_ssize_t _LONGEST_WORD, _MOST_TOKENS
 
 @cython.locals(token=Token)
 cpdef Token made(str kind, str text, Py_ssize_t start, Py_ssize_t end, str word)
+
+@cython.locals(token=Token)
+cpdef Token signed(Py_UCS4 sign, Py_ssize_t start)
 
 @cython.locals(found=bint)
 cdef bint _steps_from(Token previous, Py_ssize_t start) except -1

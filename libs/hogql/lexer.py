@@ -1,3 +1,4 @@
+# cython: boundscheck=False, wraparound=False
 """Text -> tokens, made one at a time. Compiled when there is a compiler (lexer.pxd has the C types); also plain Python.
 
 The parser asks for tokens as it goes, because what follows depends on where it is: `<b>it's</b>` is a tag where a value
@@ -7,7 +8,7 @@ is expected, and its text has no tokens; after a value the same `<` compares.
 import re
 
 from libs.hogql.errors import HogQLSyntaxError, TooComplex
-from libs.hogql.words import LONGEST_WORD, WORDS
+from libs.hogql.words import BEFORE_A_VALUE, LONGEST_WORD, WORDS
 
 MAX_LENGTH = 200_000
 MAX_TOKENS = 60_000
@@ -33,18 +34,24 @@ _ESCAPES = {"b": "\b", "f": "\f", "r": "\r", "n": "\n", "t": "\t", "0": "", "a":
 _STRING_STOP = re.compile(r"['\\{]")
 # Under names of their own, for lexer.pxd gives these C types, which hides them from Python.
 _MOST_TOKENS, _LONGEST_WORD, _WORDS = MAX_TOKENS, LONGEST_WORD, WORDS
+_BEFORE_A_VALUE = BEFORE_A_VALUE
 _ADJACENT_VALUE = frozenset(("name", "quoted", "int", "string", "template", "positional"))
+
+
+# The kinds that the parser asks for at every step: it compares them by identity, for they are always these objects.
+NAME, QUOTED, OP, EOF = "name", "quoted", "op", "eof"
 
 
 class Token:
     """`kind` is name, quoted, string, template, int, float, positional, op or eof. `text` is what was written, for a
-    name as it stands and for strings without quotes and escapes; `word` is the name in capitals, if it means something
-    to the parser."""
+    name as it stands and for strings without quotes and escapes; `sign` is an operator of one character, else NUL;
+    `word` is the name in capitals, if it means something to the parser: always the same object for the same word."""
 
-    __slots__ = ("end", "kind", "parts", "start", "text", "word")
+    __slots__ = ("end", "kind", "parts", "sign", "start", "text", "word")
 
     kind: str
     text: str
+    sign: str
     start: int
     end: int
     word: str
@@ -55,7 +62,15 @@ def made(kind: str, text: str, start: int, end: int, word: str) -> Token:
     """A token. There is no constructor: compiled, its arguments would be packed into a tuple first."""
     token = Token.__new__(Token)
     token.kind, token.text, token.start, token.end, token.word = kind, text, start, end, word
+    token.sign = "\0"
     token.parts = ()
+    return token
+
+
+def signed(sign: str, start: int) -> Token:
+    """The token of an operator of one character."""
+    token = made("op", sign, start, start + 1, "")
+    token.sign = sign
     return token
 
 
@@ -88,7 +103,7 @@ class Lexer:
                 return self._nested_template(position)
             return self._name(position)
         if char in "(),[]{};+%*" or (char in ".=<>-/:?~" and not self._goes_on(position + 1)):
-            return made("op", char, position, position + 1, "")
+            return signed(char, position)
         return self._plain_value(position, previous)
 
     def _goes_on(self, position: int) -> bool:
@@ -153,6 +168,8 @@ class Lexer:
             assert digits is not None  # noqa: S101  (any other # began a comment)
             return made("positional", digits.group(), start, digits.end(), "")
         if operator := _OPERATOR.match(text, start):
+            if operator.end() == start + 1:
+                return signed(char, start)
             return made("op", operator.group(), start, operator.end(), "")
         raise stray_character(text, start)
 
@@ -285,9 +302,9 @@ class Lexer:
 
 
 def _steps_from(previous: Token | None, start: int) -> bool:
-    if previous is None or previous.end != start:
+    if previous is None or previous.end != start or previous.word in _BEFORE_A_VALUE:
         return False
-    return previous.kind in _ADJACENT_VALUE or previous.text in (")", "]", "}")
+    return previous.kind in _ADJACENT_VALUE or previous.sign in ")]}"
 
 
 def stray_character(text: str, position: int) -> HogQLSyntaxError:

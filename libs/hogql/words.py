@@ -1,8 +1,10 @@
 """Which words may be names, and where. Nearly all keywords may; what may not is listed here."""
 
+import sys
+
 
 def _words(text: str) -> frozenset[str]:
-    return frozenset(text.split())
+    return frozenset(map(sys.intern, text.split()))  # the parser compares words by identity, as literals are interned
 
 
 # Never a name, not even after a dot: quote them.
@@ -30,6 +32,10 @@ UNITS = _words("SECOND MINUTE HOUR DAY WEEK MONTH QUARTER YEAR")
 STOPPERS = _words(
     "FROM WHERE PREWHERE HAVING QUALIFY GROUP ORDER LIMIT OFFSET UNION WINDOW USING ON WHEN THEN ELSE END AS AND OR IN "
     "LIKE ILIKE BETWEEN IS JOIN SETTINGS ASC DESC ASCENDING DESCENDING"
+)
+BEFORE_A_VALUE = _words(  # `order by.5` is a number, `date.5` a step
+    "AND AS BETWEEN BY DISTINCT ELSE HAVING ILIKE IN IS LIKE LIMIT NOT OFFSET ON OR PREWHERE QUALIFY SELECT THEN WHEN "
+    "WHERE"
 )
 AFTER_A_LIMIT = _words("WITH OFFSET BY UNION INTERSECT EXCEPT SETTINGS ORDER LIMIT")
 AFTER_A_NAME = _words(", ) ] } . = == != <> < <= > >= + - / % ::")

@@ -4,15 +4,19 @@ cimport cython
 from libs.hogql.lexer cimport Token
 from libs.hogql.parser.tags cimport TagParser
 
-cdef frozenset _STOPPERS
+# Imported from Python, so that they are not looked up each time.
+cdef object Call
+cdef str EOF, NAME, OP, QUOTED
+cdef frozenset AFTER_A_NAME, STOPPERS
 
 
 cdef class CallParser(TagParser):
     cdef object set_query(self)
+    cdef object set_query_from(self, object first)
     cdef tuple order_by(self)
     cdef object window(self)
     @cython.locals(items=list)
-    cdef tuple expressions(self, str close)
+    cdef tuple expressions(self, Py_UCS4 close)
     @cython.locals(items=list)
     cdef tuple one_or_more(self)
     @cython.locals(token=Token)

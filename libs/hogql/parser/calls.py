@@ -1,16 +1,20 @@
 """Lists and calls: what stands between brackets and commas."""
 
-from libs.hogql import ast, words
-from libs.hogql.lexer import Token
+from libs.hogql import ast
+from libs.hogql.ast import Call
+from libs.hogql.lexer import EOF, NAME, OP, QUOTED, Token
 from libs.hogql.parser.tags import TagParser
-
-_STOPPERS = words.STOPPERS
+from libs.hogql.words import AFTER_A_NAME, STOPPERS
 
 
 class CallParser(TagParser):
     """See the module."""
 
     def set_query(self) -> ast.Query:
+        """See select.py."""
+        raise NotImplementedError
+
+    def set_query_from(self, first: ast.Query) -> ast.Query:
         """See select.py."""
         raise NotImplementedError
 
@@ -43,39 +47,42 @@ class CallParser(TagParser):
 
     def item(self) -> ast.Expr:
         token = self.here
-        if token.word != "" and self.at_query():
+        if token.word and self.at_query():
             return self.set_query()
-        if (token.kind == "name" or token.kind == "quoted") and self.peek(1).text == ":=":
+        if (token.kind is NAME or token.kind is QUOTED) and self.peek(1).text == ":=":
             self.advance()
             self.advance()
             value = self.expression(0)
             return ast.NamedArgument(token.text, value, start=token.start, end=self.last_end)
-        if token.text == "*" and self.peek(1).word == "COLUMNS":
+        if token.sign == "*" and self.peek(1).word == "COLUMNS":
             self.advance()
             return ast.SpreadExpr(self.expression(0), start=token.start, end=self.last_end)
-        return self.expression(0)
+        value = self.expression(0)
+        if type(value) is ast.Placeholder and self.here.word in ("UNION", "INTERSECT", "EXCEPT"):
+            return self.set_query_from(value)
+        return value
 
     def at_query(self) -> bool:
         if self.at_word("SELECT"):
             after = self.peek(1)
-            return not (after.kind == "op" and after.text in (")", ",", ".", "=", "::")) and after.kind != "eof"
-        return self.at_word("WITH") and self.peek(1).text not in (")", ",", ".")
+            return after.sign not in "),.=" and after.text != "::" and after.kind is not EOF
+        return self.at_word("WITH") and self.peek(1).sign not in "),."
 
     def ends_list(self) -> bool:
         token = self.here
-        if token.kind == "op":
-            return token.text in (")", "]", "}", ";")
-        if token.kind == "eof":
+        if token.kind is OP:
+            return token.sign in ")]};"
+        if token.kind is EOF:
             return True
-        return token.word != "" and token.word in _STOPPERS and not self.stands_as_name(token)
+        return bool(token.word) and token.word in STOPPERS and not self.stands_as_name(token)
 
     def stands_as_name(self, token: Token) -> bool:
         after = self.peek(1)
         if token.word in ("GROUP", "ORDER"):
             return after.word != "BY"
-        if after.kind == "op":
+        if after.kind is OP:
             # `select a, from <Recent/>`: a tag, not a comparison
-            return after.text in words.AFTER_A_NAME and not (token.word == "FROM" and self.begins_tag(after))
+            return after.text in AFTER_A_NAME and not (token.word == "FROM" and self.begins_tag(after))
         return after.word in ("FROM", "AS") and token.word not in ("FROM", "AS")
 
     def name_list(self) -> tuple[str, ...]:
@@ -107,13 +114,13 @@ class CallParser(TagParser):
             within = self.order_by()
             self.expect(")")
         filter_expr = None
-        if self.at_word("FILTER") and self.peek(1).text == "(":
+        if self.at_word("FILTER") and self.peek(1).sign == "(":
             self.advance()
             self.advance()
             self.expect_word("WHERE")
             filter_expr = self.expression(0)
             self.expect(")")
-        call = ast.Call(
+        call = Call(
             name.text, args, params, distinct, order_by, filter_expr, within, start=name.start, end=self.last_end
         )
         if not self.at_word("OVER"):
@@ -128,7 +135,7 @@ class CallParser(TagParser):
 
     def _arguments(self) -> tuple[bool, tuple[ast.Expr, ...], tuple[ast.OrderExpr, ...]]:
         self.expect("(")
-        distinct = self.at_word("DISTINCT") and self.peek(1).text not in (")", ",", ".")
+        distinct = self.at_word("DISTINCT") and self.peek(1).sign not in "),."
         if distinct:
             self.advance()
         args: list[ast.Expr] = []

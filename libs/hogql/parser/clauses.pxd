@@ -4,6 +4,10 @@ cimport cython
 from libs.hogql.lexer cimport Token
 from libs.hogql.parser.tables cimport TableParser
 
+# Imported from Python, so that they are not looked up each time.
+cdef object OrderExpr
+cdef int ALIAS, TERNARY
+
 
 cdef class ClauseParser(TableParser):
     @cython.locals(token=Token)

@@ -3,6 +3,7 @@
 from typing import Literal
 
 from libs.hogql import ast
+from libs.hogql.ast import OrderExpr
 from libs.hogql.errors import NotSupported
 from libs.hogql.parser.levels import ALIAS, TERNARY
 from libs.hogql.parser.tables import TableParser
@@ -24,10 +25,10 @@ class ClauseParser(TableParser):
         exprs: tuple[ast.Expr, ...] = ()
         sets: tuple[tuple[ast.Expr, ...], ...] = ()
         if self.take_words("GROUP", "BY"):
-            if self.at_word("ALL") and self.peek(1).text not in (",", "("):
+            if self.at_word("ALL") and self.peek(1).sign not in ",(":
                 self.advance()
                 mode = "all"
-            elif self.here.word in ("CUBE", "ROLLUP") and self.peek(1).text == "(":
+            elif self.here.word in ("CUBE", "ROLLUP") and self.peek(1).sign == "(":
                 mode = "cube" if self.advance().word == "CUBE" else "rollup"
                 self.advance()
                 exprs = self.expressions(")")
@@ -124,7 +125,7 @@ class ClauseParser(TableParser):
                 self.fail("a string", token)
             collate = token.text
         fill = self._fill() if self.at_words("WITH", "FILL") else None
-        return ast.OrderExpr(expr, order, nulls, collate, fill, start=start, end=self.last_end)
+        return OrderExpr(expr, order, nulls, collate, fill, start=start, end=self.last_end)
 
     def _fill(self) -> ast.WithFill:
         start = self.here.start

@@ -3,8 +3,11 @@ cimport cython
 
 from libs.hogql.lexer cimport Lexer, Token
 
-cdef int _MOST_DEPTH, _LONGEST_INDEX
-cdef frozenset _HARD
+cdef int _MOST_DEPTH, _LONGEST_INDEX, _KEPT
+
+# Imported from Python, so that they are not looked up each time.
+cdef str EOF, NAME, OP, QUOTED
+cdef frozenset HARD, RESERVED_ALIASES
 
 
 cdef class Cursor:
@@ -14,21 +17,21 @@ cdef class Cursor:
         int depth, height
         Py_ssize_t last_end, index
         Token here
-        list tokens
+        list later
 
-    @cython.locals(wanted=Py_ssize_t, tokens=list, last=Token)
+    @cython.locals(wanted=Py_ssize_t, later=list, last=Token)
     cdef Token peek(self, Py_ssize_t ahead)
-    @cython.locals(token=Token)
+    @cython.locals(token=Token, later=list)
     cdef Token advance(self)
     @cython.locals(end=Token)
     cdef object seek(self, Py_ssize_t offset)
-    cdef bint at(self, str text) except -1
+    cdef bint at(self, Py_UCS4 sign) except -1
     cdef bint at_word(self, str word) except -1
     cdef bint at_words(self, str first, str second) except -1
-    cdef bint take(self, str text) except -1
+    cdef bint take(self, Py_UCS4 sign) except -1
     cdef bint take_word(self, str word) except -1
     cdef bint take_words(self, str first, str second) except -1
-    cdef object expect(self, str text)
+    cdef object expect(self, Py_UCS4 sign)
     cdef object expect_word(self, str word)
     @cython.locals(token=Token)
     cdef str expect_name(self)

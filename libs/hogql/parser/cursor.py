@@ -4,9 +4,9 @@ import sys
 import threading
 from typing import NoReturn
 
-from libs.hogql import words
 from libs.hogql.errors import HogQLSyntaxError, TooComplex
-from libs.hogql.lexer import Lexer, Token, made
+from libs.hogql.lexer import EOF, NAME, QUOTED, Lexer, Token, made
+from libs.hogql.words import HARD, RESERVED_ALIASES
 
 MAX_DEPTH = 250
 MAX_CHAIN = 1_000
@@ -17,8 +17,8 @@ MAX_HEIGHT = 1_250  # of the whole tree: chains lean to the left, and may stand 
 # for this many, no more, and only while a query is compiled.
 _FRAMES = 8_000
 _MOST_DEPTH = MAX_DEPTH  # an int of C in cursor.pxd, which hides it from Python
-_HARD = words.HARD
 _LONGEST_INDEX = 18  # digits
+_KEPT = 64  # tokens that were taken, before they are let go: Token's free list is as long
 _lock = threading.Lock()
 _inside: list[int] = []  # the limit to go back to, once for each caller inside
 
@@ -56,51 +56,59 @@ class Cursor:
         self.height = 0
         self.last_end = start
         self.here = self.lexer.token(start, None)
-        self.tokens = [self.here]
+        self.later: list[Token] = []  # read ahead, from `index` on; what lies before is taken
         self.index = 0
 
     def peek(self, ahead: int) -> Token:
         """The token that stands so many behind the next one."""
-        wanted, tokens = self.index + ahead, self.tokens
-        while len(tokens) <= wanted:
-            last = tokens[-1]
-            if last.kind == "eof":
+        if ahead == 0:
+            return self.here
+        wanted, later = self.index + ahead - 1, self.later
+        while len(later) <= wanted:
+            last = later[len(later) - 1] if len(later) > self.index else self.here
+            if last.kind is EOF:
                 return last
-            tokens.append(self.lexer.token(last.end, last))
-        return tokens[wanted]
+            later.append(self.lexer.token(last.end, last))
+        return later[wanted]
 
     def advance(self) -> Token:
         """Take the next token."""
-        token = self.here
-        if token.kind != "eof":
-            self.here = self.peek(1)
+        token, later = self.here, self.later
+        if self.index < len(later):
+            self.here = later[self.index]
             self.index += 1
+            if self.index == _KEPT and len(later) == _KEPT:
+                later.clear()
+                self.index = 0
+        elif token.kind is not EOF:
+            self.here = self.lexer.token(token.end, token)
         self.last_end = token.end
         return token
 
     def seek(self, offset: int) -> None:
         """Go on at `offset`, forgetting tokens read ahead."""
         end = made("op", ")", offset, offset, "")  # what precedes is a value
+        end.sign = ")"
         self.here = self.lexer.token(offset, end)
-        self.tokens[self.index :] = [end, self.here]
-        self.index += 1
+        self.later.clear()
+        self.index = 0
         self.last_end = offset
 
-    def at(self, text: str) -> bool:
-        """Whether this sign comes next."""
-        return self.here.kind == "op" and self.here.text == text
+    def at(self, sign: str) -> bool:
+        """Whether this sign, of one character, comes next."""
+        return self.here.sign == sign
 
     def at_word(self, word: str) -> bool:
         """Whether this word comes next."""
-        return self.here.word == word
+        return self.here.word is word
 
     def at_words(self, first: str, second: str) -> bool:
         """Whether these words come next, in this order."""
-        return self.here.word == first and self.peek(1).word == second
+        return self.here.word is first and self.peek(1).word is second
 
-    def take(self, text: str) -> bool:
+    def take(self, sign: str) -> bool:
         """Take this sign if it comes next."""
-        if self.here.kind != "op" or self.here.text != text:
+        if self.here.sign != sign:
             return False
         self.advance()
         return True
@@ -120,10 +128,10 @@ class Cursor:
         self.advance()
         return True
 
-    def expect(self, text: str) -> None:
+    def expect(self, sign: str) -> None:
         """Take this sign or complain."""
-        if not self.take(text):
-            self.fail(f"'{text}'", self.here)
+        if not self.take(sign):
+            self.fail(f"'{sign}'", self.here)
 
     def expect_word(self, word: str) -> None:
         """Take this word or complain."""
@@ -133,7 +141,7 @@ class Cursor:
     def expect_name(self) -> str:
         """A name, quoted or not."""
         token = self.here
-        if token.kind == "quoted" or (token.kind == "name" and token.word not in _HARD):
+        if token.kind is QUOTED or (token.kind is NAME and token.word not in HARD):
             self.advance()
             return token.text
         return self.fail("a name", token)
@@ -157,7 +165,7 @@ class Cursor:
         return self._allowed(self.advance().text if token.kind == "string" else self.expect_name(), token)
 
     def _allowed(self, name: str, token: Token) -> str:
-        if name.lower() in words.RESERVED_ALIASES:
+        if name.lower() in RESERVED_ALIASES:
             raise HogQLSyntaxError(
                 f'"{name}" cannot be an alias or identifier, as it\'s a reserved keyword',
                 start=token.start,
@@ -170,10 +178,10 @@ class Cursor:
         """Complain about a token, unless the text holds a character that is no token at all."""
         if stray := self.lexer.first_stray(token.end):
             raise stray
-        if token.kind == "op" and token.text == "}":
+        if token.sign == "}":
             raise HogQLSyntaxError("Unmatched curly bracket", start=token.start, end=token.end)
-        shown = "<EOF>" if token.kind == "eof" else self.text[token.start : token.end][:60]
-        if token.kind == "eof":
+        shown = "<EOF>" if token.kind is EOF else self.text[token.start : token.end][:60]
+        if token.kind is EOF:
             raise HogQLSyntaxError(f"mismatched input '<EOF>' expecting {expected}", start=token.start)
         raise HogQLSyntaxError(f"mismatched input '{shown}' expecting {expected}", start=token.start, end=token.end)
 

@@ -5,7 +5,13 @@ from libs.hogql.lexer cimport Token
 from libs.hogql.parser.operands cimport OperandParser
 
 cdef dict _COMPARE, _OPERATORS, _WORDS, _NEGATED
-cdef int _NONE
+cdef int _NONE, MAX_CHAIN, MAX_HEIGHT
+
+# Imported from Python, so that they are not looked up each time.
+cdef object Alias, And, ArithmeticOperation, CompareOperation, Constant, Field, Or
+cdef str NAME, OP
+cdef frozenset AFTER_A_LIMIT, KEYWORDS, UNITS
+cdef int ADD, ALIAS, AND, BETWEEN, CAST, COMPARE, DISTINCT, IGNORE, IS_NULL, MULTIPLY, NULLISH, OR, POSTFIX, SPACESHIP, TERNARY
 
 
 cdef class ExpressionParser(OperandParser):

@@ -1,8 +1,9 @@
 """Operators, by precedence climbing."""
 
-from libs.hogql import ast, words
+from libs.hogql import ast
+from libs.hogql.ast import Alias, And, ArithmeticOperation, CompareOperation, Constant, Field, Or
 from libs.hogql.errors import NotSupported, TooComplex
-from libs.hogql.lexer import Token
+from libs.hogql.lexer import NAME, OP, Token
 from libs.hogql.parser.cursor import MAX_CHAIN, MAX_HEIGHT
 from libs.hogql.parser.levels import (
     ADD,
@@ -22,6 +23,7 @@ from libs.hogql.parser.levels import (
     TERNARY,
 )  # fmt: skip
 from libs.hogql.parser.operands import OperandParser
+from libs.hogql.words import AFTER_A_LIMIT, KEYWORDS, UNITS
 
 _COMPARE = {
     "=": "=", "==": "=", "!=": "!=", "<>": "!=", "<": "<", "<=": "<=", ">": ">", ">=": ">=",
@@ -38,7 +40,7 @@ _WORDS: dict[str, int] = {
     "BETWEEN": BETWEEN, "AS": ALIAS, "IGNORE": IGNORE,
 }  # fmt: skip
 _NEGATED = {"IN": COMPARE, "LIKE": COMPARE, "ILIKE": COMPARE, "BETWEEN": BETWEEN}
-_TYPES = words.UNITS | {"DATE", "TIME", "TIMESTAMP", "INTERVAL"}
+_TYPES = UNITS | {"DATE", "TIME", "TIMESTAMP", "INTERVAL"}
 _NONE = -1  # not an operator
 
 
@@ -60,7 +62,7 @@ class ExpressionParser(OperandParser):
             if chain > MAX_CHAIN:
                 raise TooComplex(f"More than {MAX_CHAIN:,} operators in one chain.", start=self.here.start)
             left = self._operator(left, level, start)
-            most = COMPARE if isinstance(left, ast.Alias) else POSTFIX  # `a as x = 1` is `(a as x) = 1`
+            most = COMPARE if type(left) is Alias else POSTFIX  # `a as x = 1` is `(a as x) = 1`
         self.depth -= 1
         self.height += chain + 1
         if self.height > MAX_HEIGHT:
@@ -69,8 +71,8 @@ class ExpressionParser(OperandParser):
         return left
 
     def _level_of(self, token: Token) -> int:
-        if token.kind == "op":
-            if token.text == "%" and self._ends_limit(self.peek(1)):
+        if token.kind is OP:
+            if token.sign == "%" and self._ends_limit(self.peek(1)):
                 return _NONE
             return _OPERATORS.get(token.text, _NONE)
         word = token.word
@@ -84,9 +86,9 @@ class ExpressionParser(OperandParser):
 
     def _ends_limit(self, after: Token) -> bool:
         # `LIMIT 10 %`: a share, if nothing follows that it could be divided by
-        if after.kind == "op":
-            return after.text in (")", ",", ";", "}")
-        return after.kind == "eof" or after.word in words.AFTER_A_LIMIT
+        if after.kind is OP:
+            return after.sign in "),;}"
+        return after.kind == "eof" or after.word in AFTER_A_LIMIT
 
     def _is_distinct(self) -> bool:
         return self.peek(1).word == "DISTINCT" or (self.peek(1).word == "NOT" and self.peek(2).word == "DISTINCT")
@@ -95,17 +97,15 @@ class ExpressionParser(OperandParser):
         token = self.advance()
         if level == POSTFIX:
             return self._postfix(left, token, start)
-        if token.kind == "name":
+        if token.kind is NAME:
             return self._word_operator(left, token, start)
         text = token.text
         if level == COMPARE:
-            return ast.CompareOperation(
-                _COMPARE[text], left, self.expression(COMPARE + 1), start=start, end=self.last_end
-            )
+            return CompareOperation(_COMPARE[text], left, self.expression(COMPARE + 1), start=start, end=self.last_end)
         if text == "||":
             return ast.Concat(self._chain(left, text, ADD), start=start, end=self.last_end)
         if level in (ADD, MULTIPLY):
-            return ast.ArithmeticOperation(text, left, self.expression(level + 1), start=start, end=self.last_end)
+            return ArithmeticOperation(text, left, self.expression(level + 1), start=start, end=self.last_end)
         if text == "??":
             return ast.Nullish(left, self.expression(NULLISH + 1), start=start, end=self.last_end)
         if text == "<=>":
@@ -115,19 +115,19 @@ class ExpressionParser(OperandParser):
             self.expect(":")
             return ast.TernaryExpr(left, then, self.expression(TERNARY), start=start, end=self.last_end)
         word = self.here.word
-        if word in words.KEYWORDS and word not in _TYPES:
+        if word in KEYWORDS and word not in _TYPES:
             self.fail("a type", self.here)
         return ast.TypeCast(left, self.cast_type(), start=start, end=self.last_end)
 
     def _word_operator(self, left: ast.Expr, token: Token, start: int) -> ast.Expr:
         word = token.word
         if word == "AND":
-            return ast.And(self._chain(left, word, AND), start=start, end=self.last_end)
+            return And(self._chain(left, word, AND), start=start, end=self.last_end)
         if word == "OR":
-            return ast.Or(self._chain(left, word, OR), start=start, end=self.last_end)
+            return Or(self._chain(left, word, OR), start=start, end=self.last_end)
         if word == "AS":
             alias = self.expect_column_alias()
-            return ast.Alias(alias, left, start=start, end=self.last_end)
+            return Alias(alias, left, start=start, end=self.last_end)
         if word == "IS":
             return self._is(left, start)
         if word == "IGNORE":
@@ -142,7 +142,7 @@ class ExpressionParser(OperandParser):
         op = ("not " if negated else "") + word.lower()
         if word == "IN" and self.take_word("COHORT"):
             op += " cohort"
-        return ast.CompareOperation(op, left, self.expression(COMPARE + 1), start=start, end=self.last_end)
+        return CompareOperation(op, left, self.expression(COMPARE + 1), start=start, end=self.last_end)
 
     def _is(self, left: ast.Expr, start: int) -> ast.Expr:
         negated = self.take_word("NOT")
@@ -151,34 +151,35 @@ class ExpressionParser(OperandParser):
             return ast.IsDistinctFrom(left, self.expression(DISTINCT + 1), negated, start=start, end=self.last_end)
         token = self.here
         self.expect_word("NULL")
-        null = ast.Constant(None, start=token.start, end=token.end)
-        return ast.CompareOperation("!=" if negated else "=", left, null, start=start, end=self.last_end)
+        null = Constant(None, start=token.start, end=token.end)
+        return CompareOperation("!=" if negated else "=", left, null, start=start, end=self.last_end)
 
     def _chain(self, left: ast.Expr, operator: str, level: int) -> tuple[ast.Expr, ...]:
         exprs = [left, self.expression(level + 1)]
-        while self.here.word == operator or self.at(operator):
+        while self.here.word == operator or (self.here.kind is OP and self.here.text == operator):
             self.advance()
             exprs.append(self.expression(level + 1))
         return tuple(exprs)
 
     def _postfix(self, left: ast.Expr, token: Token, start: int) -> ast.Expr:
         nullish = token.text == "?."
-        if isinstance(left, ast.Constant) and left.value is None and token.text == "." and self.here.kind != "int":
+        bare_null = type(left) is Constant and left.value is None and not self.text[left.end : token.start].strip()
+        if bare_null and token.sign == "." and self.here.kind != "int":
             self.fail("the end of the expression", token)
-        if token.text == "(":
+        if token.sign == "(":
             return ast.ExprCall(left, self.expressions(")"), start=start, end=self.last_end)
-        if token.text == "[" or (nullish and self.take("[")):
+        if token.sign == "[" or (nullish and self.take("[")):
             return self._index(left, start, nullish)
         step: str | int
         if self.here.kind == "int":
             step = self.index_of(self.advance())
-        elif not nullish and self.at("*") and isinstance(left, ast.Field):
+        elif not nullish and self.at("*") and type(left) is Field:
             self.advance()
             return self._columns_of(left, start)
         else:
             step = self.expect_name()
-        if isinstance(left, ast.Field) and left.chain[-1] != "*":
-            return ast.Field((*left.chain, step), left.nullish or nullish, start=start, end=self.last_end)
+        if type(left) is Field and left.chain[-1] != "*":
+            return Field((*left.chain, step), left.nullish or nullish, start=start, end=self.last_end)
         if isinstance(step, str) and self.at("("):
             raise NotSupported(
                 "You can only call simple functions in HogQL, not expressions", start=start, end=self.last_end
@@ -186,11 +187,11 @@ class ExpressionParser(OperandParser):
         return ast.TupleAccess(left, step, nullish, start=start, end=self.last_end)
 
     def _columns_of(self, table: ast.Field, start: int) -> ast.Expr:
-        if self.at_word("EXCLUDE") and self.peek(1).text == "(":
+        if self.at_word("EXCLUDE") and self.peek(1).sign == "(":
             excluded = self.excluded_names()
             name = ".".join(map(str, table.chain))
             return ast.ColumnsExpr(all_columns=True, table=name, exclude=excluded, start=start, end=self.last_end)
-        return ast.Field((*table.chain, "*"), start=start, end=self.last_end)
+        return Field((*table.chain, "*"), start=start, end=self.last_end)
 
     def _index(self, left: ast.Expr, start: int, nullish: bool) -> ast.Expr:
         low = None if self.at(":") else self.expression(0)

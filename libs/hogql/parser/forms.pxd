@@ -6,6 +6,12 @@ from libs.hogql.parser.calls cimport CallParser
 
 cdef frozenset _FORMS
 
+# Imported from Python, so that they are not looked up each time.
+cdef object Constant, IntervalExpr
+cdef str NAME, OP
+cdef frozenset STOPPERS, UNITS
+cdef int NOT, TERNARY
+
 
 cdef class FormParser(CallParser):
     @cython.locals(word=str)

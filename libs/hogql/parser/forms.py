@@ -1,10 +1,12 @@
 """What begins with a word of its own: CASE, CAST, INTERVAL, TRIM, ARRAY, LAMBDA, COLUMNS."""
 
-from libs.hogql import ast, words
+from libs.hogql import ast
+from libs.hogql.ast import Constant, IntervalExpr
 from libs.hogql.errors import HogQLSyntaxError, NotSupported
-from libs.hogql.lexer import Token
+from libs.hogql.lexer import NAME, OP, Token
 from libs.hogql.parser.calls import CallParser
 from libs.hogql.parser.levels import NOT, TERNARY
+from libs.hogql.words import STOPPERS, UNITS
 
 _FORMS = frozenset(
     ("NOT", "CASE", "CAST", "TRY_CAST", "INTERVAL", "TRIM", "ARRAY", "LAMBDA", "COLUMNS", "DATE", "TIMESTAMP")
@@ -36,13 +38,13 @@ class FormParser(CallParser):
         return self._columns_word(token, called) if word == "COLUMNS" else self._refused_literal(token)
 
     def _not(self, token: Token) -> ast.Expr | None:
-        if (self.peek(1).kind == "op" and self.peek(1).text in (",", ")", ".", "=")) or self.peek(1).kind == "eof":
+        if self.peek(1).sign in ",).=" or self.peek(1).kind == "eof":
             return None
         self.advance()
         return ast.Not(self.expression(NOT), start=token.start, end=self.last_end)
 
     def _case(self, token: Token) -> ast.Expr | None:
-        if self.peek(1).kind == "op" and self.peek(1).text not in ("(", "[", "{", "-", "<"):
+        if self.peek(1).kind is OP and self.peek(1).sign not in "([{-+<":
             return None
         self.advance()
         operand = None if self.at_word("WHEN") else self.expression(0)
@@ -82,7 +84,7 @@ class FormParser(CallParser):
     def _type_name(self) -> str:
         self.enter()
         text = self.expect_name().lower()
-        while self.here.kind == "name":
+        while self.here.kind is NAME:
             text += " " + self.advance().text.lower()
         if self.take("("):
             inner = []
@@ -92,7 +94,7 @@ class FormParser(CallParser):
                     self.expect(")")
                     break
             text += f"({', '.join(inner)})"
-        while self.at("[") and self.peek(1).text == "]":
+        while self.at("[") and self.peek(1).sign == "]":
             self.advance()
             self.advance()
             text += "[]"
@@ -101,21 +103,21 @@ class FormParser(CallParser):
 
     def _interval(self, token: Token, called: bool) -> ast.Expr | None:
         after = self.peek(1)
-        if after.kind == "string" and self.peek(2).word not in words.UNITS:
+        if after.kind == "string" and self.peek(2).word not in UNITS:
             self.advance()
             return self._interval_text(self.advance(), token.start)
         begins_value = after.kind in ("int", "float", "string", "quoted", "template") or (
-            after.kind == "name" and after.word not in words.STOPPERS
+            after.kind is NAME and after.word not in STOPPERS
         )
-        begins_value = begins_value or (after.kind == "op" and after.text in ("-", "{"))
+        begins_value = begins_value or (after.sign in "-+{")
         if not begins_value and not (called and self._unit_follows_bracket()):
             return None
         self.advance()
         expr = self.expression(0)
-        if self.here.word not in words.UNITS:
+        if self.here.word not in UNITS:
             self.fail("SECOND, MINUTE, HOUR, DAY, WEEK, MONTH, QUARTER or YEAR", self.here)
         unit = self.advance().word.lower()
-        return ast.IntervalExpr(expr, unit, start=token.start, end=self.last_end)
+        return IntervalExpr(expr, unit, start=token.start, end=self.last_end)
 
     def _unit_follows_bracket(self) -> bool:
         depth, ahead = 0, 1
@@ -123,10 +125,10 @@ class FormParser(CallParser):
             token = self.peek(ahead)
             if token.kind == "eof" or ahead > 1_000:
                 return False
-            if token.kind == "op":
-                depth += (token.text == "(") - (token.text == ")")
+            if token.kind is OP:
+                depth += (token.sign == "(") - (token.sign == ")")
                 if depth == 0:
-                    return self.peek(ahead + 1).word in words.UNITS
+                    return self.peek(ahead + 1).word in UNITS
             ahead += 1
 
     def _interval_text(self, token: Token, start: int) -> ast.Expr:
@@ -140,10 +142,10 @@ class FormParser(CallParser):
                 f"Unsupported interval count: '{count}' is not a valid integer", start=token.start, end=token.end
             )
         singular = unit.removesuffix("s")
-        if singular.upper() not in words.UNITS or singular != singular.lower():
+        if singular.upper() not in UNITS or singular != singular.lower():
             raise NotSupported(f"Unsupported interval unit: {unit}", start=token.start, end=token.end)
-        return ast.IntervalExpr(
-            ast.Constant(int(count), start=token.start, end=token.end), singular, start=start, end=token.end
+        return IntervalExpr(
+            Constant(int(count), start=token.start, end=token.end), singular, start=start, end=token.end
         )
 
     def _trim(self, token: Token, called: bool) -> ast.Expr | None:
@@ -159,21 +161,21 @@ class FormParser(CallParser):
         return ast.TrimExpr(side.lower(), chars, expr, start=token.start, end=self.last_end)
 
     def _array(self, token: Token) -> ast.Expr | None:
-        if self.peek(1).text != "[" or self.peek(1).kind != "op":
+        if self.peek(1).sign != "[":
             return None
         self.advance()
         self.advance()
         return ast.Array(self.expressions("]"), start=token.start, end=self.last_end)
 
     def _lambda_word(self, token: Token) -> ast.Expr | None:
-        if self.peek(1).kind not in ("name", "quoted") or self.peek(2).text not in (",", ":"):
+        if self.peek(1).kind not in ("name", "quoted") or self.peek(2).sign not in ",:":
             return None
         self.advance()
         args = [self.expect_name()]
         while self.take(","):
             args.append(self.expect_name())
         self.expect(":")
-        return ast.Lambda(tuple(args), self.expression(0), start=token.start, end=self.last_end)
+        return ast.Lambda(tuple(args), self.expression(TERNARY), start=token.start, end=self.last_end)
 
     def _columns_word(self, token: Token, called: bool) -> ast.Expr | None:
         if not called:
@@ -183,7 +185,7 @@ class FormParser(CallParser):
         regex: str | None = None
         replace: list[tuple[str, ast.Expr]] = []
         exclude: tuple[str, ...] = ()
-        if self.here.kind == "string" and self.peek(1).text == ")":
+        if self.here.kind == "string" and self.peek(1).sign == ")":
             regex = self.advance().text
         elif self.at("*"):
             self.advance()

@@ -6,11 +6,17 @@ from libs.hogql.parser.forms cimport FormParser
 
 cdef dict _WORD_CONSTANTS
 cdef tuple _QUERIES
-cdef frozenset _SET_WORDS, _HARD
+cdef int MAX_CHAIN
+cdef frozenset _SET_WORDS
+
+# Imported from Python, so that they are not looked up each time.
+cdef object ArithmeticOperation, Constant, Field
+cdef str EOF, NAME, OP, QUOTED
+cdef frozenset HARD, STOPPERS
+cdef int NEGATE, OR, TERNARY
 
 
 cdef class OperandParser(FormParser):
-    cdef object set_query_from(self, object first)
     @cython.locals(token=Token, kind=str)
     cdef object operand(self)
     @cython.locals(start=Py_ssize_t)

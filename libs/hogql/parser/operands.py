@@ -2,59 +2,56 @@
 
 import math
 
-from libs.hogql import ast, words
+from libs.hogql import ast
+from libs.hogql.ast import ArithmeticOperation, Constant, Field
 from libs.hogql.errors import HogQLSyntaxError, NotSupported, TooComplex
-from libs.hogql.lexer import Token
+from libs.hogql.lexer import EOF, NAME, OP, QUOTED, Token
 from libs.hogql.parser.cursor import MAX_CHAIN
 from libs.hogql.parser.forms import FormParser
 from libs.hogql.parser.levels import NEGATE, OR, TERNARY
+from libs.hogql.words import HARD, STOPPERS
 
 _WORD_CONSTANTS = {"TRUE": True, "FALSE": False, "NULL": None, "INF": math.inf, "INFINITY": math.inf, "NAN": math.nan}
 _SET_WORDS = frozenset(("UNION", "INTERSECT", "EXCEPT", "ORDER", "LIMIT", "OFFSET"))
 
 _QUERIES = (ast.SelectQuery, ast.SelectSetQuery, ast.Placeholder)
-_HARD = words.HARD
 
 
 class OperandParser(FormParser):
     """See the module."""
 
-    def set_query_from(self, first: ast.Query) -> ast.Query:
-        """See select.py."""
-        raise NotImplementedError
-
     def operand(self) -> ast.Expr:
         token = self.here
         kind = token.kind
-        if kind == "name":
+        if kind is NAME:
             return self._word_operand(token)
-        if kind == "op":
+        if kind is OP:
             return self._sign_operand(token)
-        if kind == "quoted":
+        if kind is QUOTED:
             return self._named()
         if kind == "template":
             return self._template()
-        if kind == "eof":
+        if kind is EOF:
             self.fail("an expression", token)
         self.advance()
         if kind == "string":
-            return ast.Constant(token.text, start=token.start, end=token.end)
+            return Constant(token.text, start=token.start, end=token.end)
         if kind == "positional":
             return ast.PositionalRef(self.index_of(token), start=token.start, end=token.end)
         return self._number(token, 1, token.start)
 
     def _sign_operand(self, token: Token) -> ast.Expr:
         start = token.start
-        if token.text == "(":
+        if token.sign == "(":
             return self._parenthesised()
-        if token.text == "[":
+        if token.sign == "[":
             self.advance()
             return ast.Array(self.expressions("]"), start=start, end=self.last_end)
-        if token.text == "{":
+        if token.sign == "{":
             return self.braces()
-        if token.text == "*":
+        if token.sign == "*":
             return self._star()
-        if token.text in ("-", "+"):
+        if token.sign in "-+":
             return self._signed()
         if self.at_tag():
             return self.tag()
@@ -65,77 +62,80 @@ class OperandParser(FormParser):
         following = self.here
         if following.kind in ("int", "float"):
             self.advance()
-            return self._number(following, -1 if sign.text == "-" else 1, sign.start)
+            return self._number(following, -1 if sign.sign == "-" else 1, sign.start)
         if following.word in ("INF", "INFINITY", "NAN"):
             self.advance()
-            value = float(following.word) * (-1 if sign.text == "-" else 1)
-            return ast.Constant(value, start=sign.start, end=following.end)
-        if sign.text == "+":
+            value = float(following.word) * (-1 if sign.sign == "-" else 1)
+            return Constant(value, start=sign.start, end=following.end)
+        if sign.sign == "+":
             self.fail("a number", self.here)
-        zero = ast.Constant(0, start=sign.start, end=sign.end)
-        return ast.ArithmeticOperation("-", zero, self.expression(NEGATE + 1), start=sign.start, end=self.last_end)
+        zero = Constant(0, start=sign.start, end=sign.end)
+        return ArithmeticOperation("-", zero, self.expression(NEGATE + 1), start=sign.start, end=self.last_end)
 
     def _number(self, token: Token, sign: int, start: int) -> ast.Constant:
         text = token.text
         if token.kind == "float":
-            value: int | float = float.fromhex(text) if text[:2] in ("0x", "0X") else float(text)
+            try:
+                value: int | float = float.fromhex(text) if text[:2] in ("0x", "0X") else float(text)
+            except OverflowError:  # of fromhex only; float makes it infinite
+                value = math.inf
             if math.isinf(value):
                 raise HogQLSyntaxError(f"This number is too large: {text[:30]}", start=start, end=token.end)
-            return ast.Constant(value * sign, start=start, end=token.end)
+            return Constant(value * sign, start=start, end=token.end)
         if len(text) > 80 and text[:2].lower() != "0b":
             raise TooComplex("This number has too many digits.", start=start, end=token.end)
         base = {"0x": 16, "0b": 2}.get(text[:2].lower(), 10) if len(text) > 2 else 10
-        return ast.Constant(int(text, base) * sign, start=start, end=token.end)
+        return Constant(int(text, base) * sign, start=start, end=token.end)
 
     def _word_operand(self, token: Token) -> ast.Expr:
         word = token.word
         if word == "":
             return self._named()
         after = self.peek(1)
-        called = after.kind == "op" and after.text == "("
+        called = after.sign == "("
         if word in _WORD_CONSTANTS and not (called and word in ("TRUE", "FALSE")):
             self.advance()
-            return ast.Constant(_WORD_CONSTANTS[word], start=token.start, end=token.end)
+            return Constant(_WORD_CONSTANTS[word], start=token.start, end=token.end)
         form = self.form(token, called)
         if form is not None:
             return form
-        stops = word in words.STOPPERS and not called and not self.stands_as_name(token)
-        if stops or word in _HARD:
+        stops = word in STOPPERS and not called and not self.stands_as_name(token)
+        if stops or word in HARD:
             self.fail("an expression", self.here)
         return self._named()
 
     def _named(self) -> ast.Expr:
         token = self.advance()
         after = self.here
-        if after.kind == "op":
-            if after.text == "(":
+        if after.kind is OP:
+            if after.sign == "(":
                 return self.call(token)
-            if after.text == ".":
+            if after.sign == ".":
                 return self._dotted(token)
             if after.text == "->":
                 return self._lambda_body((token.text,), token.start)
-        return ast.Field((token.text,), start=token.start, end=token.end)
+        return Field((token.text,), start=token.start, end=token.end)
 
     def _dotted(self, token: Token) -> ast.Expr:
         # all steps that are plain names at once; the others are operators
         chain = [token.text]
-        while self.here.kind == "op" and self.here.text == "." and len(chain) < MAX_CHAIN:
+        while self.here.sign == "." and len(chain) < MAX_CHAIN:
             after = self.peek(1)
-            if after.kind != "quoted" and (after.kind != "name" or after.word in _HARD):
+            if after.kind is not QUOTED and (after.kind is not NAME or after.word in HARD):
                 break
             self.advance()
             self.advance()
             chain.append(after.text)
-        return ast.Field(tuple(chain), start=token.start, end=self.last_end)
+        return Field(tuple(chain), start=token.start, end=self.last_end)
 
     def _star(self) -> ast.Expr:
         token = self.advance()
-        if self.at_word("EXCLUDE") and self.peek(1).text == "(":
+        if self.at_word("EXCLUDE") and self.peek(1).sign == "(":
             excluded = self.excluded_names()
             return ast.ColumnsExpr(all_columns=True, exclude=excluded, start=token.start, end=self.last_end)
         if self.at_word("COLUMNS"):
             raise NotSupported("Spreading COLUMNS is only for the arguments of a call.", start=token.start)
-        return ast.Field(("*",), start=token.start, end=token.end)
+        return Field(("*",), start=token.start, end=token.end)
 
     def _parenthesised(self) -> ast.Expr:
         if (args := self._lambda_arguments()) is not None:
@@ -161,17 +161,17 @@ class OperandParser(FormParser):
         while self.peek(ahead).kind in ("name", "quoted"):
             args.append(self.peek(ahead).text)
             ahead += 1
-            if self.peek(ahead).text != ",":
+            if self.peek(ahead).sign != ",":
                 break
             ahead += 1
-        if self.peek(ahead).text != ")" or self.peek(ahead + 1).text != "->":
+        if self.peek(ahead).sign != ")" or self.peek(ahead + 1).text != "->":
             return None
         for _ in range(ahead + 1):
             self.advance()
         return tuple(args)
 
     def _lambda_body(self, args: tuple[str, ...], start: int) -> ast.Expr:
-        self.expect("->")
+        self.advance()  # the arrow
         if self.at("{"):
             opened = self.here
             end = self.lexer.closing_brace(opened.end)
@@ -207,7 +207,7 @@ class OperandParser(FormParser):
         return ast.TernaryExpr(condition, then, self.expression(TERNARY), start=condition.start, end=self.last_end)
 
     def _close_brace(self, start: int) -> None:
-        if self.here.kind == "eof":
+        if self.here.kind is EOF:
             raise HogQLSyntaxError("Unmatched curly bracket", start=start, end=start + 1, hint="Add }.")
         self.expect("}")
 
@@ -216,12 +216,12 @@ class OperandParser(FormParser):
         parts: list[ast.Expr] = []
         for part in token.parts:
             if isinstance(part, str):
-                parts.append(ast.Constant(part, start=token.start, end=token.end))
+                parts.append(Constant(part, start=token.start, end=token.end))
                 continue
             value, _ = self.inside(part[0]).up_to_brace()
             parts.append(value)
         if not parts:
-            return ast.Constant("", start=token.start, end=token.end)
+            return Constant("", start=token.start, end=token.end)
         if len(parts) == 1:
             return parts[0]
         return ast.Concat(tuple(parts), start=token.start, end=token.end)

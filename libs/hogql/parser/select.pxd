@@ -4,7 +4,13 @@ cimport cython
 from libs.hogql.lexer cimport Token
 from libs.hogql.parser.clauses cimport ClauseParser
 
-cdef frozenset _SET_WORDS, _NO_ALIAS
+cdef frozenset _SET_WORDS
+
+# Imported from Python, so that they are not looked up each time.
+cdef object Alias, Field, SelectQuery
+cdef str EOF, NAME, QUOTED
+cdef frozenset NO_COLUMN_ALIAS
+cdef int ALIAS
 
 
 cdef class SelectParser(ClauseParser):

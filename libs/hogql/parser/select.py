@@ -2,15 +2,16 @@
 
 from typing import Literal
 
-from libs.hogql import ast, words
+from libs.hogql import ast
+from libs.hogql.ast import Alias, Field, SelectQuery
 from libs.hogql.errors import HogQLSyntaxError, NotSupported
+from libs.hogql.lexer import EOF, NAME, QUOTED
 from libs.hogql.parser.clauses import ClauseParser
 from libs.hogql.parser.levels import ALIAS
 from libs.hogql.tree import changed
+from libs.hogql.words import NO_COLUMN_ALIAS
 
 _SET_WORDS = frozenset(("UNION", "INTERSECT", "EXCEPT"))
-
-_NO_ALIAS = words.NO_COLUMN_ALIAS
 
 
 class SelectParser(ClauseParser):
@@ -23,16 +24,16 @@ class SelectParser(ClauseParser):
             raise NotSupported("A tag is not a query.", start=tag.start, end=tag.end, hint="Select it.")
         query = self.set_query()
         self.take(";")
-        if self.here.kind != "eof":
+        if self.here.kind is not EOF:
             self.fail("the end of the query", self.here)
         return query
 
     def whole_expression(self) -> ast.Expr:
         """Everything there is: one expression."""
-        if self.here.kind == "eof":
+        if self.here.kind is EOF:
             raise HogQLSyntaxError("Empty query", start=0)
         expr = self.expression(0)
-        if self.here.kind != "eof":
+        if self.here.kind is not EOF:
             self.fail("the end of the expression", self.here)
         return expr
 
@@ -53,7 +54,7 @@ class SelectParser(ClauseParser):
             return self._with_tail(first)
         ctes: tuple[ast.CTE, ...] = ()
         recursive = False
-        if isinstance(first, ast.SelectQuery) and not self.text.startswith("(", first.start):
+        if type(first) is SelectQuery and not self.text.startswith("(", first.start):
             # WITH before the first SELECT is seen by all branches.
             ctes, recursive, first = first.ctes, first.recursive, changed(first, ctes=(), recursive=False)
         node = ast.SelectSetQuery(first, tuple(rest), ctes, recursive, start=first.start, end=self.last_end)
@@ -100,7 +101,7 @@ class SelectParser(ClauseParser):
             query = self.set_query()
             self.expect(")")
             return query
-        if token.text == "{" and token.kind == "op":
+        if token.sign == "{":
             placeholder = self.braces()
             if not isinstance(placeholder, ast.Placeholder):
                 self.fail("a query", token)
@@ -144,17 +145,17 @@ class SelectParser(ClauseParser):
         after = self.peek(1)
         if after.word == "AS":
             following = self.peek(2)
-            return following.text == "(" or following.word in ("NOT", "MATERIALIZED")
+            return following.sign == "(" or following.word in ("NOT", "MATERIALIZED")
         if after.word == "USING":
             return True
         ahead = 2
-        while after.text == "(" and self.peek(ahead).kind in ("name", "quoted") and self.peek(ahead + 1).text == ",":
+        while after.sign == "(" and self.peek(ahead).kind in ("name", "quoted") and self.peek(ahead + 1).sign == ",":
             ahead += 2
         return (
-            after.text == "("
-            and self.peek(ahead + 1).text == ")"
+            after.sign == "("
+            and self.peek(ahead + 1).sign == ")"
             and self.peek(ahead + 2).word in ("AS", "USING")
-            and (self.peek(ahead + 3).text == "(" or self.peek(ahead + 3).word in ("NOT", "MATERIALIZED", "KEY"))
+            and (self.peek(ahead + 3).sign == "(" or self.peek(ahead + 3).word in ("NOT", "MATERIALIZED", "KEY"))
         )
 
     def _materialized(self) -> bool | None:
@@ -164,7 +165,7 @@ class SelectParser(ClauseParser):
 
     def _select(self, ctes: tuple[ast.CTE, ...], recursive: bool, start: int) -> ast.SelectQuery:
         self.expect_word("SELECT")
-        distinct = self.at_word("DISTINCT") and self.peek(1).text not in (",", ".")
+        distinct = self.at_word("DISTINCT") and self.peek(1).sign not in ",."
         if distinct:
             self.advance()
         if self.at_word("TOP") and self.peek(1).kind == "int":
@@ -192,7 +193,7 @@ class SelectParser(ClauseParser):
         interpolate = self.interpolate()
         limit_by, limit, offset, ties, percent = self.limits()
         self._refuse_rest()
-        return ast.SelectQuery(
+        return SelectQuery(
             tuple(items), ctes, recursive, distinct, chain, array_join, arrays, prewhere, where, group_by, mode, sets,
             having, qualify, windows, order_by, interpolate, limit_by, limit, offset, ties, percent,
             start=start, end=self.last_end,
@@ -200,26 +201,26 @@ class SelectParser(ClauseParser):
 
     def _refuse_rest(self) -> None:
         token = self.here
-        if token.word == "SETTINGS" and self.peek(1).kind == "name":
+        if token.word == "SETTINGS" and self.peek(1).kind is NAME:
             raise NotSupported(
                 "Unsupported: SETTINGS", start=token.start, end=token.end, hint="Settings are chosen by the server."
             )
 
     def _select_item(self) -> ast.Expr:
         token = self.here
-        if (token.kind == "name" or token.kind == "quoted") and self.peek(1).text == ":" and self.peek(1).kind == "op":
+        if (token.kind is NAME or token.kind is QUOTED) and self.peek(1).sign == ":":
             alias = self.expect_alias()
             self.advance()
-            return ast.Alias(alias, self.expression(0), start=token.start, end=self.last_end)
+            return Alias(alias, self.expression(0), start=token.start, end=self.last_end)
         expr = self.expression(0)
-        if isinstance(expr, ast.Alias) and expr.end == self.last_end:  # not `(expr AS a) b`
+        if type(expr) is Alias and expr.end == self.last_end:  # not `(expr AS a) b`
             return expr
         after = self.here
-        if after.kind == "quoted" or (after.kind == "name" and after.word not in _NO_ALIAS):
-            if isinstance(expr, ast.Field) and after.word in ("INTO", "FORMAT") and self.peek(1).kind != "op":
+        if after.kind is QUOTED or (after.kind is NAME and after.word not in NO_COLUMN_ALIAS):
+            if type(expr) is Field and after.word in ("INTO", "FORMAT") and self.peek(1).kind != "op":
                 self.fail("the end of the query", self.here)
             alias = self.expect_alias()
-            return ast.Alias(alias, expr, implicit=True, start=token.start, end=self.last_end)
+            return Alias(alias, expr, implicit=True, start=token.start, end=self.last_end)
         return expr
 
     def _array_join(
@@ -235,6 +236,6 @@ class SelectParser(ClauseParser):
     def _aliased_arrays(self) -> tuple[ast.Expr, ...]:
         arrays = self.one_or_more()
         for array in arrays:
-            if not isinstance(array, ast.Alias):
+            if type(array) is not Alias:
                 raise HogQLSyntaxError("ARRAY JOIN arrays must have an alias", start=array.start, end=array.end)
         return arrays

@@ -4,7 +4,13 @@ cimport cython
 from libs.hogql.lexer cimport Token
 from libs.hogql.parser.expressions cimport ExpressionParser
 
-cdef frozenset _JOIN_WORDS, _NO_ALIAS, _NO_TABLE
+cdef frozenset _JOIN_WORDS, _NO_TABLE
+
+# Imported from Python, so that they are not looked up each time.
+cdef object Field, JoinChain, TableRef
+cdef str NAME, QUOTED
+cdef frozenset NO_TABLE_ALIAS, STOPPERS
+cdef int COMPARE
 
 
 cdef class TableParser(ExpressionParser):

@@ -2,14 +2,16 @@
 
 from typing import Literal
 
-from libs.hogql import ast, words
+from libs.hogql import ast
+from libs.hogql.ast import Field, JoinChain, TableRef
 from libs.hogql.errors import HogQLSyntaxError, NotSupported
+from libs.hogql.lexer import NAME, QUOTED
 from libs.hogql.parser.expressions import ExpressionParser
 from libs.hogql.parser.levels import COMPARE
+from libs.hogql.words import NO_TABLE_ALIAS, STOPPERS
 
 _JOIN_WORDS = frozenset(("INNER", "LEFT", "RIGHT", "FULL", "OUTER", "ALL", "ANY", "ASOF", "SEMI", "ANTI"))
-_NO_TABLE = words.STOPPERS | {"SELECT"}
-_NO_ALIAS = words.NO_TABLE_ALIAS
+_NO_TABLE = STOPPERS | {"SELECT"}
 _Source = (
     ast.Field | ast.SelectQuery | ast.SelectSetQuery | ast.ValuesQuery | ast.HogQLXTag | ast.Placeholder | ast.JoinChain
 )
@@ -26,15 +28,15 @@ class TableParser(ExpressionParser):
         while (join := self._join()) is not None:
             joins.append(join)
         self.depth -= 1
-        return ast.JoinChain(first, tuple(joins), start=start, end=self.last_end)
+        return JoinChain(first, tuple(joins), start=start, end=self.last_end)
 
     def _join(self) -> ast.Join | ast.Pivot | None:
         token = self.here
         if self.take(","):
             return ast.Join("CROSS", self._table(), start=token.start, end=self.last_end)
-        if token.word == "":
+        if not token.word:
             return None
-        if token.word in ("PIVOT", "UNPIVOT") and (self.peek(1).text == "(" or self.peek(2).word == "NULLS"):
+        if token.word in ("PIVOT", "UNPIVOT") and (self.peek(1).sign == "(" or self.peek(2).word == "NULLS"):
             return self._pivot()
         if self.take_words("CROSS", "JOIN"):
             return ast.Join("CROSS", self._table(), start=token.start, end=self.last_end)
@@ -121,13 +123,13 @@ class TableParser(ExpressionParser):
         columns = self.bracketed_names() if alias is not None and self.at("(") else ()
         final = self.take_word("FINAL")
         sample = self._sample() if self.at_word("SAMPLE") else None
-        return ast.TableRef(table, args, alias, columns, final, sample, start=start, end=self.last_end)
+        return TableRef(table, args, alias, columns, final, sample, start=start, end=self.last_end)
 
     def _table_alias(self) -> str | None:
         if self.take_word("AS"):
             return self.expect_alias()
         token = self.here
-        if token.kind == "quoted" or (token.kind == "name" and token.word not in _NO_ALIAS):
+        if token.kind is QUOTED or (token.kind is NAME and token.word not in NO_TABLE_ALIAS):
             if token.word in ("INTO", "FORMAT") and self.peek(1).kind in ("name", "string"):
                 self.fail("the end of the query", self.here)
             return self.expect_alias()
@@ -139,21 +141,21 @@ class TableParser(ExpressionParser):
 
     def _source(self) -> tuple[_Source, tuple[ast.Expr, ...] | None]:
         token = self.here
-        if token.kind == "op" and token.text == "(":
+        if token.sign == "(":
             return self._bracketed_source(), None
-        if token.kind == "op" and token.text == "{":
+        if token.sign == "{":
             node = self.braces()
             if not isinstance(node, ast.Placeholder):
                 self.fail("a table", token)
             return node, None
         if self.at_tag():
             return self.tag(), None
-        if token.word in _NO_TABLE and self.peek(1).text not in (",", ")"):
+        if token.word in _NO_TABLE and self.peek(1).sign not in ",)":
             self.fail("a table", self.here)
         chain = [self.expect_name()]
         while self.take("."):
             chain.append(self.expect_name())
-        field = ast.Field(tuple(chain), start=token.start, end=self.last_end)
+        field = Field(tuple(chain), start=token.start, end=self.last_end)
         return field, self.expressions(")") if self.take("(") else None
 
     def _bracketed_source(

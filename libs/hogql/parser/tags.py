@@ -34,7 +34,7 @@ class TagParser(Cursor):
         return self.begins_tag(self.here)
 
     def begins_tag(self, token: Token) -> bool:
-        return token.text == "<" and token.kind == "op" and _NAME.match(self.text, token.end) is not None
+        return token.sign == "<" and _NAME.match(self.text, token.end) is not None
 
     def tag(self) -> ast.HogQLXTag:
         """A tag and everything in it."""

@@ -30,8 +30,10 @@ DIFFERENCES = {
     "brackets in from": "select 1 from (a join b)",
     # the peer turns b, ours all that stands before
     "pivot of one table": "select 1 from a, b unpivot (c for d in (e))",
-    # an ArrayAccess in the peer's; ours prints it as it was written
-    "step by name": "select f(x)?.y",
+    # accesses in the peer's; ours prints them as they were written
+    "steps": "select a?.b",
+    # one chain in the peer's
+    "template in a chain": "select f'a{b}' || c",
     # one ColumnsExpr in another in the peer's
     "columns of a star": "select columns(* exclude (a))",
     # the peer takes a for an argument of the lambda
@@ -59,7 +61,10 @@ TAKEN = {
 UNREAD = {
     "step into a fraction": "select .5.1",
     "step into a number": "select a: 1.b",
-    "two names of a table": "select 1 from a `b` c",
+    "two names": "select 1 as a b",
+    "interpolate behind a set query": "(select 1) order by 1 interpolate",
+    # the spec refuses them; the peer keeps them as they are
+    "escape in capitals": "select '\\N'",
     "keyword read as a name": "select distinct where 1",
 }
 #: Ours refuses them knowingly, in these words.
@@ -71,6 +76,8 @@ REFUSED = {
     # the peer's next stage says so, in the same words
     "a block": ("select x -> {return 1}", "You can not use blocks"),
     "names of calls": ("select f(1).a(2)", "You can only call simple functions"),
+    # the peer tries every reading there is
+    "interval of a text": ("select interval 'x'::date day", "Unsupported interval type"),
     # the spec has it in calls only
     "columns spread": ("select * columns('a')", "Spreading COLUMNS is only"),
 }
@@ -183,10 +190,22 @@ def _steps(form: Form) -> Form:
         del form["tuple"], form["index"]
     if form.get("node") == "Field" and form.get("nullish"):
         return {key: item for key, item in form.items() if key != "nullish"}
+    if form.get("node") == "TupleAccess" and form["tuple"].get("node") == "Field":
+        return {"node": "Field", "chain": [*form["tuple"]["chain"], form["index"]]}
     if form.get("node") == "ArrayAccess" and form["array"].get("node") == "Field":
         step = form["property"].get("value") if form["property"].get("node") == "Constant" else None
         return {"node": "Field", "chain": [*form["array"]["chain"], step]} if isinstance(step, str) else form
     return form
+
+
+def _concats(form: Form) -> Form:
+    if form.get("node") != "Call" or form["name"] != "concat" or "args" not in form:
+        return form
+    flat: list[Any] = []
+    for arg in form["args"]:
+        inner = isinstance(arg, dict) and arg.get("node") == "Call" and arg["name"] == "concat"
+        flat += arg.get("args", []) if inner else [arg]
+    return {**form, "args": flat}
 
 
 def _columns(form: Form) -> Form:
@@ -224,17 +243,20 @@ def _names_before_lambda(form: Form) -> Form:
 def _split(items: list[Any]) -> list[Any]:
     found: list[Any] = []
     for item in items:
-        if isinstance(item, dict) and item.get("node") == "Lambda" and len(item.get("args", ())) > 1:
-            *names, last = item["args"]
+        function = item.get("expr") if isinstance(item, dict) and item.get("node") == "Alias" else item
+        if isinstance(function, dict) and function.get("node") == "Lambda" and len(function.get("args", ())) > 1:
+            *names, last = function["args"]
             found += [{"node": "Field", "chain": [name]} for name in names]
-            item = {**item, "args": [last]}
+            function = {**function, "args": [last]}
+            item = {**item, "expr": function} if item["node"] == "Alias" else function
         found.append(item)
     return found
 
 
 _RULES = {
-    "step by name": _steps, "names before a lambda": _names_before_lambda, "arguments within group": _within_group,
-    "name interpolated": _interpolated, "alias after a lambda or a number": _alias_last, "columns of a star": _columns,
+    "steps": _steps, "arguments within group": _within_group, "name interpolated": _interpolated,
+    "alias after a lambda or a number": _alias_last, "names before a lambda": _names_before_lambda,
+    "template in a chain": _concats, "columns of a star": _columns,
     "order after a set query": _tails, "with before a set query": _names, "brackets in from": _brackets,
     "pivot of one table": _pivots,
 }  # fmt: skip
@@ -265,7 +287,7 @@ def read_as_a_name(text: str, peer: Form) -> bool:
             try:
                 found = normal(to_json(parse_select(quoted)))
             except HogQLError as error:
-                if _said(error):
+                if _unread(error, quoted):
                     return True
                 continue
             if found == normal(peer) or excused(found, normal(peer)):
@@ -287,15 +309,26 @@ def _said(error: HogQLError) -> str | None:
 
 def refused_knowingly(error: HogQLError, text: str, peer: Form) -> str | None:
     """Why ours refuses what the peer takes, if that is as we want it."""
+    return _unread(error, text) or ("keyword read as a name" if read_as_a_name(text, peer) else None)
+
+
+def _unread(error: HogQLError, text: str) -> str | None:
+    here, before = text[error.start : error.end].lower(), text[: error.start]
     if said := _said(error):
         return said
-    if re.search(r"(\.\d+|\de\d+)\.\d", text):
+    if re.search(r"(\.\d+|\de\d+|p\d+)\.\d", text):
         return "step into a fraction"
-    if re.search(r"\d\.[a-zA-Z_`\"]", text):
-        return "step into a number"
-    if re.search(r"[`\"]\s+(as\s+)?[`\"\w(]", text[: error.end]):
-        return "two names of a table"
-    return "keyword read as a name" if read_as_a_name(text, peer) else None
+    if here == "interpolate":
+        return "interpolate behind a set query"
+    if "Unknown escape" in error.message and here[-1:].isalpha():
+        return "escape in capitals"
+    if re.search(r"(\bas\s+|[`'\"]\s*)(`[^`]*`|'[^']*'|\"[^\"]*\"|\w+)\s+$", before, re.IGNORECASE):
+        return "two names"
+    if here in ("date", "first", "id", "key") or re.search(
+        r"([`\"]|\b(date|first|id|key))\s+\w*$", before, re.IGNORECASE
+    ):
+        return "two names"
+    return "step into a number" if re.search(r"\d\.\s*[a-zA-Z_`\"\d]", text) else None
 
 
 def taken_knowingly(tree: ast.Node, text: str, message: str) -> str | None:
@@ -306,7 +339,9 @@ def taken_knowingly(tree: ast.Node, text: str, message: str) -> str | None:
         return "name interpolated"
     if any(isinstance(node, ast.Pivot) and node.alias is not None for node in walk(tree)):
         return "name of a pivot"
-    if any(isinstance(arg, _QUERIES) for node in walk(tree) if isinstance(node, ast.TableRef) for arg in node.args or ()):
+    if any(
+        isinstance(arg, _QUERIES) for node in walk(tree) if isinstance(node, ast.TableRef) for arg in node.args or ()
+    ):
         return "query for a table function"
     if re.search(r",\s*('$|[)\]]|limit|offset|union|interpolate|rows|range|from)", message, re.IGNORECASE):
         return "comma at the end"
