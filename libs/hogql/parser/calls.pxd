@@ -32,4 +32,4 @@ cdef class CallParser(TagParser):
     cdef tuple excluded_names(self)
     cdef object call(self, Token name)
     @cython.locals(args=list, distinct=bint)
-    cdef tuple _arguments(self)
+    cdef tuple _arguments(self, Token name)

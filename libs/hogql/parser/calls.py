@@ -2,6 +2,7 @@
 
 from libs.hogql import ast
 from libs.hogql.ast import Call
+from libs.hogql.errors import NotSupported
 from libs.hogql.lexer import EOF, NAME, OP, QUOTED, Token
 from libs.hogql.parser.tags import TagParser
 from libs.hogql.words import AFTER_A_NAME, STOPPERS
@@ -101,11 +102,11 @@ class CallParser(TagParser):
         return self.name_list()
 
     def call(self, name: Token) -> ast.Expr:
-        distinct, args, order_by = self._arguments()
+        distinct, args, order_by = self._arguments(name)
         params = None
         if self.at("(") and not distinct and not order_by:
             params = args
-            distinct, args, order_by = self._arguments()
+            distinct, args, order_by = self._arguments(name)
         within: tuple[ast.OrderExpr, ...] = ()
         if self.at_words("WITHIN", "GROUP"):
             self.advance()
@@ -133,7 +134,7 @@ class CallParser(TagParser):
             over = self.expect_name()
         return ast.WindowFunction(call, over, start=name.start, end=self.last_end)
 
-    def _arguments(self) -> tuple[bool, tuple[ast.Expr, ...], tuple[ast.OrderExpr, ...]]:
+    def _arguments(self, name: Token) -> tuple[bool, tuple[ast.Expr, ...], tuple[ast.OrderExpr, ...]]:
         self.expect("(")
         distinct = self.at_word("DISTINCT") and self.peek(1).sign not in "),."
         if distinct:
@@ -149,6 +150,13 @@ class CallParser(TagParser):
             if self.at_words("ORDER", "BY"):
                 continue
             if not self.take(","):
+                if name.word == "SUBSTRING" and self.at_word("FROM"):
+                    raise NotSupported(
+                        "Unsupported: SUBSTRING with FROM",
+                        start=name.start,
+                        end=self.here.end,
+                        hint="Write substring(text, first, length).",
+                    )
                 self.expect(")")
                 break
         return distinct, tuple(args), order_by

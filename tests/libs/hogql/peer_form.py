@@ -61,6 +61,8 @@ TAKEN = {
 UNREAD = {
     "step into a fraction": "select .5.1",
     "step into a number": "select a: 1.b",
+    # ours reads a number behind a word with a meaning, or behind `*`
+    "step behind a space": "select date .5",
     "two names": "select 1 as a b",
     "interpolate behind a set query": "(select 1) order by 1 interpolate",
     # the spec refuses them; the peer keeps them as they are
@@ -76,6 +78,9 @@ REFUSED = {
     # the peer's next stage says so, in the same words
     "a block": ("select x -> {return 1}", "You can not use blocks"),
     "names of calls": ("select f(1).a(2)", "You can only call simple functions"),
+    # the peer refuses it as well, where it does not lose it: see "order after a set query"
+    "settings in a lost order": ("(select 1) order by exists(select 1 settings a = 1)", "Unsupported: SETTINGS"),
+    "substring in a lost order": ("(select 1) order by substring(a from 1)", "Unsupported: SUBSTRING"),
     # the peer tries every reading there is
     "interval of a text": ("select interval 'x'::date day", "Unsupported interval type"),
     # the spec has it in calls only
@@ -132,7 +137,8 @@ def _alias_last(form: Form) -> Form:
         name = form["property"].get("value")
         if isinstance(form["array"]["value"], int | float) and isinstance(name, str):  # `5. c`, read as `5 .c`
             form = {"node": "Alias", "alias": name, "expr": form["array"]}
-    for key in ("expr", "right", "high", "exprs", "left"):
+    chained = form.get("node") == "Call" and form["name"] in ("concat", "if", "ifNull")  # of `||`, `? :` and `??`
+    for key in ("expr", "right", "high", "exprs", "left", *(["args"] if chained else [])):
         last = form.get(key)
         edge = last[-1] if isinstance(last, list) and last else last
         if (
@@ -243,12 +249,15 @@ def _names_before_lambda(form: Form) -> Form:
 def _split(items: list[Any]) -> list[Any]:
     found: list[Any] = []
     for item in items:
-        function = item.get("expr") if isinstance(item, dict) and item.get("node") == "Alias" else item
+        wrapped = isinstance(item, dict) and item.get("node") in ("Alias", "OrderExpr")
+        function = item.get("expr") if wrapped else item
         if isinstance(function, dict) and function.get("node") == "Lambda" and len(function.get("args", ())) > 1:
             *names, last = function["args"]
-            found += [{"node": "Field", "chain": [name]} for name in names]
+            fields = [{"node": "Field", "chain": [name]} for name in names]
+            ordered = wrapped and item["node"] == "OrderExpr"
+            found += [{"node": "OrderExpr", "expr": one, "order": "ASC"} for one in fields] if ordered else fields
             function = {**function, "args": [last]}
-            item = {**item, "expr": function} if item["node"] == "Alias" else function
+            item = {**item, "expr": function} if wrapped else function
         found.append(item)
     return found
 
@@ -318,6 +327,8 @@ def _unread(error: HogQLError, text: str) -> str | None:
         return said
     if re.search(r"(\.\d+|\de\d+|p\d+)\.\d", text):
         return "step into a fraction"
+    if re.fullmatch(r"\.\d+", here):
+        return "step behind a space"
     if here == "interpolate":
         return "interpolate behind a set query"
     if "Unknown escape" in error.message and here[-1:].isalpha():
