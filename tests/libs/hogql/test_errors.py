@@ -22,8 +22,8 @@ SYNTAX = [
     ("select extract(year from timestamp) from events", 20), ("select * from events where event global in ('a')", 33),
     ("select a from events array join properties", 32), ("select <b>x</i>", 11), ("with a as 1 select a", 10),
     ("select 1 /* open", 9), ("select null.a", 11), ("select `a", 7), ("", 0),
-    ("select event . 0x1f from events", 15), ("select event?. 0b1 from events", 15), ("select #1 . 0x1f from events", 12),
-    ("select 0x1p99999", 7), ("select -0x1.8p+4096 from events", 7), ("select 1e400", 7),
+    ("select event . 0x1f from events", 15), ("select event?. 0b1 from events", 15), ("select 0x1p99999", 7),
+    ("select #1 . 0x1f from events", 12), ("select -0x1.8p+4096 from events", 7), ("select 1e400", 7),
     ("with a as (select 1), (select 2), select 3", 32), ("with a as (select 1), (2)", 25),
 ]  # fmt: skip
 
