@@ -4,6 +4,9 @@ cimport cython
 from libs.hogql.lexer cimport Token
 from libs.hogql.parser.tags cimport TagParser
 
+cdef tuple _QUERIES
+cdef frozenset _AFTER_A_BRANCH
+
 # Imported from Python, so that they are not looked up each time.
 cdef object Call
 cdef str EOF, NAME, OP, QUOTED

@@ -7,6 +7,10 @@ from libs.hogql.lexer import EOF, NAME, OP, QUOTED, Token
 from libs.hogql.parser.tags import TagParser
 from libs.hogql.words import AFTER_A_NAME, STOPPERS
 
+_QUERIES = (ast.SelectQuery, ast.SelectSetQuery, ast.Placeholder)
+# Not ORDER: behind an argument, even a query, it belongs to the call.
+_AFTER_A_BRANCH = frozenset(("UNION", "INTERSECT", "EXCEPT", "LIMIT", "OFFSET"))
+
 
 class CallParser(TagParser):
     """See the module."""
@@ -59,7 +63,7 @@ class CallParser(TagParser):
             self.advance()
             return ast.SpreadExpr(self.expression(0), start=token.start, end=self.last_end)
         value = self.expression(0)
-        if type(value) is ast.Placeholder and self.here.word in ("UNION", "INTERSECT", "EXCEPT"):
+        if self.here.word in _AFTER_A_BRANCH and isinstance(value, _QUERIES):
             return self.set_query_from(value)
         return value
 

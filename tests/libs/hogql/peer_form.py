@@ -54,6 +54,10 @@ TAKEN = {
     "comma at the end": "select 1 order by a,",
     # calls of functions take it without brackets of its own
     "query for a table function": "select 1 from f(select 1)",
+    # they stand alone in the brackets of a call in the peer's
+    "query in a list": "select [select 1]",
+    # the peer knows them everywhere else
+    "space in a tag": "select <a href='x'\u00a0/>",
     # without a name, says the peer: it gave it to the lambda's body
     "alias after a lambda or a number": "select 1 from a array join x -> y as z",
 }
@@ -64,6 +68,7 @@ UNREAD = {
     # ours reads a number behind a word with a meaning, or behind `*`
     "step behind a space": "select date .5",
     "two names": "select 1 as a b",
+    "order and limit in a call": "select f((select 1) order by a limit 2)",
     "interpolate behind a set query": "(select 1) order by 1 interpolate",
     # the spec refuses them; the peer keeps them as they are
     "escape in capitals": "select '\\N'",
@@ -91,6 +96,7 @@ _LEFT_OUT = frozenset((
     "start", "end", "written_as", "nulls", "collate", "is_null_comparison_style", "pairing", "percent", "parametric",
     "recursive", "value_type", "implicit",
 ))  # fmt: skip
+_COMMENT = re.compile(r"/\*.*?\*/|(--|//|#(?!\d))[^\n]*", re.DOTALL)
 _SPELLINGS = {"INNER JOIN": "JOIN", "SEMI JOIN": "LEFT SEMI JOIN", "ANTI JOIN": "LEFT ANTI JOIN"}
 _QUERIES = (ast.SelectQuery, ast.SelectSetQuery)
 _EMPTY: tuple[Any, ...] = (None, [], {}, False)
@@ -322,18 +328,22 @@ def refused_knowingly(error: HogQLError, text: str, peer: Form) -> str | None:
 
 
 def _unread(error: HogQLError, text: str) -> str | None:
-    here, before = text[error.start : error.end].lower(), text[: error.start]
+    here, before = text[error.start : error.end].lower(), _COMMENT.sub(" ", text[: error.start])
     if said := _said(error):
         return said
     if re.search(r"(\.\d+|\de\d+|p\d+)\.\d", text):
         return "step into a fraction"
     if re.fullmatch(r"\.\d+", here):
         return "step behind a space"
+    if here in ("limit", "offset") and re.search(r"\)\s*order by [^()]*$", before, re.IGNORECASE):
+        return "order and limit in a call"
     if here == "interpolate":
         return "interpolate behind a set query"
     if "Unknown escape" in error.message and here[-1:].isalpha():
         return "escape in capitals"
     if re.search(r"(\bas\s+|[`'\"]\s*)(`[^`]*`|'[^']*'|\"[^\"]*\"|\w+)\s+$", before, re.IGNORECASE):
+        return "two names"
+    if re.search(r"\b(from|join)\s+[\w.]+\s+\w+\s+$", before, re.IGNORECASE):
         return "two names"
     if here in ("date", "first", "id", "key") or re.search(
         r"([`\"]|\b(date|first|id|key))\s+\w*$", before, re.IGNORECASE
@@ -348,12 +358,16 @@ def taken_knowingly(tree: ast.Node, text: str, message: str) -> str | None:
         return "alias after a lambda or a number"
     if "cannot be an alias" in message and any(isinstance(node, ast.Interpolate) for node in walk(tree)):
         return "name interpolated"
+    if message.startswith("Unexpected character") and any(isinstance(node, ast.HogQLXTag) for node in walk(tree)):
+        return "space in a tag"
     if any(isinstance(node, ast.Pivot) and node.alias is not None for node in walk(tree)):
         return "name of a pivot"
     if any(
         isinstance(arg, _QUERIES) for node in walk(tree) if isinstance(node, ast.TableRef) for arg in node.args or ()
     ):
         return "query for a table function"
+    if re.search(r"[\[,(]\s*(select|with)\b[^()]*'$", message, re.IGNORECASE):
+        return "query in a list"
     if re.search(r",\s*('$|[)\]]|limit|offset|union|interpolate|rows|range|from)", message, re.IGNORECASE):
         return "comma at the end"
     return None

@@ -77,6 +77,7 @@ ANSWERS: list[tuple[str, list[list[Any]]]] = [
     ("select interval 3 day + toDateTime('2024-01-01')", [["2024-01-04 00:00:00"]]),
     ("with a as (select 1 as x), b as (select x + 1 as y from a) select y from b", [[2]]),
     ("with 5 as n select n * 2", [[10]]),
+    ("select 3 in ((select 3) limit 1), array((select 4) limit 1)", [[1, [4]]]),
     ("with a as (select 1 as x), (select 2) as n, (select x + n from a) union all select 3", [[3], [3]]),
     ("with (select max(timestamp) from events) as m select m", [["2024-05-04 11:00:00.000000"]]),
     ("with a as (select 1 as x) select x from a union all select x + 1 from a", [[1], [2]]),
