@@ -24,6 +24,7 @@ SYNTAX = [
     ("select 1 /* open", 9), ("select null.a", 11), ("select `a", 7), ("", 0),
     ("select event . 0x1f from events", 15), ("select event?. 0b1 from events", 15), ("select 0x1p99999", 7),
     ("select #1 . 0x1f from events", 12), ("select -0x1.8p+4096 from events", 7), ("select 1e400", 7),
+    ("select 1 from a outer join b on true", 16), ("select 1 from a full semi join b on true", 16),
     ("with a as (select 1), (select 2), select 3", 32), ("with a as (select 1), (2)", 25),
 ]  # fmt: skip
 
