@@ -255,6 +255,10 @@ def _names_before_lambda(form: Form) -> Form:
 def _split(items: list[Any]) -> list[Any]:
     found: list[Any] = []
     for item in items:
+        compared = item.get("right") if isinstance(item, dict) else None
+        if isinstance(compared, dict) and compared.get("node") == "Lambda" and len(compared.get("args", ())) > 1:
+            found.append({**item, "right": {"node": "Field", "chain": compared["args"][:1]}})
+            item = {**compared, "args": compared["args"][1:]}
         wrapped = isinstance(item, dict) and item.get("node") in ("Alias", "OrderExpr")
         function = item.get("expr") if wrapped else item
         if isinstance(function, dict) and function.get("node") == "Lambda" and len(function.get("args", ())) > 1:
