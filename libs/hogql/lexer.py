@@ -35,7 +35,7 @@ _STRING_STOP = re.compile(r"['\\{]")
 # Under names of their own, for lexer.pxd gives these C types, which hides them from Python.
 _MOST_TOKENS, _LONGEST_WORD, _WORDS = MAX_TOKENS, LONGEST_WORD, WORDS
 _BEFORE_A_VALUE = BEFORE_A_VALUE
-_ADJACENT_VALUE = frozenset(("name", "quoted", "int", "string", "template", "positional"))
+_STEPPED_FROM = frozenset(("name", "quoted", "int", "string", "template", "positional"))
 
 
 # The kinds that the parser asks for at every step: it compares them by identity, for they are always these objects.
@@ -302,9 +302,12 @@ class Lexer:
 
 
 def _steps_from(previous: Token | None, start: int) -> bool:
-    if previous is None or previous.end != start or previous.word in _BEFORE_A_VALUE:
+    if previous is None or previous.word in _BEFORE_A_VALUE:
         return False
-    return previous.kind in _ADJACENT_VALUE or previous.sign in ")]}"
+    apart = previous.end != start
+    if apart and (previous.word or previous.kind == "int"):  # `sample .5`; `1 .5` would be a step into 1
+        return False
+    return previous.kind in _STEPPED_FROM or previous.sign in ")]}"
 
 
 def stray_character(text: str, position: int) -> HogQLSyntaxError:

@@ -4,6 +4,9 @@ cimport cython
 from libs.hogql.lexer cimport Token
 from libs.hogql.parser.tags cimport TagParser
 
+cdef tuple _QUERIES
+cdef frozenset _AFTER_A_BRANCH
+
 # Imported from Python, so that they are not looked up each time.
 cdef object Call
 cdef str EOF, NAME, OP, QUOTED
@@ -32,4 +35,4 @@ cdef class CallParser(TagParser):
     cdef tuple excluded_names(self)
     cdef object call(self, Token name)
     @cython.locals(args=list, distinct=bint)
-    cdef tuple _arguments(self)
+    cdef tuple _arguments(self, Token name)

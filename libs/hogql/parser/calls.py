@@ -2,9 +2,14 @@
 
 from libs.hogql import ast
 from libs.hogql.ast import Call
+from libs.hogql.errors import NotSupported
 from libs.hogql.lexer import EOF, NAME, OP, QUOTED, Token
 from libs.hogql.parser.tags import TagParser
 from libs.hogql.words import AFTER_A_NAME, STOPPERS
+
+_QUERIES = (ast.SelectQuery, ast.SelectSetQuery, ast.Placeholder)
+# Not ORDER: behind an argument, even a query, it belongs to the call.
+_AFTER_A_BRANCH = frozenset(("UNION", "INTERSECT", "EXCEPT", "LIMIT", "OFFSET"))
 
 
 class CallParser(TagParser):
@@ -58,7 +63,7 @@ class CallParser(TagParser):
             self.advance()
             return ast.SpreadExpr(self.expression(0), start=token.start, end=self.last_end)
         value = self.expression(0)
-        if type(value) is ast.Placeholder and self.here.word in ("UNION", "INTERSECT", "EXCEPT"):
+        if self.here.word in _AFTER_A_BRANCH and isinstance(value, _QUERIES):
             return self.set_query_from(value)
         return value
 
@@ -101,11 +106,11 @@ class CallParser(TagParser):
         return self.name_list()
 
     def call(self, name: Token) -> ast.Expr:
-        distinct, args, order_by = self._arguments()
+        distinct, args, order_by = self._arguments(name)
         params = None
         if self.at("(") and not distinct and not order_by:
             params = args
-            distinct, args, order_by = self._arguments()
+            distinct, args, order_by = self._arguments(name)
         within: tuple[ast.OrderExpr, ...] = ()
         if self.at_words("WITHIN", "GROUP"):
             self.advance()
@@ -133,7 +138,7 @@ class CallParser(TagParser):
             over = self.expect_name()
         return ast.WindowFunction(call, over, start=name.start, end=self.last_end)
 
-    def _arguments(self) -> tuple[bool, tuple[ast.Expr, ...], tuple[ast.OrderExpr, ...]]:
+    def _arguments(self, name: Token) -> tuple[bool, tuple[ast.Expr, ...], tuple[ast.OrderExpr, ...]]:
         self.expect("(")
         distinct = self.at_word("DISTINCT") and self.peek(1).sign not in "),."
         if distinct:
@@ -149,6 +154,13 @@ class CallParser(TagParser):
             if self.at_words("ORDER", "BY"):
                 continue
             if not self.take(","):
+                if name.word == "SUBSTRING" and self.at_word("FROM"):
+                    raise NotSupported(
+                        "Unsupported: SUBSTRING with FROM",
+                        start=name.start,
+                        end=self.here.end,
+                        hint="Write substring(text, first, length).",
+                    )
                 self.expect(")")
                 break
         return distinct, tuple(args), order_by

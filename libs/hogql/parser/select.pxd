@@ -5,6 +5,7 @@ from libs.hogql.lexer cimport Token
 from libs.hogql.parser.clauses cimport ClauseParser
 
 cdef frozenset _SET_WORDS
+cdef tuple _QUERIES
 
 # Imported from Python, so that they are not looked up each time.
 cdef object Alias, Field, SelectQuery
@@ -20,9 +21,11 @@ cdef class SelectParser(ClauseParser):
     cdef str _set_operator(self)
     @cython.locals(token=Token)
     cdef object _branch(self)
+    @cython.locals(start=Py_ssize_t)
     cdef tuple _with(self)
     @cython.locals(token=Token)
     cdef object _cte(self)
+    cdef object _column_cte(self, object expr, Py_ssize_t start)
     @cython.locals(after=Token, following=Token, ahead=Py_ssize_t)
     cdef bint _is_table_cte(self) except -1
     cdef object _materialized(self)

@@ -12,6 +12,7 @@ from libs.hogql.tree import changed
 from libs.hogql.words import NO_COLUMN_ALIAS
 
 _SET_WORDS = frozenset(("UNION", "INTERSECT", "EXCEPT"))
+_QUERIES = (ast.SelectQuery, ast.SelectSetQuery)
 
 
 class SelectParser(ClauseParser):
@@ -89,10 +90,11 @@ class SelectParser(ClauseParser):
     def _branch(self) -> ast.Query:
         token = self.here
         if token.word == "WITH":
-            ctes, recursive = self._with()
-            if self.take("("):
+            ctes, recursive, inner = self._with()
+            if inner is None and self.take("("):
                 inner = self.set_query()
                 self.expect(")")
+            if inner is not None:
                 if isinstance(inner, ast.Placeholder):
                     self.fail("a query", self.here)
                 return changed(inner, ctes=(*ctes, *inner.ctes), recursive=recursive)
@@ -110,7 +112,8 @@ class SelectParser(ClauseParser):
             self.fail("SELECT", self.here)
         return self._select((), False, token.start)
 
-    def _with(self) -> tuple[tuple[ast.CTE, ...], bool]:
+    def _with(self) -> tuple[tuple[ast.CTE, ...], bool, ast.Query | None]:
+        # the query too, if it stands in brackets behind a comma: only then it shows that no CTE begins there
         self.expect_word("WITH")
         recursive = self.at_word("RECURSIVE") and self.peek(1).text != "AS" and self.peek(1).kind != "op"
         if recursive:
@@ -119,8 +122,15 @@ class SelectParser(ClauseParser):
         while self.take(","):
             if self.at_word("SELECT"):
                 break
-            ctes.append(self._cte())
-        return tuple(ctes), recursive
+            if not self.at("("):
+                ctes.append(self._cte())
+                continue
+            start = self.here.start
+            expr = self.expression(ALIAS + 1)
+            if isinstance(expr, _QUERIES) and not self.at_word("AS"):
+                return tuple(ctes), recursive, expr
+            ctes.append(self._column_cte(expr, start))
+        return tuple(ctes), recursive, None
 
     def _cte(self) -> ast.CTE:
         token = self.here
@@ -136,10 +146,12 @@ class SelectParser(ClauseParser):
             if isinstance(query, ast.Placeholder):
                 self.fail("a query", self.here)
             return ast.CTE(name, query, "subquery", columns, materialized, key, start=token.start, end=self.last_end)
-        expr = self.expression(ALIAS + 1)
+        return self._column_cte(self.expression(ALIAS + 1), token.start)
+
+    def _column_cte(self, expr: ast.Expr, start: int) -> ast.CTE:
         self.expect_word("AS")
         name = self.expect_alias()
-        return ast.CTE(name, expr, "column", start=token.start, end=self.last_end)
+        return ast.CTE(name, expr, "column", start=start, end=self.last_end)
 
     def _is_table_cte(self) -> bool:
         after = self.peek(1)

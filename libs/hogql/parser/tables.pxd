@@ -5,6 +5,7 @@ from libs.hogql.lexer cimport Token
 from libs.hogql.parser.expressions cimport ExpressionParser
 
 cdef frozenset _JOIN_WORDS, _NO_TABLE
+cdef object _JOINS
 
 # Imported from Python, so that they are not looked up each time.
 cdef object Field, JoinChain, TableRef

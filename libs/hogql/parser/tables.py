@@ -1,5 +1,6 @@
 """FROM: tables, joins, pivots, samples."""
 
+import re
 from typing import Literal
 
 from libs.hogql import ast
@@ -11,6 +12,11 @@ from libs.hogql.parser.levels import COMPARE
 from libs.hogql.words import NO_TABLE_ALIAS, STOPPERS
 
 _JOIN_WORDS = frozenset(("INNER", "LEFT", "RIGHT", "FULL", "OUTER", "ALL", "ANY", "ASOF", "SEMI", "ANTI"))
+_JOINS = re.compile(
+    "((ALL|ANY|ASOF) )?INNER|INNER (ALL|ANY|ASOF)|ALL|ANY|SEMI|ANTI|ASOF( SEMI| ANTI)?"
+    "|((ALL|ANY|ASOF|SEMI|ANTI) )?(LEFT|RIGHT)( OUTER)?|(LEFT|RIGHT)( OUTER)? (ALL|ANY|ASOF|SEMI|ANTI)"
+    "|((ALL|ANY|ASOF) )?FULL( OUTER)?|FULL( OUTER)? (ALL|ANY|ASOF)"
+)
 _NO_TABLE = STOPPERS | {"SELECT"}
 _Source = (
     ast.Field | ast.SelectQuery | ast.SelectSetQuery | ast.ValuesQuery | ast.HogQLXTag | ast.Placeholder | ast.JoinChain
@@ -92,10 +98,10 @@ class TableParser(ExpressionParser):
         self.advance()
         side = [word for word in said if word in ("INNER", "LEFT", "RIGHT", "FULL")]
         strictness = [word for word in said if word in ("ALL", "ANY", "ASOF", "SEMI", "ANTI")]
-        if strictness in (["ASOF", "SEMI"], ["ASOF", "ANTI"]) and not side:
-            return " ".join(strictness)
-        if len(side) > 1 or len(strictness) > 1 or (side == ["INNER"] and strictness and strictness[0] in ("SEMI",)):
+        if said and not _JOINS.fullmatch(" ".join(said)):
             raise HogQLSyntaxError(f"There is no such join: {' '.join(said)}", start=token.start, end=self.last_end)
+        if len(strictness) > 1:
+            return " ".join(strictness)
         if strictness and strictness[0] == "ASOF" and not side:
             side = ["INNER"]
         if not side:

@@ -54,6 +54,10 @@ TAKEN = {
     "comma at the end": "select 1 order by a,",
     # calls of functions take it without brackets of its own
     "query for a table function": "select 1 from f(select 1)",
+    # they stand alone in the brackets of a call in the peer's
+    "query in a list": "select [select 1]",
+    # the peer knows them everywhere else
+    "space in a tag": "select <a href='x'\u00a0/>",
     # without a name, says the peer: it gave it to the lambda's body
     "alias after a lambda or a number": "select 1 from a array join x -> y as z",
 }
@@ -61,7 +65,10 @@ TAKEN = {
 UNREAD = {
     "step into a fraction": "select .5.1",
     "step into a number": "select a: 1.b",
+    # ours reads a number behind a word with a meaning, or behind `*`
+    "step behind a space": "select date .5",
     "two names": "select 1 as a b",
+    "order and limit in a call": "select f((select 1) order by a limit 2)",
     "interpolate behind a set query": "(select 1) order by 1 interpolate",
     # the spec refuses them; the peer keeps them as they are
     "escape in capitals": "select '\\N'",
@@ -76,6 +83,9 @@ REFUSED = {
     # the peer's next stage says so, in the same words
     "a block": ("select x -> {return 1}", "You can not use blocks"),
     "names of calls": ("select f(1).a(2)", "You can only call simple functions"),
+    # the peer refuses it as well, where it does not lose it: see "order after a set query"
+    "settings in a lost order": ("(select 1) order by exists(select 1 settings a = 1)", "Unsupported: SETTINGS"),
+    "substring in a lost order": ("(select 1) order by substring(a from 1)", "Unsupported: SUBSTRING"),
     # the peer tries every reading there is
     "interval of a text": ("select interval 'x'::date day", "Unsupported interval type"),
     # the spec has it in calls only
@@ -86,6 +96,7 @@ _LEFT_OUT = frozenset((
     "start", "end", "written_as", "nulls", "collate", "is_null_comparison_style", "pairing", "percent", "parametric",
     "recursive", "value_type", "implicit",
 ))  # fmt: skip
+_COMMENT = re.compile(r"/\*.*?\*/|(--|//|#(?!\d))[^\n]*", re.DOTALL)
 _SPELLINGS = {"INNER JOIN": "JOIN", "SEMI JOIN": "LEFT SEMI JOIN", "ANTI JOIN": "LEFT ANTI JOIN"}
 _QUERIES = (ast.SelectQuery, ast.SelectSetQuery)
 _EMPTY: tuple[Any, ...] = (None, [], {}, False)
@@ -132,7 +143,8 @@ def _alias_last(form: Form) -> Form:
         name = form["property"].get("value")
         if isinstance(form["array"]["value"], int | float) and isinstance(name, str):  # `5. c`, read as `5 .c`
             form = {"node": "Alias", "alias": name, "expr": form["array"]}
-    for key in ("expr", "right", "high", "exprs", "left"):
+    chained = form.get("node") == "Call" and form["name"] in ("concat", "if", "ifNull")  # of `||`, `? :` and `??`
+    for key in ("expr", "right", "high", "exprs", "left", *(["args"] if chained else [])):
         last = form.get(key)
         edge = last[-1] if isinstance(last, list) and last else last
         if (
@@ -243,12 +255,19 @@ def _names_before_lambda(form: Form) -> Form:
 def _split(items: list[Any]) -> list[Any]:
     found: list[Any] = []
     for item in items:
-        function = item.get("expr") if isinstance(item, dict) and item.get("node") == "Alias" else item
+        compared = item.get("right") if isinstance(item, dict) else None
+        if isinstance(compared, dict) and compared.get("node") == "Lambda" and len(compared.get("args", ())) > 1:
+            found.append({**item, "right": {"node": "Field", "chain": compared["args"][:1]}})
+            item = {**compared, "args": compared["args"][1:]}
+        wrapped = isinstance(item, dict) and item.get("node") in ("Alias", "OrderExpr")
+        function = item.get("expr") if wrapped else item
         if isinstance(function, dict) and function.get("node") == "Lambda" and len(function.get("args", ())) > 1:
             *names, last = function["args"]
-            found += [{"node": "Field", "chain": [name]} for name in names]
+            fields = [{"node": "Field", "chain": [name]} for name in names]
+            ordered = wrapped and item["node"] == "OrderExpr"
+            found += [{"node": "OrderExpr", "expr": one, "order": "ASC"} for one in fields] if ordered else fields
             function = {**function, "args": [last]}
-            item = {**item, "expr": function} if item["node"] == "Alias" else function
+            item = {**item, "expr": function} if wrapped else function
         found.append(item)
     return found
 
@@ -313,16 +332,22 @@ def refused_knowingly(error: HogQLError, text: str, peer: Form) -> str | None:
 
 
 def _unread(error: HogQLError, text: str) -> str | None:
-    here, before = text[error.start : error.end].lower(), text[: error.start]
+    here, before = text[error.start : error.end].lower(), _COMMENT.sub(" ", text[: error.start])
     if said := _said(error):
         return said
     if re.search(r"(\.\d+|\de\d+|p\d+)\.\d", text):
         return "step into a fraction"
+    if re.fullmatch(r"\.\d+", here):
+        return "step behind a space"
+    if here in ("limit", "offset") and re.search(r"\)\s*order by [^()]*$", before, re.IGNORECASE):
+        return "order and limit in a call"
     if here == "interpolate":
         return "interpolate behind a set query"
     if "Unknown escape" in error.message and here[-1:].isalpha():
         return "escape in capitals"
     if re.search(r"(\bas\s+|[`'\"]\s*)(`[^`]*`|'[^']*'|\"[^\"]*\"|\w+)\s+$", before, re.IGNORECASE):
+        return "two names"
+    if re.search(r"\b(from|join)\s+[\w.]+\s+\w+\s+$", before, re.IGNORECASE):
         return "two names"
     if here in ("date", "first", "id", "key") or re.search(
         r"([`\"]|\b(date|first|id|key))\s+\w*$", before, re.IGNORECASE
@@ -337,12 +362,16 @@ def taken_knowingly(tree: ast.Node, text: str, message: str) -> str | None:
         return "alias after a lambda or a number"
     if "cannot be an alias" in message and any(isinstance(node, ast.Interpolate) for node in walk(tree)):
         return "name interpolated"
+    if message.startswith("Unexpected character") and any(isinstance(node, ast.HogQLXTag) for node in walk(tree)):
+        return "space in a tag"
     if any(isinstance(node, ast.Pivot) and node.alias is not None for node in walk(tree)):
         return "name of a pivot"
     if any(
         isinstance(arg, _QUERIES) for node in walk(tree) if isinstance(node, ast.TableRef) for arg in node.args or ()
     ):
         return "query for a table function"
+    if re.search(r"[\[,(]\s*(select|with)\b[^()]*'$", message, re.IGNORECASE):
+        return "query in a list"
     if re.search(r",\s*('$|[)\]]|limit|offset|union|interpolate|rows|range|from)", message, re.IGNORECASE):
         return "comma at the end"
     return None

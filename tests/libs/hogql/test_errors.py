@@ -22,10 +22,15 @@ SYNTAX = [
     ("select extract(year from timestamp) from events", 20), ("select * from events where event global in ('a')", 33),
     ("select a from events array join properties", 32), ("select <b>x</i>", 11), ("with a as 1 select a", 10),
     ("select 1 /* open", 9), ("select null.a", 11), ("select `a", 7), ("", 0),
+    ("select event . 0x1f from events", 15), ("select event?. 0b1 from events", 15), ("select 0x1p99999", 7),
+    ("select #1 . 0x1f from events", 12), ("select -0x1.8p+4096 from events", 7), ("select 1e400", 7),
+    ("select 1 from a outer join b on true", 16), ("select 1 from a full semi join b on true", 16),
+    ("with a as (select 1), (select 2), select 3", 32), ("with a as (select 1), (2)", 25),
 ]  # fmt: skip
 
 REFUSED = [
     (NotSupported, "select 1 settings max_threads = 4", 9, "SETTINGS"),
+    (NotSupported, "select substring(event from 1 for 2) from events", 7, "SUBSTRING with FROM"),
     (NotSupported, "select top 3 event from events", 7, "TOP"),
     (NotSupported, "select interval '7 eons'", 16, "Unsupported interval unit"),
     (QueryError, "select nope from events", 7, "Unable to resolve field: nope"),
@@ -100,6 +105,10 @@ REFUSED = [
      "Unable to resolve field: e"),
     (TooComplex, "select " + "(" * 1001 + "1" + ")" * 1001, None, "too deeply nested"),
     (TooComplex, "select " + "pdi.person." * 60 + "id from events", 7, "joins too many tables"),
+    (TooComplex, "select event." + "1" * 5_000 + " from events", 13, "too many digits"),
+    (TooComplex, "select (1, 2) ." + "1" * 5_000, None, "too many digits"),
+    (TooComplex, "select #" + "1" * 5_000 + " from events", 7, "too many digits"),
+    (TooComplex, "select " + "1" * 5_000, 7, "too many digits"),
     (TooComplex, "select " + "not " * 100_000 + "1", None, ""),
     (TooComplex, "select " + "f(" * 2_000, None, "too deeply nested"),
     (TooComplex, "select " + "f'{" * 2_000 + "1" + "}'" * 2_000, None, "too deeply nested"),
