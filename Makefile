@@ -49,4 +49,4 @@ lock: ## Resolve both lock files anew (needs uv)
 
 clean: ## Remove what was built; data stays
 	@rm -rf .venv .cache build *.egg-info
-	@find libs/fastpath libs/hogql -name '*.c' -delete -o -name '*.so' -delete
+	@find libs services -name "*.so" -delete -o -name "*.c" -delete

@@ -48,7 +48,10 @@ def up(options: UpOptions, console: Console) -> None:
     """Run until a signal. Raises DirectoryInUse, PortTaken, EngineError or StartFailed; all is stopped by then."""
     settings = UpSettings()
     allow_many_files()
-    with instance.opened(options.directory) as opened, closing(listen(options.host, options.port)) as listener:
+    with (
+        instance.opened(options.directory, public_port=options.port) as opened,
+        closing(listen(options.host, options.port)) as listener,
+    ):
         console.starting(opened.directory)
         engines.prepare(opened)
         address = site_url(options.host, listener.getsockname()[1])

@@ -119,8 +119,9 @@ class Instance:
 
 
 @contextmanager
-def opened(directory: Path, *, wait_seconds: float = LOCK_WAIT_SECONDS) -> Iterator[Instance]:
-    """Lock the directory, make what is missing in it, and leave it locked until the block ends.
+def opened(directory: Path, *, public_port: int = 0, wait_seconds: float = LOCK_WAIT_SECONDS) -> Iterator[Instance]:
+    """Lock the directory, make what is missing in it, and leave it locked until the block ends. No engine gets
+    `public_port`.
 
     Raises DirectoryInUse within a second when a living supervisor has it. When that one is dead and its children are
     still ending (they hold the lock as well), waits up to `wait_seconds` for them.
@@ -133,7 +134,7 @@ def opened(directory: Path, *, wait_seconds: float = LOCK_WAIT_SECONDS) -> Itera
             _make(directory / part)
         (directory / "instance.json").unlink(missing_ok=True)  # of a supervisor that was killed
         kept = _kept(directory / "secrets.json", Secrets) or _generated(directory / "secrets.json")
-        yield Instance(directory, kept, _usable_ports(directory / "ports.json"), lock)
+        yield Instance(directory, kept, _usable_ports(directory / "ports.json", public_port), lock)
     finally:
         os.close(lock)
 
@@ -211,12 +212,13 @@ def _generated(path: Path) -> Secrets:
     return fresh
 
 
-def _usable_ports(path: Path) -> Ports:
-    """The ports of the last start; each one that something else has taken since is replaced."""
+def _usable_ports(path: Path, public: int) -> Ports:
+    """The ports of the last start; each one that something else has taken since, or is to have, is replaced."""
     kept = _kept(path, Ports)
     before = kept.model_dump() if kept else dict.fromkeys(Ports.model_fields, 0)
     with contextlib.ExitStack() as held:  # held together, so that no two are the same
-        after = {name: held.enter_context(_free(port)) for name, port in before.items()}
+        held.enter_context(_free(public))
+        after = {name: held.enter_context(_free(0 if port == public else port)) for name, port in before.items()}
     if after != before:
         write_private(path, after)
     return Ports(**after)

@@ -1,4 +1,7 @@
-"""What the two trees have in common: frozen nodes, and how one gets to the nodes below a node."""
+"""What the two trees have in common: frozen nodes, and how one gets to the nodes below a node.
+
+Compiled when there is a compiler (tree.pxd has the C types): every pass goes through here for every node.
+"""
 
 from dataclasses import fields
 from typing import Any, TypeVar, get_origin

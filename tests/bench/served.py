@@ -10,7 +10,6 @@ The log is null, or the one HEDGEROW_* variables name. `GET /usage` tells proces
 
 import asyncio
 import contextlib
-import gc
 import json
 import os
 import subprocess
@@ -31,6 +30,7 @@ from libs.kit.clock import SystemClock
 from libs.kit.contracts.topics import EVENTS
 from libs.kit.eventlog import NewRecord
 from libs.kit.eventlog.open import open_eventlog
+from libs.kit.heap import settle
 from libs.kit.hot_http import Headers, HotPaths, Reply
 from libs.kit.logging import configure_logging
 from services.capture.app import HotPathsFirst
@@ -169,8 +169,7 @@ async def _serve(what: str) -> None:
             server_header=False,
         )
         server = uvicorn.Server(config)
-        gc.collect()
-        gc.freeze()  # as hedgerow.serve does, for all of them
+        settle()  # as hedgerow.serve does, for all of them
         serving = asyncio.create_task(server.serve())
         while not server.started:
             await asyncio.sleep(0.01)

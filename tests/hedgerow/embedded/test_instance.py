@@ -114,6 +114,14 @@ def test_a_port_taken_meanwhile_is_replaced_and_the_others_stay(tmp_path: Path) 
     assert json.loads((tmp_path / "data" / "ports.json").read_text()) == second.ports.model_dump()
 
 
+def test_no_engine_gets_the_public_port(tmp_path: Path) -> None:
+    with opened(tmp_path / "data") as first:
+        pass
+    with opened(tmp_path / "data", public_port=first.ports.state) as second:
+        changed = {n for n, port in second.ports.model_dump().items() if port != getattr(first.ports, n)}
+    assert changed == {"state"}
+
+
 def test_the_environment_is_all_a_child_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in os.environ if name.startswith("HEDGEROW_")]:
         monkeypatch.delenv(name)
