@@ -6,6 +6,7 @@
     redis.py    Redis Streams with dense ids, leases and fencing; redis_producer.py, redis_consumer.py,
                 redis_scripts.py (Lua), redis_streams.py (keys and entries), redis_wire.py (one connection)
     wal.py      a log on a local disk that takes over while the other is away; wal_files.py, wal_format.py
+    block.py    records to produce as bytes already, without an object each
     inflight.py what may be under way without an acknowledgement, in bytes
     testing.py  an in-memory log held to the same contract, for unit tests of loops
 

@@ -1,0 +1,74 @@
+"""Records to produce that are bytes already: what compiled code writes, and what a log keeps as it is."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import overload
+
+import msgspec
+
+from libs.kit.eventlog.base import NewRecord, record_bytes
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(list[NewRecord]).decode
+_ARRAY_32 = b"\xdd"
+
+
+class RecordBlock(Sequence[NewRecord]):
+    """A sequence of records as bytes, which becomes objects only for whom asks for one.
+
+    payload: its records in MessagePack, one behind the other, each [key, value, [[name, value], ...]] (an encoded
+    `NewRecord`). size: what `record_bytes` says of them.
+    """
+
+    __slots__ = ("_length", "_records", "payload", "size")
+
+    def __init__(self, payload: bytes, length: int, size: int):
+        self.payload = payload
+        self._length = length
+        self.size = size
+        self._records: list[NewRecord] | None = None
+
+    @classmethod
+    def of(cls, records: Sequence[NewRecord]) -> "RecordBlock":
+        """The block of records, or the block itself."""
+        if isinstance(records, RecordBlock):
+            return records
+        return cls(b"".join([_encode(record) for record in records]), len(records), record_bytes(records))
+
+    def __len__(self) -> int:
+        return self._length
+
+    @overload
+    def __getitem__(self, index: int) -> NewRecord: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[NewRecord]: ...
+    def __getitem__(self, index: int | slice) -> NewRecord | Sequence[NewRecord]:
+        return self.records()[index]
+
+    def __iter__(self) -> Iterator[NewRecord]:
+        return iter(self.records())
+
+    def records(self) -> list[NewRecord]:
+        """The records as objects, made once."""
+        if self._records is None:
+            self._records = _decode(_ARRAY_32 + self._length.to_bytes(4, "big") + self.payload)
+        return self._records
+
+
+def joined(parts: Sequence[Sequence[NewRecord]]) -> Sequence[NewRecord]:
+    """All records in order; a block if all parts are."""
+    if len(parts) == 1:
+        return parts[0]
+    blocks = [part for part in parts if isinstance(part, RecordBlock)]
+    if len(blocks) < len(parts):
+        return [record for part in parts for record in part]
+    return join_blocks(blocks)
+
+
+def join_blocks(blocks: Iterable[RecordBlock]) -> RecordBlock:
+    """One block of all, in order."""
+    blocks = list(blocks)
+    return RecordBlock(
+        b"".join([block.payload for block in blocks]),
+        sum([len(block) for block in blocks]),
+        sum([block.size for block in blocks]),
+    )
