@@ -15,6 +15,7 @@ from uuid import UUID
 import msgspec
 
 from libs.fastpath import Shape
+from libs.kit.contracts.ai_events import NAMES as AI_EVENTS
 from libs.kit.eventlog import NewRecord
 from libs.kit.teams import Team
 from services.cdp.ingestion import ai, bots, cookieless, exceptions, heatmaps
@@ -250,7 +251,7 @@ STEPS = (
     Step(_survey, frozenset({"survey shown"})),
     Step(_bot, names=frozenset({"$raw_user_agent"}), passes=_is_visitor),
     Step(_geoip),
-    Step(_ai, ai.EVENTS),
+    Step(_ai, AI_EVENTS),
     Step(_exception, frozenset({exceptions.EVENT})),
     Step(_points, names=heatmaps.WITH_POINTS),
 )

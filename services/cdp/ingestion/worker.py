@@ -39,6 +39,7 @@ from services.cdp.ingestion.plan import Known, Plan, parsed, plan
 from services.cdp.ingestion.prepare import Prepared, prepared
 from services.cdp.ingestion.repository import Move, PersonsRefused, PersonStore, Source
 from services.cdp.ingestion.surroundings import Surroundings
+from services.cdp.ingestion.team_lists import Listed, TeamList
 from services.cdp.ingestion.warnings import WarningLimiter
 from services.cdp.ingestion.warnings import record as warning_record
 from services.cdp.settings import IngestionSettings
@@ -120,6 +121,7 @@ class Remembered:
     teams: Teams
     outcomes: Outcomes
     surroundings: Surroundings
+    listed: Listed = field(default_factory=Listed)
     limiter: WarningLimiter = field(default_factory=WarningLimiter)
     catalogue: Catalogue = field(default_factory=Catalogue)
     begun: set[int] = field(default_factory=set)
@@ -135,7 +137,8 @@ class Remembered:
             capacity=settings.team_cache_size,
         )
         outcomes = Outcomes(runtime.state, runtime.clock, "ingestion")
-        return cls(teams, outcomes, Surroundings(runtime, settings))
+        listed = Listed(TeamList.of(settings.ai_stripped_teams), TeamList.of(settings.personless_flag_teams))
+        return cls(teams, outcomes, Surroundings(runtime, settings), listed)
 
 
 class Ingestion:
@@ -158,6 +161,7 @@ class Ingestion:
         self._catalogue = known.catalogue
         self._begun = known.begun
         self._outcomes = known.outcomes
+        self._listed = known.listed
 
     async def settle(self, batches: Sequence[Batch], owned: Ownership) -> bool:
         """Commit, produce, move. False when `stop` ended the attempts: the batch comes back at the next start.
@@ -205,7 +209,9 @@ class Ingestion:
         teams = await self._teams.by_tokens(event.token for event in events if isinstance(event, Incoming))
         now = self._clock.now()
         ready = prepared(events, teams, await self._surroundings.of(events, teams, positions, now))
-        known = Known(teams, *await self._store.load(needs(ready.events, teams, positions)), self._catalogue)
+        known = Known(
+            teams, *await self._store.load(needs(ready.events, teams, positions)), self._catalogue, self._listed
+        )
         decided = plan(ready.events, known, positions, refused, now)
         _join(decided, ready)
         if decided.findings:
