@@ -30,7 +30,7 @@ _NUMBERS = (
 
 def ai_columns(value: bytes) -> dict[str, object]:
     """The columns, but for bookkeeping. A property that its column cannot hold is NULL there and stays in
-    `properties`, a large one as the JSON that was sent. Raises ValueError, as msgspec's errors are, for anything else."""
+    `properties`, a large one as the JSON that was sent. Raises ValueError, as msgspec does, for anything else."""
     event = _stored.decode(value)
     properties = object_of(raw_object(event.properties))
     if properties is None:
