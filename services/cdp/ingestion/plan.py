@@ -370,8 +370,8 @@ class _Planner:
             return
         if said.properties is None:
             self._warn(taken.team, taken.event, "invalid_group_set", "groups")
-        if not self._groups.identify(taken.team.id, said, taken.happened):
-            self._warn(taken.team, taken.event, "person_property_refused", "groups")
+        if warning := self._groups.identify(taken.team.id, said, taken.happened):
+            self._warn(taken.team, taken.event, warning, "groups")
 
     def _define(self, taken: _Taken) -> None:
         said, index = taken.said, None
