@@ -39,6 +39,9 @@ class IngestionSettings(BaseSettings):
         description="Database of places in MaxMind's format (GeoLite2-City.mmdb or alike); read again when another "
         "file is renamed into its place. Without it events say nothing of where they came from.",
     )
+    cookieless_disabled: bool = Field(
+        False, description="Drop all events of visitors without cookies, whatever their projects say."
+    )
     ai_prices_path: Path | None = Field(
         None,
         description="What language models cost, as JSON: provider/model to dollars a token. Replaces the list we ship.",

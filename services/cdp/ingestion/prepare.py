@@ -34,13 +34,15 @@ _UNREADABLE = (msgspec.MsgspecError, UnicodeError, RecursionError)
 
 @dataclass(frozen=True, slots=True)
 class Around:
-    """What steps must know. identities: of cookieless events, by the place of their record."""
+    """What steps must know. identities: of cookieless events, by the place of their record. cookieless: whether such
+    events are taken at all."""
 
     now: datetime
     place: Callable[[str], Place | None] | None = None
     identities: Mapping[cookieless.Place, Identity | cookieless.Refused] = field(default_factory=dict)
     issues: Mapping[IssueKey, UUID] = field(default_factory=dict)
     prices: ai.Prices = field(default_factory=lambda: ai.Prices({}))
+    cookieless: bool = True
 
 
 @dataclass(slots=True)
@@ -161,6 +163,9 @@ def _too_old(draft: Draft, _: Around) -> None:
 
 def _cookieless(draft: Draft, around: Around) -> None:
     if cookieless.MODE not in draft.properties or not cookieless.is_cookieless(draft.properties):
+        return
+    if not around.cookieless:
+        draft.drop("cookieless_globally_disabled")
         return
     identity = around.identities[cookieless.place_of(draft.event.record)]
     if isinstance(identity, cookieless.Refused):

@@ -17,6 +17,7 @@ MAX_REMEMBERED = 20_000
 
 # type -> category, severity
 TYPES: Mapping[str, tuple[str, str]] = {
+    "message_size_too_large": ("size", "error"),
     "person_properties_size_violation": ("size", "error"),
     "group_key_too_long": ("size", "error"),
     "group_upsert_message_size_too_large": ("size", "error"),

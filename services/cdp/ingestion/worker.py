@@ -34,6 +34,7 @@ from services.cdp.consuming import Limits, Loop, Ownership, Pulse, count, cut, k
 from services.cdp.dead_letters import dead_letter
 from services.cdp.ingestion.definitions import Catalogue
 from services.cdp.ingestion.needs import needs
+from services.cdp.ingestion.oversized import taken, warned_of
 from services.cdp.ingestion.parse import Incoming, Rejected
 from services.cdp.ingestion.plan import Known, Plan, parsed, plan
 from services.cdp.ingestion.prepare import Prepared, prepared
@@ -256,20 +257,27 @@ class Ingestion:
             with attempt, metrics.CONSUMER_STEP_SECONDS.labels(WORKER, "produce").time():
                 crash_point("ingestion.before_produce")
                 if output.rows:
-                    await self._log.produce(STORED_EVENTS.name, output.rows)
+                    left_out = await taken(self._log, STORED_EVENTS.name, output.rows)
                     output.rows = []
+                    self._warn_of(left_out, output)
                 for topic, records in output.updates.items():
                     if records:
-                        await self._log.produce(topic, records)
+                        await taken(self._log, topic, records)
                         output.updates[topic] = []
                 if output.dead:
-                    await self._log.produce(DEAD_LETTERS.name, output.dead)
+                    await taken(self._log, DEAD_LETTERS.name, output.dead)
                 crash_point("ingestion.after_produce")
                 if output.first_of:
                     await self._teams.mark_ingested(output.first_of)
                     self._begun |= output.first_of
                 return True
         return False
+
+    def _warn_of(self, left_out: Sequence[NewRecord], output: Output) -> None:
+        if left_out:
+            now = self._clock.now()
+            told = [warning_record(warned, now) for warned in warned_of(left_out, self._outcomes)]
+            output.updates[WARNINGS.name] = [*output.updates.get(WARNINGS.name, ()), *told]
 
     async def _moved(self, batch: Batch, owned: Ownership) -> bool:
         async for attempt in until_settled(self._clock, self._loop.stop, on_retry=self._loop.retried):

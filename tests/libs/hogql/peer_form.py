@@ -386,13 +386,18 @@ def _unread(error: HogQLError, text: str) -> str | None:
     return "step into a number" if re.search(r"\d\.\s*[a-zA-Z_`\"\d]", text) else None
 
 
+# the peer's lexer takes such a name for the end of a comparison
+_SPACE_BEHIND_DASHES = re.compile(r"<\w+(-\w*)+[\xa0\u2003\ufeff]")
+
+
 def taken_knowingly(tree: ast.Node, text: str, message: str) -> str | None:
     """Why ours takes what the peer refuses, if that is as we want it."""
     if "ARRAY JOIN arrays must have an alias" in message and ("->" in text or "lambda" in text.lower()):
         return "alias after a lambda or a number"
     if "cannot be an alias" in message and any(isinstance(node, ast.Interpolate) for node in walk(tree)):
         return "name interpolated"
-    if message.startswith("Unexpected character") and any(isinstance(node, ast.HogQLXTag) for node in walk(tree)):
+    spaced = message.startswith("Unexpected character") or _SPACE_BEHIND_DASHES.search(text)
+    if spaced and any(isinstance(node, ast.HogQLXTag) for node in walk(tree)):
         return "space in a tag"
     if any(isinstance(node, ast.Pivot) and node.alias is not None for node in walk(tree)):
         return "name of a pivot"
