@@ -1,6 +1,6 @@
 """A record of clickhouse_ai_events_json -> the columns of a row of `ai_events`. No I/O, no clock."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -8,7 +8,7 @@ import msgspec
 
 from libs.kit.contracts.ai_events import LARGE
 from libs.kit.contracts.events import StoredEvent, raw_object
-from services.cdp.raw_json import Properties, is_null, number_of, object_of, text_of
+from services.cdp.raw_json import is_null, number_of, object_of, text_of
 
 _stored = msgspec.json.Decoder(StoredEvent)
 _LARGEST = 2**63
@@ -29,29 +29,27 @@ _NUMBERS = (
 
 
 def ai_columns(value: bytes) -> dict[str, object]:
-    """The columns, but for bookkeeping. A property that its column cannot hold is NULL there and stays in
-    `properties`, a large one as the JSON that was sent. Raises ValueError, as msgspec does, for anything else."""
+    """The columns, but for bookkeeping and those that the event says nothing of. A property that its column cannot hold
+    is NULL there and stays in `properties`, a large one as the JSON that was sent. Raises ValueError, as msgspec does,
+    for anything else."""
     event = _stored.decode(value)
     properties = object_of(raw_object(event.properties))
     if properties is None:
         raise ValueError("The properties are no object.")
-    rest = properties.copy()
-    rest.drop([name for name in LARGE if name in rest])
-    return {
+    columns: dict[str, object] = {
         "uuid": str(UUID(event.uuid)),
         "event": event.event,
         "timestamp": event.timestamp,
         "team_id": event.team_id,
         "distinct_id": event.distinct_id,
         "person_id": str(UUID(event.person_id)),
-        "properties": _shown(rest.encoded()),
-        "trace_id": _text(properties, "trace_id") or "",
-        **{name: _text(properties, name) for name in _TEXTS},
-        **{name: _count(properties, name) for name in _COUNTS},
-        **{name: _number(properties, name) for name in _NUMBERS},
-        "is_error": (properties.raw("$ai_is_error") or b"").strip() in (b"true", b'"true"'),
-        **{name.removeprefix("$ai_"): _as_sent(properties, name) for name in LARGE},
     }
+    for name, raw in properties.items():
+        if found := _COLUMNS.get(name):
+            column, read = found
+            columns[column] = read(bytes(raw))
+    properties.drop([name for name in LARGE if name in properties])
+    return {**columns, "properties": _shown(properties.encoded())}
 
 
 def is_past(columns: Mapping[str, object], arrived_ms: int, days: int) -> bool:
@@ -60,32 +58,47 @@ def is_past(columns: Mapping[str, object], arrived_ms: int, days: int) -> bool:
     return str(columns["timestamp"]) < f"{oldest:%Y-%m-%d}"
 
 
-def _text(properties: Properties, name: str) -> str | None:
+def _text(raw: bytes) -> str | None:
     """A string as it is, anything else as its JSON."""
-    raw = properties.raw(f"$ai_{name}")
-    if raw is None or is_null(raw):
-        return None
     text = text_of(raw)
-    return text if text is not None else _shown(raw)
+    return text if text is not None else _as_sent(raw)
 
 
-def _number(properties: Properties, name: str) -> float | None:
+def _trace(raw: bytes) -> str:
+    return _text(raw) or ""
+
+
+def _number(raw: bytes) -> float | None:
     try:
-        return number_of(properties.raw(f"$ai_{name}"))
+        return number_of(raw)
     except (msgspec.MsgspecError, UnicodeError, RecursionError):
         return None
 
 
-def _count(properties: Properties, name: str) -> int | None:
-    number = _number(properties, name)
+def _count(raw: bytes) -> int | None:
+    number = _number(raw)
     whole = int(number) if number is not None else None
     return whole if whole is not None and whole == number and -_LARGEST <= whole < _LARGEST else None
 
 
-def _as_sent(properties: Properties, name: str) -> str | None:
-    raw = properties.raw(name)
-    return None if raw is None or is_null(raw) else _shown(raw)
+def _is_true(raw: bytes) -> bool:
+    return raw.strip() in (b"true", b'"true"')
+
+
+def _as_sent(raw: bytes) -> str | None:
+    return None if is_null(raw) else _shown(raw)
 
 
 def _shown(raw: bytes) -> str:
     return raw.decode(errors="replace")
+
+
+# by property: its column, and how that reads it
+_COLUMNS: Mapping[str, tuple[str, Callable[[bytes], object]]] = {
+    "$ai_trace_id": ("trace_id", _trace),
+    "$ai_is_error": ("is_error", _is_true),
+    **{f"$ai_{name}": (name, _text) for name in _TEXTS},
+    **{f"$ai_{name}": (name, _count) for name in _COUNTS},
+    **{f"$ai_{name}": (name, _number) for name in _NUMBERS},
+    **{name: (name.removeprefix("$ai_"), _as_sent) for name in LARGE},
+}
