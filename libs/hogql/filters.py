@@ -11,7 +11,13 @@ from libs.hogql.errors import InvalidPropertyFilter
 from libs.hogql.property_filters import TRUE, Reading, property_condition
 
 # The tables that a filter can speak of, and the time of each.
-TIMES = {"events": "timestamp", "logs": "timestamp", "groups": "created_at", "sessions": "$start_timestamp"}
+TIMES = {
+    "events": "timestamp",
+    "ai_events": "timestamp",
+    "logs": "timestamp",
+    "groups": "created_at",
+    "sessions": "$start_timestamp",
+}
 NAMES = ("filters", "filters.dateRange.from", "filters.dateRange.to")
 
 

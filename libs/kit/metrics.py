@@ -35,6 +35,11 @@ HTTP_SECONDS = BulkHistogram(
     "http_requests_duration_seconds", "Time to answer a request.", ["service", "route"], buckets=SECONDS
 )
 
+# --- any process
+LOG_LINES_LEFT_OUT = Counter(
+    "log_lines_left_out_total", "Lines that a library said again and again, and that were not written.", ["library"]
+)
+
 # --- capture
 CAPTURE_EVENTS = Counter(
     "capture_events_total",

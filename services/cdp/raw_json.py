@@ -1,5 +1,6 @@
 """JSON objects taken apart at the top level only: values stay the sender's bytes."""
 
+import math
 import re
 
 import msgspec
@@ -47,6 +48,20 @@ def text_of(raw: bytes | msgspec.Raw | None) -> str | None:
     """The string in `raw`; None when it holds something else."""
     text = bytes(raw).lstrip() if raw is not None else b""
     return msgspec.json.decode(text, type=str) if text[:1] == b'"' else None
+
+
+def number_of(raw: bytes | msgspec.Raw | None) -> float | None:
+    """The number in `raw`, also as text; None when it holds something else, or none that a double can hold."""
+    if raw is None:
+        return None
+    value = msgspec.json.decode(raw)
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        number = float(value)
+    except (ValueError, OverflowError):
+        return None
+    return number if math.isfinite(number) else None
 
 
 def is_null(raw: bytes | msgspec.Raw | None) -> bool:

@@ -9,6 +9,9 @@ from pydantic_settings import SettingsConfigDict
 from libs.kit.contracts.topics import CAPTURED
 from libs.kit.settings import BaseSettings
 
+# ids with commas between them, every one, or none
+TEAMS = r"^(\*|\d{1,18}(,\d{1,18})*)?$"
+
 
 class IngestionSettings(BaseSettings):
     """Ingestion: events_plugin_ingestion -> clickhouse_events_json."""
@@ -36,9 +39,23 @@ class IngestionSettings(BaseSettings):
         description="Database of places in MaxMind's format (GeoLite2-City.mmdb or alike); read again when another "
         "file is renamed into its place. Without it events say nothing of where they came from.",
     )
+    cookieless_disabled: bool = Field(
+        False, description="Drop all events of visitors without cookies, whatever their projects say."
+    )
     ai_prices_path: Path | None = Field(
         None,
         description="What language models cost, as JSON: provider/model to dollars a token. Replaces the list we ship.",
+    )
+    ai_stripped_teams: str = Field(
+        "",
+        pattern=TEAMS,
+        description="Projects, by id, whose AI events keep their large properties ($ai_input and alike) in `ai_events` "
+        "only; * for all. Their rows in `events` are small, and what was said is gone when `ai_events` lets it go.",
+    )
+    personless_flag_teams: str = Field(
+        "",
+        pattern=TEAMS,
+        description="Projects, by id, in which `$feature_flag_called` makes no person where there is none; * for all.",
     )
 
 
@@ -64,6 +81,10 @@ class WriterSettings(BaseSettings):
     )
     refill_seconds: float = Field(
         600.0, gt=0, description="Limit on reading the filter back from ClickHouse when a partition becomes ours."
+    )
+
+    ai_retention_days: int = Field(
+        30, gt=0, le=2_500, description="Days, after an AI event, for which `ai_events` keeps it; `events` has its own."
     )
 
     @model_validator(mode="after")

@@ -109,6 +109,8 @@ async def test_who_may_go_and_when(clickhouse: ClickHouse) -> None:
     tables = ("heatmaps", "app_metrics2", "ingestion_warnings", "log_entries", "logs", "document_embeddings")
     assert kept == {
         **dict.fromkeys(tables, ninety),
+        "ai_events": "if(timestamp < addDays(_timestamp, 1), toDate(timestamp), toDate(_timestamp)) + "
+        "toIntervalDay(retention_days)",
         "query_log_archive": "event_date + toIntervalDay(90)",
         "session_replay_events": "toDateTime(max_last_timestamp) + toIntervalDay(ifNull(retention_period_days, 30))",
     }

@@ -56,6 +56,8 @@ def tables_of(team: int, other: int, mark: str) -> dict[str, list[dict[str, Any]
             {"id": _PERSON.format(9), "person_id": _PERSON.format(9), "cohort_id": 6, "team_id": other, **_BOOK},
         ],
         "heatmaps": [_heatmap(team, "https://x.org/"), _heatmap(team, "https://x.org/"), _heatmap(other, mark)],
+        "ai_events": [_ai_event(team, 1, "t1"), _ai_event(team, 1, "t1"), _ai_event(team, 2, "t1"),
+                      _ai_event(team, 3, "t2", error=None), _ai_event(other, 1, "t1", model=mark, input=mark)],
         "app_metrics2": [_metric(team, "a"), _metric(team, "a"), _metric(other, mark)],
         "log_entries": [_log(team, "hello"), _log(other, mark)],
         "logs": [{"team_id": team, "body": "hello", "timestamp": _KEPT, "attributes": json.dumps({"a": {"b": 1}})},
@@ -124,6 +126,17 @@ def _heatmap(team: int, url: str) -> dict[str, Any]:
         "x": 1, "y": 2,
         "scale_factor": 16, "viewport_width": 80, "viewport_height": 60, "pointer_target_fixed": True,
         "current_url": url, "type": "click", "uuid": _PERSON.format(team), "item": 0, **_BOOK,
+    }  # fmt: skip
+
+
+def _ai_event(team: int, number: int, trace: str, **more: Any) -> dict[str, Any]:
+    return {
+        "uuid": _PERSON.format(number), "event": "$ai_generation", "timestamp": f"2099-05-01 10:00:0{number}",
+        "team_id": team, "distinct_id": "user1", "person_id": _PERSON.format(1),
+        "properties": json.dumps({"n": number}),
+        "trace_id": trace, "model": "m", "input_tokens": number, "total_cost_usd": number / 4, "is_error": 1,
+        "error": "e", "input": json.dumps([{"role": "user", "content": f"hello {number}"}]), **_BOOK,
+        "_timestamp": _KEPT, **more,
     }  # fmt: skip
 
 

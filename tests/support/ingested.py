@@ -16,6 +16,7 @@ from services.cdp.ingestion.geoip import Place
 from services.cdp.ingestion.needs import needs
 from services.cdp.ingestion.plan import Known, Plan, parsed, plan
 from services.cdp.ingestion.prepare import Around, Prepared, prepared
+from services.cdp.ingestion.team_lists import Listed
 from tests.support.captured import captured_record
 from tests.support.people_store import MemoryStore
 
@@ -30,6 +31,7 @@ class Ingested:
     places: Mapping[str, Place] = field(default_factory=dict)
     identities: Mapping[cookieless.Place, Identity | Refused] = field(default_factory=dict)
     issues: Mapping[tuple[int, str], UUID] = field(default_factory=dict)
+    listed: Listed = field(default_factory=Listed)
     store: MemoryStore = field(default_factory=MemoryStore)
     rows: list[dict[str, Any]] = field(default_factory=list)
     points: list[dict[str, Any]] = field(default_factory=list)
@@ -54,7 +56,7 @@ class Ingested:
         ready: Prepared = prepared(events, teams, Around(NOW, self.places.get, self.identities, self.issues))
         asked = needs(ready.events, teams, {})
         people, groups = self.store.load(asked)
-        self.plan = plan(ready.events, Known(teams, people, groups), {}, set(), NOW)
+        self.plan = plan(ready.events, Known(teams, people, groups, listed=self.listed), {}, set(), NOW)
         self.store.apply(self.plan.writes)
         self.rows += [json.loads(row.value) for row in self.plan.rows]
         self.points += [json.loads(point.value) for point in ready.points]

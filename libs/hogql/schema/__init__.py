@@ -1,7 +1,7 @@
 """The tables that queries see, and what of ClickHouse stands behind them.
 
-fields.py (what tables are made of), events.py, people.py, sessions.py, replay.py, telemetry.py, system.py, database.py
-(all of them, by name).
+fields.py (what tables are made of), events.py, people.py, sessions.py, replay.py, telemetry.py, ai.py, system.py,
+database.py (all of them, by name).
 """
 
 from libs.hogql.schema.database import DATABASE, TABLES, Database, database_for, stored_columns

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from types import MappingProxyType
 
-from libs.hogql.schema import people, replay, sessions, system, telemetry
+from libs.hogql.schema import ai, people, replay, sessions, system, telemetry
 from libs.hogql.schema.events import OVERRIDE, events_table
 from libs.hogql.schema.fields import AnyTable, ColumnField, Field, GroupField, JsonField, LazyTable, PropertyField
 
@@ -32,9 +32,11 @@ _FIXED: dict[str, AnyTable] = {
     "raw_cohort_people": people.RAW_COHORT_PEOPLE,
     "raw_session_replay_events": replay.RAW_SESSION_REPLAY_EVENTS,
     "heatmaps": telemetry.HEATMAPS,
+    "ai_events": ai.AI_EVENTS,
     "app_metrics": telemetry.APP_METRICS,
     "raw_sessions": sessions.RAW_SESSIONS,
     "raw_heatmaps": telemetry.RAW_HEATMAPS,
+    "raw_ai_events": ai.RAW_AI_EVENTS,
     "raw_app_metrics": telemetry.RAW_APP_METRICS,
     "raw_query_log": telemetry.RAW_QUERY_LOG,
     "raw_document_embeddings": telemetry.RAW_DOCUMENT_EMBEDDINGS,

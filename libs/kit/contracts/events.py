@@ -12,7 +12,8 @@ StoredEvent, topic `clickhouse_events_json`, key uuid (spec B13):
     {"uuid","event","properties","timestamp","team_id","project_id","distinct_id","elements_chain","created_at",
      "captured_at","person_id","person_properties","person_created_at","person_mode"[,"historical_migration":true]}
     `properties` and `person_properties` are JSON objects (readers accept strings). Times are ClickHouse's
-    `YYYY-MM-DD HH:MM:SS.mmm`, UTC. headers: v, arrived (epoch ms: when the captured event came into the log).
+    `YYYY-MM-DD HH:MM:SS.mmm`, UTC. headers: v, arrived (epoch ms: when the captured event came into the log), and of AI
+    events productTrack (ai_events.py).
 
 Numbers, strings and nesting inside properties are the sender's bytes: a top level is re-assembled (keys are added and
 removed), a value never is. So 1.0 stays 1.0 and an integer of 40 digits keeps them.

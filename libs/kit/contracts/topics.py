@@ -20,6 +20,9 @@ HISTORICAL = Topic("events_plugin_ingestion_historical", groups=(HISTORICAL_GROU
 # ingestion -> writer, live views, destinations. Key: uuid, so that one writer sees every copy of an event.
 STORED_EVENTS = Topic("clickhouse_events_json", groups=(WRITER_GROUP,), admission=0.95, retention_hours=24)
 
+# ingestion -> writer. AI events whole, once more (libs.kit.contracts.ai_events). Key: uuid.
+AI_EVENTS = Topic("clickhouse_ai_events_json", groups=(TABLES_GROUP,), admission=0.95, retention_hours=24)
+
 # ingestion and writer -> operators. The original record with headers dlq_reason, dlq_step, dlq_timestamp, dlq_topic.
 DEAD_LETTERS = Topic("events_plugin_ingestion_dlq", admission=0.97, retention_hours=24 * 7)
 
@@ -37,4 +40,6 @@ APP_METRICS = Topic("clickhouse_app_metrics2", groups=(TABLES_GROUP,), admission
 # what capture writes for ingestion
 CAPTURED = (EVENTS, OVERFLOW, HISTORICAL)
 
-ALL = (*CAPTURED, STORED_EVENTS, DEAD_LETTERS, PERSONS, DISTINCT_IDS, GROUPS, WARNINGS, HEATMAPS, APP_METRICS)
+ALL = (
+    *CAPTURED, STORED_EVENTS, AI_EVENTS, DEAD_LETTERS, PERSONS, DISTINCT_IDS, GROUPS, WARNINGS, HEATMAPS, APP_METRICS,
+)  # fmt: skip

@@ -174,9 +174,10 @@ class KafkaEventLog:
         refused = [error for error in errors if isinstance(error, PayloadTooLarge)]
         if unknown:
             raise unknown[0]
+        first = (refused or errors)[0]
         if written:
-            raise OutcomeUnknown(f"only some records were written: {errors[0].detail}") from errors[0]
-        raise (refused or errors)[0]
+            raise OutcomeUnknown(f"only some records were written: {first.detail}") from first
+        raise first
 
     @asynccontextmanager
     async def consumer(self, topics: Sequence[str], group: str) -> AsyncIterator[KafkaConsumer]:

@@ -12,12 +12,14 @@ properties.py   what is added to, moved in and removed from its properties
 persons.py      what it changes about its person
 merging.py      which two distinct ids it declares to be one person
 people.py       the persons of one batch as its events so far have left them
+team_lists.py  projects that the operator names
 groups.py       the groups of one batch, likewise
 definitions.py  names of events and properties, and of what type they look
 elements.py     autocapture elements -> elements_chain
 rows.py         an event and its person -> its row
 updates.py      persons, distinct ids, groups -> what tells of them downstream
 warnings.py     what a project is told about its events
+oversized.py    what the log does not take
 plan.py         a batch -> rows, writes, updates, dead letters (a plain function)
 repository.py   all SQL
 worker.py       the loop

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
-from services.cdp.raw_json import Properties, encode, object_of, text_of
+from libs.kit.contracts.ai_blobs import reference_in
+from libs.kit.contracts.ai_events import LARGE, NAMES
+from services.cdp.raw_json import Properties, encode, number_of, object_of, text_of
 
-EVENTS = frozenset({"$ai_generation", "$ai_embedding", "$ai_span", "$ai_trace", "$ai_metric", "$ai_feedback"})
 COSTED = frozenset({"$ai_generation", "$ai_embedding"})
 _IDS = ("$ai_trace_id", "$ai_parent_id", "$ai_span_id", "$ai_generation_id", "$ai_session_id")
 _TOKENS = (
@@ -82,7 +82,7 @@ def prices(path: Path | None) -> Prices:
 
 def with_ai(event: str, properties: Properties, table: Prices) -> list[str]:
     """Change the properties of an AI event; returns warnings, PostHog's types."""
-    if event not in EVENTS:
+    if event not in NAMES:
         return []
     for name in _IDS:
         _as_text(properties, name)
@@ -94,6 +94,19 @@ def with_ai(event: str, properties: Properties, table: Prices) -> list[str]:
     _cost(properties, table)
     _parameters(properties)
     return [warning for warning in warnings if warning]
+
+
+def lightened(properties: Properties) -> Properties:
+    """Without the large ones, as some projects want them in `events`. A reference to a blob stays: it is small, and
+    what deletes the event finds the blob by it."""
+    light = properties.copy()
+    light.drop([name for name in LARGE if name in light and not _is_elsewhere(light[name])])
+    return light
+
+
+def _is_elsewhere(raw: msgspec.Raw) -> bool:
+    text = bytes(raw)
+    return text.startswith(b'"s3://') and reference_in(text_of(raw)) is not None
 
 
 def _as_text(properties: Properties, name: str) -> None:
@@ -126,28 +139,14 @@ def _normalise_error(properties: Properties) -> None:
 
 def _checked_tokens(properties: Properties, name: str) -> str | None:
     raw = properties.get(name)
-    if raw is None or bytes(raw).strip() == b"null" or _number(raw) is not None:
+    if raw is None or bytes(raw).strip() == b"null" or number_of(raw) is not None:
         return None
     properties[name] = encode(None)
     return "invalid_ai_token_property"
 
 
-def _number(raw: msgspec.Raw | None) -> float | None:
-    """A number, also as text."""
-    if raw is None:
-        return None
-    value: Any = msgspec.json.decode(raw)
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        return None
-    try:
-        number = float(value)
-    except (ValueError, OverflowError):
-        return None
-    return number if number == number and abs(number) != float("inf") else None
-
-
 def _cost(properties: Properties, table: Prices) -> None:
-    given = [_number(properties.get(f"$ai_{side}_cost_usd")) for side in ("input", "output")]
+    given = [number_of(properties.get(f"$ai_{side}_cost_usd")) for side in ("input", "output")]
     if all(given):
         _total(properties)
         return
@@ -167,7 +166,7 @@ def _cost(properties: Properties, table: Prices) -> None:
         "$ai_web_search_cost_usd": _amount(properties, "$ai_web_search_count") * price.web_search,
     }
     for name, cost in costs.items():
-        if _number(properties.get(name)) is None:
+        if number_of(properties.get(name)) is None:
             properties[name] = encode(_tidy(cost))
     _total(properties)
     properties["$ai_model_cost_used"] = encode(model)
@@ -176,7 +175,7 @@ def _cost(properties: Properties, table: Prices) -> None:
 
 
 def _custom(properties: Properties) -> tuple[str, str, Price] | None:
-    said = {kind: _number(properties.get(name)) for kind, name in _CUSTOM.items()}
+    said = {kind: number_of(properties.get(name)) for kind, name in _CUSTOM.items()}
     if said["input"] is None or said["output"] is None:
         return None
     return "custom", "custom", Price(**{kind: number for kind, number in said.items() if number is not None})
@@ -196,13 +195,13 @@ def _input_cost(properties: Properties, provider: str, price: Price) -> float:
 
 
 def _amount(properties: Properties, name: str) -> float:
-    return max(0.0, _number(properties.get(name)) or 0.0)
+    return max(0.0, number_of(properties.get(name)) or 0.0)
 
 
 def _total(properties: Properties) -> None:
-    if _number(properties.get("$ai_total_cost_usd")) is None:
+    if number_of(properties.get("$ai_total_cost_usd")) is None:
         parts = ("input", "output", "request", "web_search")
-        whole = sum(_number(properties.get(f"$ai_{part}_cost_usd")) or 0.0 for part in parts)
+        whole = sum(number_of(properties.get(f"$ai_{part}_cost_usd")) or 0.0 for part in parts)
         properties["$ai_total_cost_usd"] = encode(_tidy(whole))
 
 

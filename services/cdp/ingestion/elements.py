@@ -3,6 +3,8 @@
 import unicodedata
 from typing import Any
 
+from services.cdp.ingestion.merging import javascript_string
+
 _MAX_TEXT = 400
 _MAX_HREF = 2048
 
@@ -15,14 +17,14 @@ def elements_chain(elements: list[Any]) -> str:
 def _element(element: dict[str, Any]) -> str:
     classes = _classes(element.get("attr__class"))
     attributes: dict[str, str] = {}
-    for name, limit in (("text", _MAX_TEXT), ("href", _MAX_HREF)):
-        if element.get(name) or (name == "href" and element.get("attr__href")):
-            attributes[name] = str(element.get(name) or element.get("attr__href"))[:limit]
+    for name, sent, limit in (("text", "$el_text", _MAX_TEXT), ("href", "attr__href", _MAX_HREF)):
+        if element.get(sent):
+            attributes[name] = javascript_string(element[sent])[:limit]
     attributes["nth-child"] = str(element.get("nth_child") or 0)
     attributes["nth-of-type"] = str(element.get("nth_of_type") or 0)
     if element.get("attr__id"):
-        attributes["attr_id"] = str(element["attr__id"])
-    attributes.update({key: _text(value) for key, value in element.items() if key.startswith("attr__")})
+        attributes["attr_id"] = javascript_string(element["attr__id"])
+    attributes.update({key: javascript_string(value) for key, value in element.items() if key.startswith("attr__")})
     written = "".join(f'{_quoted(key)}="{_quoted(attributes[key])}"' for key in sorted(attributes, key=_locale_order))
     tag = str(element.get("tag_name") or "")
     return tag + "".join(f".{name.replace(chr(34), '')}" for name in sorted(classes)) + ":" + written
@@ -32,10 +34,6 @@ def _classes(value: Any) -> list[str]:
     if isinstance(value, list):
         return [str(name) for name in value if name]
     return str(value).split() if value else []
-
-
-def _text(value: Any) -> str:
-    return " ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _quoted(text: str) -> str:

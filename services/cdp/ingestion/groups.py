@@ -10,11 +10,13 @@ from datetime import datetime
 
 from services.cdp.ingestion.merging import javascript_truthy_text
 from services.cdp.ingestion.parse import MAX_DISTINCT_ID
-from services.cdp.ingestion.persons import same_properties, storable
+from services.cdp.ingestion.persons import same_properties, size_of, storable
 from services.cdp.raw_json import Properties, merged, nothing, object_of
 
 MAX_TYPES = 5
 MAX_TYPE_NAME = 400
+# each of many events may add to a group: what it comes to must still be a record of the log
+MAX_PROPERTIES_BYTES = 1_000_000
 IDENTIFY = "$groupidentify"
 
 # team, type, key
@@ -100,24 +102,28 @@ class Groups:
             if number is not None:
                 properties[f"$group_{number}"] = value
 
-    def identify(self, team_id: int, said: Said, happened: datetime) -> bool:
-        """Take in what is said of a group. False when some value cannot be stored."""
+    def identify(self, team_id: int, said: Said, happened: datetime) -> str | None:
+        """Take in what is said of a group. A warning, when some value cannot be stored, or all of it would be too much:
+        then the group stays as it is."""
         index = self.index(team_id, said.type, may_add=True)
         if index is None:
-            return True
+            return None
         values, lost = storable(said.properties or nothing())
         key = (team_id, said.type, said.key)
         group = self._group(key)
+        warning = "person_property_refused" if lost else None
+        properties = merged(group.properties, values) if group else values
+        if size_of(properties) > MAX_PROPERTIES_BYTES:
+            return "group_upsert_message_size_too_large"
         if group is None:
             self._groups[key] = Group(team_id, index, said.key, happened, values, changed=True)
-            return not lost
-        properties = merged(group.properties, values)
+            return warning
         if not same_properties(group.properties, properties):
             group.properties = properties
             if not group.changed:
                 group.version += 1
                 group.changed = True
-        return not lost
+        return warning
 
     def retell(self, team_id: int, said: Said) -> None:
         """The group is to be told of as it is."""

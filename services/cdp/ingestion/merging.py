@@ -69,7 +69,7 @@ def is_illegal(distinct_id: str) -> bool:
 def javascript_text(raw: bytes | msgspec.Raw) -> str:
     """JavaScript's `String(value)` of a JSON value."""
     try:
-        return _text(msgspec.json.decode(raw))
+        return javascript_string(msgspec.json.decode(raw))
     except (msgspec.MsgspecError, RecursionError):  # 1e400
         return "Infinity"
 
@@ -81,7 +81,8 @@ def javascript_truthy_text(raw: bytes | msgspec.Raw | None) -> str | None:
     return javascript_text(raw)
 
 
-def _text(value: object) -> str:
+def javascript_string(value: object) -> str:
+    """JavaScript's `String(value)` of a value that was JSON."""
     match value:
         case str():
             return value
@@ -92,7 +93,7 @@ def _text(value: object) -> str:
         case int() | float():
             return _number(value)
         case list():
-            return ",".join("" if item is None else _text(item) for item in value)
+            return ",".join("" if item is None else javascript_string(item) for item in value)
         case _:
             return "[object Object]"
 

@@ -9,6 +9,7 @@ from services.cdp.ingestion.merging import MERGES, merge_asked
 from services.cdp.ingestion.parse import MAX_DISTINCT_ID, Incoming, Rejected
 from services.cdp.ingestion.people import Loaded
 from services.cdp.ingestion.persons import PersonId, PersonKey, person_uuid
+from services.cdp.ingestion.properties import FLAG_CALLED
 
 
 @dataclass(slots=True)
@@ -39,7 +40,7 @@ def needs(events: Iterable[Incoming | Rejected], teams: Mapping[str, Team], fres
             continue
         key = (team.id, distinct_id)
         persons.add(key)
-        if "$process_person_profile" in properties or team.person_processing_opt_out:
+        if "$process_person_profile" in properties or team.person_processing_opt_out or name == FLAG_CALLED:
             asked.personless.add(key)
         if name in MERGES:
             fresh = event.record.offset >= fresh_from.get(event.record.partition, 0)

@@ -12,6 +12,7 @@ from functools import partial
 import msgspec
 
 from libs.fastpath import FROM_IP, FROM_SENT_AT, FROM_SET, FROM_SET_ONCE, Layout, Members, Shape, members_of
+from libs.kit.contracts.ai_events import NAMES as AI_EVENTS
 from libs.kit.eventlog import Record
 from services.cdp.ingestion.groups import IDENTIFY
 from services.cdp.ingestion.merging import MERGES
@@ -21,7 +22,7 @@ from services.cdp.ingestion.properties import PERSON_KEYS, PERSONAL_EVENTS, WITH
 
 #: Events with rules of their own.
 WITH_RULES = frozenset({IDENTIFY, "$$client_ingestion_warning", "$$plugin_metrics"}).union(
-    MERGES, PERSONAL_EVENTS, WITHOUT_AUTOMATIC, NEVER_UPDATES, ALWAYS_WRITTEN
+    AI_EVENTS, MERGES, PERSONAL_EVENTS, WITHOUT_AUTOMATIC, NEVER_UPDATES, ALWAYS_WRITTEN
 )
 # names whose values a rule looks into
 _LOOKED_INTO = frozenset({*PERSON_KEYS, "$groups", "$elements"})

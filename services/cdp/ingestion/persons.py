@@ -38,7 +38,15 @@ NOISY = frozenset(
         "$os_version",
     ]
 )
-_GEOIP_TELLING = ("$geoip_country_name", "$geoip_city_name")
+_GEOIP_TELLING = frozenset(
+    {
+        "$geoip_country_name",
+        "$geoip_city_name",
+        "$geoip_country_code",
+        "$geoip_continent_name",
+        "$geoip_continent_code",
+    }
+)
 
 
 PersonKey = tuple[int, str]

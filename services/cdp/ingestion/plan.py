@@ -11,10 +11,12 @@ from datetime import datetime, timedelta
 
 import msgspec
 
+from libs.kit.contracts import ai_events
 from libs.kit.contracts.events import PersonMode
-from libs.kit.contracts.topics import DISTINCT_IDS, GROUPS, PERSONS
+from libs.kit.contracts.topics import AI_EVENTS, DISTINCT_IDS, GROUPS, PERSONS
 from libs.kit.eventlog import NewRecord, Record
 from libs.kit.teams import Team
+from services.cdp.ingestion.ai import lightened
 from services.cdp.ingestion.definitions import Catalogue, Finder, Findings
 from services.cdp.ingestion.groups import IDENTIFY, Group, Groups, LoadedGroups, group_said, key_too_long
 from services.cdp.ingestion.merging import MERGES, Merge, javascript_truthy_text, merge_asked
@@ -30,8 +32,9 @@ from services.cdp.ingestion.persons import (
     first_properties,
     person_uuid,
 )
-from services.cdp.ingestion.properties import Dropped, Normalised, normalised
+from services.cdp.ingestion.properties import FLAG_CALLED, Dropped, Normalised, may_stay_personless, normalised
 from services.cdp.ingestion.rows import cut, ordinary_row, row
+from services.cdp.ingestion.team_lists import Listed
 from services.cdp.ingestion.updates import group_record, link_record, person_record
 from services.cdp.ingestion.warnings import Warned
 from services.cdp.raw_json import Properties, nothing, text_of
@@ -48,6 +51,7 @@ class Known:
     people: Loaded = field(default_factory=Loaded)
     groups: LoadedGroups = field(default_factory=LoadedGroups)
     catalogue: Catalogue = field(default_factory=Catalogue)
+    listed: Listed = field(default_factory=Listed)
 
 
 @dataclass(slots=True)
@@ -65,9 +69,10 @@ class Writes:
 class Plan:
     """What is to be done about a batch.
 
-    updates: records that tell of persons, distinct ids and groups, by topic. first_of: teams that had no event before
-    these. findings: names of events and properties. warnings: how often each type came up; warned: what is to be told,
-    before its limit. dropped: team, uuid and reason of each event that goes no further, for whoever looks for it.
+    updates: records that tell of persons, distinct ids and groups, and AI events whole, by topic. first_of: teams that
+    had no event before these. findings: names of events and properties. warnings: how often each type came up; warned:
+    what is to be told, before its limit. dropped: team, uuid and reason of each event that goes no further, for whoever
+    looks for it.
     """
 
     rows: list[NewRecord] = field(default_factory=list)
@@ -138,6 +143,8 @@ class _Planner:
         self._finder = Finder(known.catalogue, now)
         self._plan = Plan()
         self._ordinary = 0
+        self._listed = known.listed
+        self._ai: list[NewRecord] = []
 
     def reject(self, rejected: Rejected) -> None:
         """To the dead letters."""
@@ -157,7 +164,8 @@ class _Planner:
             return self._drop(team, event, "group_key_too_long")
         if event.event == CLIENT_WARNING:
             return self._told_by_client(team, event)
-        said = normalised(event, anonymize_ips=team.anonymize_ips, opted_out=team.person_processing_opt_out)
+        personless = team.person_processing_opt_out or self._is_passing_flag(event, team)
+        said = normalised(event, anonymize_ips=team.anonymize_ips, opted_out=personless)
         if isinstance(said, Dropped):
             return self._drop(team, event, said.reason)
         for kind in said.warnings:
@@ -186,6 +194,12 @@ class _Planner:
             self._plan.first_of.add(team.id)
         return True
 
+    def _is_passing_flag(self, event: Incoming, team: Team) -> bool:
+        """A flag asked for by somebody who has no person, and who is not to get one for that."""
+        if event.event != FLAG_CALLED or team.id not in self._listed.flags_personless:
+            return False
+        return may_stay_personless(event.properties) and self._people.owner((team.id, event.distinct_id)) is None
+
     def finished(self) -> Plan:
         """The plan, with what is to be written and told."""
         people, groups = self._people, self._groups
@@ -203,6 +217,7 @@ class _Planner:
             PERSONS.name: [person_record(person) for person in people.told_persons()],
             DISTINCT_IDS.name: [link_record(link) for link in people.told_links()],
             GROUPS.name: [group_record(group) for group in groups.told()],
+            AI_EVENTS.name: self._ai,
         }
         return self._plan
 
@@ -212,23 +227,29 @@ class _Planner:
         if not taken.said.personless and (taken.event.event == IDENTIFY or "$groups" in properties):
             self._take_groups(taken, properties)
         self._define(taken)
-        self._plan.rows.append(
-            row(
-                taken.event,
-                properties,
-                team_id=taken.team.id,
-                timestamp=taken.happened,
-                person_id=owner.person.uuid,
-                person_created_at=owner.person.created_at,
-                person_properties=owner.properties,
-                person_set=owner.latest,
-                person_mode=owner.mode,
-                now=self._now,
-            )
-        )
+        if taken.event.event in ai_events.NAMES:
+            light = lightened(properties) if taken.team.id in self._listed.stripped else None
+            self._ai.append(whole := self._row(taken, owner, properties))
+            self._plan.rows.append(whole if light is None else self._row(taken, owner, light))
+        else:
+            self._plan.rows.append(self._row(taken, owner, properties))
         if not taken.team.ingested_event:
             self._plan.first_of.add(taken.team.id)
         self._count("ok" if taken.fresh else "replayed", "")
+
+    def _row(self, taken: _Taken, owner: Owner, properties: Properties) -> NewRecord:
+        return row(
+            taken.event,
+            properties,
+            team_id=taken.team.id,
+            timestamp=taken.happened,
+            person_id=owner.person.uuid,
+            person_created_at=owner.person.created_at,
+            person_properties=owner.properties,
+            person_set=owner.latest,
+            person_mode=owner.mode,
+            now=self._now,
+        )
 
     # --- persons
 
@@ -349,8 +370,8 @@ class _Planner:
             return
         if said.properties is None:
             self._warn(taken.team, taken.event, "invalid_group_set", "groups")
-        if not self._groups.identify(taken.team.id, said, taken.happened):
-            self._warn(taken.team, taken.event, "person_property_refused", "groups")
+        if warning := self._groups.identify(taken.team.id, said, taken.happened):
+            self._warn(taken.team, taken.event, warning, "groups")
 
     def _define(self, taken: _Taken) -> None:
         said, index = taken.said, None

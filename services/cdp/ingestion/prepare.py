@@ -15,6 +15,7 @@ from uuid import UUID
 import msgspec
 
 from libs.fastpath import Shape
+from libs.kit.contracts.ai_events import NAMES as AI_EVENTS
 from libs.kit.eventlog import NewRecord
 from libs.kit.teams import Team
 from services.cdp.ingestion import ai, bots, cookieless, exceptions, heatmaps
@@ -33,13 +34,15 @@ _UNREADABLE = (msgspec.MsgspecError, UnicodeError, RecursionError)
 
 @dataclass(frozen=True, slots=True)
 class Around:
-    """What steps must know. identities: of cookieless events, by the place of their record."""
+    """What steps must know. identities: of cookieless events, by the place of their record. cookieless: whether such
+    events are taken at all."""
 
     now: datetime
     place: Callable[[str], Place | None] | None = None
     identities: Mapping[cookieless.Place, Identity | cookieless.Refused] = field(default_factory=dict)
     issues: Mapping[IssueKey, UUID] = field(default_factory=dict)
     prices: ai.Prices = field(default_factory=lambda: ai.Prices({}))
+    cookieless: bool = True
 
 
 @dataclass(slots=True)
@@ -161,6 +164,9 @@ def _too_old(draft: Draft, _: Around) -> None:
 def _cookieless(draft: Draft, around: Around) -> None:
     if cookieless.MODE not in draft.properties or not cookieless.is_cookieless(draft.properties):
         return
+    if not around.cookieless:
+        draft.drop("cookieless_globally_disabled")
+        return
     identity = around.identities[cookieless.place_of(draft.event.record)]
     if isinstance(identity, cookieless.Refused):
         draft.drop(identity.reason, warned=identity.warned)
@@ -250,7 +256,7 @@ STEPS = (
     Step(_survey, frozenset({"survey shown"})),
     Step(_bot, names=frozenset({"$raw_user_agent"}), passes=_is_visitor),
     Step(_geoip),
-    Step(_ai, ai.EVENTS),
+    Step(_ai, AI_EVENTS),
     Step(_exception, frozenset({exceptions.EVENT})),
     Step(_points, names=heatmaps.WITH_POINTS),
 )

@@ -26,6 +26,7 @@ BLOAT = (
     "$feature_flag_payloads",
     "$override_feature_flag_payloads",
 )
+FLAG_CALLED = "$feature_flag_called"
 GROUP_KEYS = tuple(f"$group_{index}" for index in range(5))
 
 EVENT_TO_PERSON = [
@@ -101,6 +102,14 @@ def normalised(event: Incoming, *, anonymize_ips: bool, opted_out: bool = False)
     latest, first = said or (object_of(properties.raw("$set")), object_of(properties.raw("$set_once")))
     unset = _unset(properties.get("$unset")) if "$unset" in properties else ()
     return Normalised(properties, latest or nothing(), first or nothing(), unset, personless, warnings)
+
+
+def may_stay_personless(properties: Properties) -> bool:
+    """Whether an event asks for no person by itself: it does not want one in so many words, and is of no group."""
+    if properties.raw("$process_person_profile") == b"true":
+        return False
+    groups = properties.raw("$groups")
+    return groups is None or not object_of(groups)
 
 
 def _add_transport(properties: Properties, event: Incoming) -> None:

@@ -7,6 +7,7 @@ from uuid import UUID
 import msgspec
 
 from libs.fastpath import laid_out, stored
+from libs.kit.contracts import ai_events
 from libs.kit.contracts.arrival import arrival_header, arrived_ms
 from libs.kit.contracts.events import FORMAT_VERSION, PersonMode
 from libs.kit.eventlog import Headers, NewRecord
@@ -17,6 +18,7 @@ from services.cdp.ingestion.persons import Person
 from services.cdp.raw_json import Properties, text_of
 
 _MAX_EVENT_UNITS = 200
+_AI = (ai_events.TRACK,)
 
 
 def clickhouse_time(moment: datetime) -> str:
@@ -56,7 +58,7 @@ def row(
         person_mode=person_mode,
         historical_migration=event.historical_migration,
     )
-    return _record(event, value)
+    return _record(event, value, _AI if event.event in ai_events.NAMES else ())
 
 
 def ordinary_row(
@@ -84,8 +86,8 @@ def ordinary_row(
     return None if value is None else _record(event, value)
 
 
-def _record(event: Incoming, value: bytes) -> NewRecord:
-    return NewRecord(event.uuid.encode(), value, _headers(arrived_ms(event.record)))
+def _record(event: Incoming, value: bytes, track: Headers = ()) -> NewRecord:
+    return NewRecord(event.uuid.encode(), value, _headers(arrived_ms(event.record), track))
 
 
 def _utc(moment: datetime) -> datetime:
@@ -93,8 +95,8 @@ def _utc(moment: datetime) -> datetime:
 
 
 @lru_cache(1024)
-def _headers(arrived_ms: int) -> Headers:
-    return ("v", FORMAT_VERSION), arrival_header(arrived_ms)
+def _headers(arrived_ms: int, track: Headers) -> Headers:
+    return ("v", FORMAT_VERSION), *track, arrival_header(arrived_ms)
 
 
 def _take_elements(properties: Properties) -> str:

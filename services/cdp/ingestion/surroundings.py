@@ -22,7 +22,7 @@ class Surroundings:
 
     def __init__(self, runtime: Runtime, settings: IngestionSettings):
         self._clock = runtime.clock
-        self._cookieless = CookielessState(runtime.state)
+        self._cookieless = None if settings.cookieless_disabled else CookielessState(runtime.state)
         self._issues = IssueStore(runtime.postgres)
         self._prices = ai.prices(settings.ai_prices_path)
         self._geoip = GeoIp(settings.geoip_path) if settings.geoip_path else None
@@ -42,9 +42,12 @@ class Surroundings:
             place=self._places(),
             identities=await self._cookieless.identities(
                 (event for event in events if isinstance(event, Incoming)), teams, now
-            ),
+            )
+            if self._cookieless
+            else {},
             issues=await self._issues.issues(seen) if seen else {},
             prices=self._prices,
+            cookieless=self._cookieless is not None,
         )
 
     def _places(self) -> Callable[[str], Place | None] | None:

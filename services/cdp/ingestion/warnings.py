@@ -17,8 +17,10 @@ MAX_REMEMBERED = 20_000
 
 # type -> category, severity
 TYPES: Mapping[str, tuple[str, str]] = {
+    "message_size_too_large": ("size", "error"),
     "person_properties_size_violation": ("size", "error"),
     "group_key_too_long": ("size", "error"),
+    "group_upsert_message_size_too_large": ("size", "error"),
     "cannot_merge_already_identified": ("merge", "warning"),
     "cannot_merge_with_illegal_distinct_id": ("merge", "warning"),
     "skipping_event_invalid_distinct_id": ("event", "error"),

@@ -34,11 +34,13 @@ from services.cdp.consuming import Limits, Loop, Ownership, Pulse, count, cut, k
 from services.cdp.dead_letters import dead_letter
 from services.cdp.ingestion.definitions import Catalogue
 from services.cdp.ingestion.needs import needs
+from services.cdp.ingestion.oversized import taken, warned_of
 from services.cdp.ingestion.parse import Incoming, Rejected
 from services.cdp.ingestion.plan import Known, Plan, parsed, plan
 from services.cdp.ingestion.prepare import Prepared, prepared
 from services.cdp.ingestion.repository import Move, PersonsRefused, PersonStore, Source
 from services.cdp.ingestion.surroundings import Surroundings
+from services.cdp.ingestion.team_lists import Listed, TeamList
 from services.cdp.ingestion.warnings import WarningLimiter
 from services.cdp.ingestion.warnings import record as warning_record
 from services.cdp.settings import IngestionSettings
@@ -120,6 +122,7 @@ class Remembered:
     teams: Teams
     outcomes: Outcomes
     surroundings: Surroundings
+    listed: Listed = field(default_factory=Listed)
     limiter: WarningLimiter = field(default_factory=WarningLimiter)
     catalogue: Catalogue = field(default_factory=Catalogue)
     begun: set[int] = field(default_factory=set)
@@ -135,7 +138,8 @@ class Remembered:
             capacity=settings.team_cache_size,
         )
         outcomes = Outcomes(runtime.state, runtime.clock, "ingestion")
-        return cls(teams, outcomes, Surroundings(runtime, settings))
+        listed = Listed(TeamList.of(settings.ai_stripped_teams), TeamList.of(settings.personless_flag_teams))
+        return cls(teams, outcomes, Surroundings(runtime, settings), listed)
 
 
 class Ingestion:
@@ -158,6 +162,7 @@ class Ingestion:
         self._catalogue = known.catalogue
         self._begun = known.begun
         self._outcomes = known.outcomes
+        self._listed = known.listed
 
     async def settle(self, batches: Sequence[Batch], owned: Ownership) -> bool:
         """Commit, produce, move. False when `stop` ended the attempts: the batch comes back at the next start.
@@ -205,7 +210,9 @@ class Ingestion:
         teams = await self._teams.by_tokens(event.token for event in events if isinstance(event, Incoming))
         now = self._clock.now()
         ready = prepared(events, teams, await self._surroundings.of(events, teams, positions, now))
-        known = Known(teams, *await self._store.load(needs(ready.events, teams, positions)), self._catalogue)
+        known = Known(
+            teams, *await self._store.load(needs(ready.events, teams, positions)), self._catalogue, self._listed
+        )
         decided = plan(ready.events, known, positions, refused, now)
         _join(decided, ready)
         if decided.findings:
@@ -250,20 +257,27 @@ class Ingestion:
             with attempt, metrics.CONSUMER_STEP_SECONDS.labels(WORKER, "produce").time():
                 crash_point("ingestion.before_produce")
                 if output.rows:
-                    await self._log.produce(STORED_EVENTS.name, output.rows)
+                    left_out = await taken(self._log, STORED_EVENTS.name, output.rows)
                     output.rows = []
+                    self._warn_of(left_out, output)
                 for topic, records in output.updates.items():
                     if records:
-                        await self._log.produce(topic, records)
+                        await taken(self._log, topic, records)
                         output.updates[topic] = []
                 if output.dead:
-                    await self._log.produce(DEAD_LETTERS.name, output.dead)
+                    await taken(self._log, DEAD_LETTERS.name, output.dead)
                 crash_point("ingestion.after_produce")
                 if output.first_of:
                     await self._teams.mark_ingested(output.first_of)
                     self._begun |= output.first_of
                 return True
         return False
+
+    def _warn_of(self, left_out: Sequence[NewRecord], output: Output) -> None:
+        if left_out:
+            now = self._clock.now()
+            told = [warning_record(warned, now) for warned in warned_of(left_out, self._outcomes)]
+            output.updates[WARNINGS.name] = [*output.updates.get(WARNINGS.name, ()), *told]
 
     async def _moved(self, batch: Batch, owned: Ownership) -> bool:
         async for attempt in until_settled(self._clock, self._loop.stop, on_retry=self._loop.retried):

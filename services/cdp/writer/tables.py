@@ -1,5 +1,5 @@
-"""A record that tells of a person, a distinct id or a group, a warning, a heatmap's point or a metric -> lines of its
-tables. No I/O, no clock."""
+"""A record that tells of a person, a distinct id or a group, a warning, a heatmap's point, a metric or an AI event ->
+lines of its tables. No I/O, no clock."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -7,11 +7,13 @@ from uuid import UUID
 
 import msgspec
 
+from libs.kit.contracts.arrival import arrived_ms
 from libs.kit.contracts.counts import AppMetric, HeatmapPoint
 from libs.kit.contracts.persons import DistinctIdUpdate, GroupUpdate, IngestionWarning, PersonUpdate
-from libs.kit.contracts.topics import APP_METRICS, DISTINCT_IDS, GROUPS, HEATMAPS, PERSONS, WARNINGS
+from libs.kit.contracts.topics import AI_EVENTS, APP_METRICS, DISTINCT_IDS, GROUPS, HEATMAPS, PERSONS, WARNINGS
 from libs.kit.eventlog import Record
 from libs.kit.schema.event_row import quoted, readable
+from services.cdp.writer.ai_rows import ai_columns, is_past
 
 # Columns of a line, before its JSON object, and the object: what the JSON column is called, and its text.
 Parts = tuple[dict[str, object], tuple[str, bytes] | None]
@@ -33,10 +35,15 @@ class Line:
     text: bytes
 
 
-def lines(record: Record) -> list[Line]:
-    """The rows that a record gives, of one table or two. Raises ValueError or msgspec's errors for an unusable one."""
+def lines(record: Record, ai_days: int) -> list[Line]:
+    """The rows that a record gives, of one table or two; none for an AI event older than `ai_days`, for which they are
+    kept. Raises ValueError or msgspec's errors for an unusable one."""
     tables, decode = _TOPICS[record.topic]
     columns, nested = decode(record.value)
+    if record.topic == AI_EVENTS.name:
+        if is_past(columns, arrived_ms(record), ai_days):
+            return []
+        columns["retention_days"] = ai_days
     text = _line(record, columns, nested)
     return [Line(record, table, text) for table in tables(columns)]
 
@@ -75,6 +82,10 @@ def _metrics(value: bytes) -> Parts:
     return {name: value for name, value in columns.items() if name != "uuid" or value}, None
 
 
+def _ai_events(value: bytes) -> Parts:
+    return ai_columns(value), None
+
+
 def _distinct_id_tables(columns: Mapping[str, object]) -> tuple[str, ...]:
     both = ("person_distinct_id2", "person_distinct_id_overrides")
     return both if columns["version"] else both[:1]
@@ -86,6 +97,7 @@ _TOPICS: Mapping[str, tuple[Callable[[Mapping[str, object]], tuple[str, ...]], C
     GROUPS.name: (lambda _: ("groups",), _groups),
     WARNINGS.name: (lambda _: ("ingestion_warnings",), _warnings),
     HEATMAPS.name: (lambda _: ("heatmaps",), _points),
+    AI_EVENTS.name: (lambda _: ("ai_events",), _ai_events),
     APP_METRICS.name: (lambda _: ("app_metrics2",), _metrics),
 }
 TOPICS = tuple(_TOPICS)
@@ -93,7 +105,7 @@ TOPICS = tuple(_TOPICS)
 
 def _line(record: Record, columns: dict[str, object], nested: tuple[str, bytes] | None) -> bytes:
     columns |= {
-        "_timestamp": record.timestamp_ms // 1000,
+        "_timestamp": arrived_ms(record) // 1000,
         "_offset": record.offset,
         "_partition": record.partition,
     }

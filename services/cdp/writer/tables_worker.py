@@ -1,6 +1,6 @@
-"""The loop that writes persons, distinct ids, groups, warnings, heatmaps and metrics. In these tables one row of a
-sorting key wins (of warnings a second one does little harm), so whatever is in doubt is simply inserted again: no
-offsets are looked up, no copies are searched. The position moves last."""
+"""The loop that writes persons, distinct ids, groups, warnings, heatmaps, metrics and AI events. In these tables one
+row of a sorting key wins (of warnings a second one does little harm), so whatever is in doubt is simply inserted again:
+no offsets are looked up, no copies are searched. The position moves last."""
 
 import asyncio
 from collections.abc import Sequence
@@ -34,7 +34,7 @@ async def write_tables(runtime: Runtime, settings: WriterSettings, stop: asyncio
     loop = Loop(WORKER, runtime.clock, stop, pulse)
     limits = Limits(settings.batch_records, settings.batch_bytes, settings.linger_seconds, settings.fetch_seconds)
     async with runtime.log.consumer(list(TOPICS), TABLES_GROUP) as consumer:
-        writer = TablesWriter(runtime, consumer, loop)
+        writer = TablesWriter(runtime, consumer, loop, settings.ai_retention_days)
         while not stop.is_set():
             batches = await loop.fetched(consumer, limits)
             owned = ownership(consumer, batches)
@@ -48,12 +48,13 @@ async def write_tables(runtime: Runtime, settings: WriterSettings, stop: asyncio
 class TablesWriter:
     """One member of the group."""
 
-    def __init__(self, runtime: Runtime, consumer: Consumer, loop: Loop):
+    def __init__(self, runtime: Runtime, consumer: Consumer, loop: Loop, ai_days: int):
         self._clock = runtime.clock
         self._log = runtime.log
         self._clickhouse: ClickHouse = runtime.clickhouse
         self._consumer = consumer
         self._loop = loop
+        self._ai_days = ai_days
 
     async def settle(self, batches: Sequence[Batch], owned: Ownership) -> bool:
         """Insert, then move. False when `stop` ended the attempts: the batch comes back at the next start."""
@@ -86,7 +87,7 @@ class TablesWriter:
         for batch in batches:
             for record in batch.records:
                 try:
-                    made += lines(record)
+                    made += lines(record, self._ai_days)
                 except (ValueError, RecursionError):  # msgspec's errors are ValueErrors
                     log.warning("unusable_record", worker=WORKER, topic=record.topic, offset=record.offset)
                     dead.append(dead_letter(record, "failed_parse_message", "row", self._clock.now()))

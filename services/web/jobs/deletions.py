@@ -44,6 +44,7 @@ _OLD_LINKS = """
     DELETE WHERE team_id = {team:Int64} AND distinct_id IN {ids:Array(String)}
       AND version <= transform(distinct_id, {ids:Array(String)}, {versions:Array(Int64)}, toInt64(-1))
 """
+_TABLES = (("events", _EVENTS), ("ai_events", _EVENTS), ("heatmaps", _POINTS))
 
 
 async def delete(runtime: Runtime, settings: JobsSettings) -> int:
@@ -125,11 +126,11 @@ def _whose(requests: Sequence[DeletionRequest]) -> dict[str, Any]:
 
 
 async def still_there(runtime: Runtime, requests: Sequence[DeletionRequest]) -> int:
-    """Events and points on heatmaps that are to go with these requests of one team and have not gone yet."""
+    """Events, of both tables, and points on heatmaps that are to go with these requests of one team and are there."""
     wanted = [request for request in requests if request.delete_events and request.verified_at is None]
     if not wanted:
         return 0
-    return await _left(runtime, "events", _EVENTS, wanted) + await _left(runtime, "heatmaps", _POINTS, wanted)
+    return sum([await _left(runtime, table, condition, wanted) for table, condition in _TABLES])
 
 
 async def _left(runtime: Runtime, table: str, condition: str, requests: Sequence[DeletionRequest]) -> int:
@@ -149,7 +150,7 @@ async def _delete_events(
     await remake(runtime, whose, _EVENTS, _GOING.replace("@", "events."), seconds=seconds)
     if thoroughly:
         await remake_of(runtime, whose, _GOING.replace("@", "events."), seconds=seconds)
-    for table, condition in (("events", _EVENTS), ("heatmaps", _POINTS)):
+    for table, condition in _TABLES:
         if await _left(runtime, table, condition, wanted):
             if table == "events":
                 await forget_blobs(runtime, condition, whose)

@@ -15,6 +15,7 @@ from services.web.jobs.settings import JobsSettings
 from services.web.retention.repository import ALL_OTHERS, RetentionRepository
 
 HEATMAP = "$$heatmap"
+AI = "$ai_"
 _UNTIL = "fromUnixTimestamp64Micro({until:Int64} * 1000000)"
 
 
@@ -56,8 +57,12 @@ def expired(team_id: int, days: Mapping[str, int], now: datetime) -> list[Expire
 
 def made_of_expired(team_id: int, days: Mapping[str, int], now: datetime) -> list[Expired]:
     """The same of what was made of events: sessions go by the days of events that have none of their own, after their
-    last event; heatmap points by those of the event that brought them."""
-    found = []
+    last event; heatmap points and AI events' second rows by those of the event that brought them."""
+    found = [
+        Expired(f"{each.what}, ai_events", each.condition, each.params, "ai_events")
+        for each in expired(team_id, days, now)
+        if each.params.get("event", AI).startswith(AI)
+    ]
     if ALL_OTHERS in days:
         params = {"team": team_id, "until": _before(days[ALL_OTHERS], now)}
         condition = f"team_id = {{team:Int64}} AND max_timestamp < {_UNTIL}"
@@ -149,9 +154,10 @@ async def _fit(runtime: Runtime, settings: JobsSettings) -> None:
         drop = f"ALTER TABLE {layout.name(table)}{layout.clause} DROP PARTITION {int(month.partition)}"
         await runtime.clickhouse.execute(drop)
     if gone:
-        change = f"DELETE WHERE max_timestamp < {_UNTIL}"
         until = {"until": int(end_of(gone[-1].partition).timestamp())}
-        await mutate(runtime.clickhouse, layout, "raw_sessions", change, until, seconds=settings.mutation_seconds)
+        for made, time in (("raw_sessions", "max_timestamp"), ("ai_events", "timestamp")):
+            change = f"DELETE WHERE {time} < {_UNTIL}"
+            await mutate(runtime.clickhouse, layout, made, change, until, seconds=settings.mutation_seconds)
     said = {
         "dropped_months": {month.partition: month.bytes_on_disk for month in gone},
         "events_bytes": sum(month.bytes_on_disk for month in found) - sum(month.bytes_on_disk for month in gone),

@@ -75,7 +75,8 @@ async def _squash(runtime: Runtime, settings: JobsSettings, team_id: int, overri
             "ids": [override.distinct_id for override in kept],
             "persons": [override.person for override in kept],
         }
-        await mutate(runtime.clickhouse, layout, "events", _REWRITE, params, seconds=seconds)
+        for table in ("events", "ai_events"):
+            await mutate(runtime.clickhouse, layout, table, _REWRITE, params, seconds=seconds)
     params = {
         "team": team_id,
         "ids": [override.distinct_id for override in overrides],

@@ -35,6 +35,11 @@ _EVERYTHING = (
     FROM events WHERE {_EVENTS} ORDER BY timestamp
 """,  # noqa: S608
     f"""
+    SELECT 'ai_event' AS type, uuid, event, distinct_id, timestamp, properties, input, output, output_choices,
+           input_state, output_state, tools
+    FROM ai_events FINAL WHERE {_EVENTS} ORDER BY timestamp
+""",  # noqa: S608
+    f"""
     SELECT 'heatmap_point' AS type, uuid, session_id, distinct_id, timestamp, current_url, type AS kind, x, y,
            scale_factor, viewport_width, viewport_height, pointer_target_fixed
     FROM heatmaps FINAL WHERE {_POINTS} ORDER BY timestamp
@@ -86,7 +91,8 @@ class PersonService:
         return Belongings(int(row[0]), row[1], row[2], int(row[3]))
 
     async def everything(self, team_id: int, person: Person) -> AsyncIterator[bytes]:
-        """All that is known of a person, as JSON lines: the person, each event, each point on heatmaps.
+        """All that is known of a person, as JSON lines: the person, each event, each AI event with what was said (its
+        event may be without), each point on heatmaps.
 
         Objects that came as JSON are texts, with the bytes that are stored. What follows from events, as sessions do,
         is left out."""

@@ -569,3 +569,77 @@ ALTER TABLE `hedgerow`.`sharded_session_replay_events` ON CLUSTER `main` MODIFY 
 ALTER TABLE `hedgerow`.`sharded_logs` ON CLUSTER `main` MODIFY TTL toDateTime(timestamp) + INTERVAL 90 DAY;
 
 ALTER TABLE `hedgerow`.`sharded_document_embeddings` ON CLUSTER `main` MODIFY TTL toDateTime(timestamp) + INTERVAL 90 DAY;
+
+CREATE TABLE IF NOT EXISTS `hedgerow`.`sharded_ai_events` ON CLUSTER `main`
+(
+    uuid UUID,
+    event LowCardinality(String),
+    timestamp DateTime64(6, 'UTC'),
+    team_id Int64,
+    distinct_id String,
+    person_id UUID,
+    properties String CODEC(ZSTD(3)),
+    retention_days Int16 DEFAULT 30,
+    trace_id String,
+    session_id Nullable(String),
+    parent_id Nullable(String),
+    span_id Nullable(String),
+    generation_id Nullable(String),
+    experiment_id Nullable(String),
+    span_name Nullable(String),
+    trace_name Nullable(String),
+    prompt_name Nullable(String),
+    error Nullable(String),
+    error_normalized Nullable(String),
+    span_type LowCardinality(Nullable(String)),
+    model LowCardinality(Nullable(String)),
+    provider LowCardinality(Nullable(String)),
+    framework LowCardinality(Nullable(String)),
+    error_type LowCardinality(Nullable(String)),
+    total_tokens Nullable(Int64),
+    input_tokens Nullable(Int64),
+    output_tokens Nullable(Int64),
+    text_input_tokens Nullable(Int64),
+    text_output_tokens Nullable(Int64),
+    image_input_tokens Nullable(Int64),
+    image_output_tokens Nullable(Int64),
+    audio_input_tokens Nullable(Int64),
+    audio_output_tokens Nullable(Int64),
+    video_input_tokens Nullable(Int64),
+    video_output_tokens Nullable(Int64),
+    reasoning_tokens Nullable(Int64),
+    cache_read_input_tokens Nullable(Int64),
+    cache_creation_input_tokens Nullable(Int64),
+    web_search_count Nullable(Int64),
+    input_cost_usd Nullable(Float64),
+    output_cost_usd Nullable(Float64),
+    total_cost_usd Nullable(Float64),
+    request_cost_usd Nullable(Float64),
+    web_search_cost_usd Nullable(Float64),
+    audio_cost_usd Nullable(Float64),
+    image_cost_usd Nullable(Float64),
+    video_cost_usd Nullable(Float64),
+    latency Nullable(Float64),
+    time_to_first_token Nullable(Float64),
+    is_error UInt8,
+    input Nullable(String) CODEC(ZSTD(3)),
+    output Nullable(String) CODEC(ZSTD(3)),
+    output_choices Nullable(String) CODEC(ZSTD(3)),
+    input_state Nullable(String) CODEC(ZSTD(3)),
+    output_state Nullable(String) CODEC(ZSTD(3)),
+    tools Nullable(String) CODEC(ZSTD(3)),
+    _timestamp DateTime('UTC'),
+    _offset UInt64,
+    _partition UInt64,
+    INDEX uuid_bloom uuid TYPE bloom_filter(0.001) GRANULARITY 1,
+    INDEX trace_id_bloom trace_id TYPE bloom_filter(0.001) GRANULARITY 1,
+    INDEX session_id_bloom session_id TYPE bloom_filter(0.01) GRANULARITY 1
+)
+ENGINE = ReplicatedReplacingMergeTree('/clickhouse/tables/{shard}/hedgerow/sharded_ai_events', '{replica}', _timestamp)
+PARTITION BY toYYYYMM(if(timestamp < addDays(_timestamp, 1), toDate(timestamp), toDate(_timestamp)) + toIntervalDay(retention_days))
+ORDER BY (team_id, trace_id, timestamp, uuid)
+TTL if(timestamp < addDays(_timestamp, 1), toDate(timestamp), toDate(_timestamp)) + toIntervalDay(retention_days)
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1;
+
+CREATE TABLE IF NOT EXISTS `hedgerow`.`ai_events` ON CLUSTER `main` AS `hedgerow`.`sharded_ai_events`
+ENGINE = Distributed('main', 'hedgerow', 'sharded_ai_events', cityHash64(if(trace_id = '', toString(uuid), trace_id)));

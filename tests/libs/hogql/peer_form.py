@@ -38,6 +38,8 @@ DIFFERENCES = {
     "columns of a star": "select columns(* exclude (a))",
     # the peer takes a for an argument of the lambda
     "names before a lambda": "select f(a, x -> 1)",
+    # and then a label is the lambda's in the peer's, the name's in ours
+    "label before a lambda": "select a: b, x -> 1",
     # parameters in the peer's
     "arguments within group": "select f(1) within group (order by a)",
     # the peer reads an alias
@@ -252,6 +254,33 @@ def _names_before_lambda(form: Form) -> Form:
     return {key: _split(item) if isinstance(item, list) else item for key, item in form.items()}
 
 
+def _label_before_lambda(form: Form) -> Form:
+    split = _names_before_lambda(form)
+    return {key: _labelled(item) if isinstance(item, list) else item for key, item in split.items()}
+
+
+def _labelled(items: list[Any]) -> list[Any]:
+    """A label of the first of some names moves to the lambda behind them."""
+    found: list[Any] = []
+    for item in items:
+        at = len(found) - 1
+        while at >= 0 and _is_name(found[at]):
+            at -= 1
+        if at >= 0 and _node(item) == "Lambda" and _node(found[at]) == "Alias" and _is_name(found[at].get("expr")):
+            item = {**found[at], "expr": item}
+            found[at] = found[at]["expr"]
+        found.append(item)
+    return found
+
+
+def _is_name(form: Any) -> bool:
+    return _node(form) == "Field" and len(form["chain"]) == 1
+
+
+def _node(form: Any) -> Any:
+    return form.get("node") if isinstance(form, dict) else None
+
+
 def _split(items: list[Any]) -> list[Any]:
     found: list[Any] = []
     for item in items:
@@ -275,6 +304,7 @@ def _split(items: list[Any]) -> list[Any]:
 _RULES = {
     "steps": _steps, "arguments within group": _within_group, "name interpolated": _interpolated,
     "alias after a lambda or a number": _alias_last, "names before a lambda": _names_before_lambda,
+    "label before a lambda": _label_before_lambda,
     "template in a chain": _concats, "columns of a star": _columns,
     "order after a set query": _tails, "with before a set query": _names, "brackets in from": _brackets,
     "pivot of one table": _pivots,
@@ -356,13 +386,18 @@ def _unread(error: HogQLError, text: str) -> str | None:
     return "step into a number" if re.search(r"\d\.\s*[a-zA-Z_`\"\d]", text) else None
 
 
+# the peer's lexer takes such a name for the end of a comparison
+_SPACE_BEHIND_DASHES = re.compile(r"<\w+(-\w*)+[\xa0\u2003\ufeff]")
+
+
 def taken_knowingly(tree: ast.Node, text: str, message: str) -> str | None:
     """Why ours takes what the peer refuses, if that is as we want it."""
     if "ARRAY JOIN arrays must have an alias" in message and ("->" in text or "lambda" in text.lower()):
         return "alias after a lambda or a number"
     if "cannot be an alias" in message and any(isinstance(node, ast.Interpolate) for node in walk(tree)):
         return "name interpolated"
-    if message.startswith("Unexpected character") and any(isinstance(node, ast.HogQLXTag) for node in walk(tree)):
+    spaced = message.startswith("Unexpected character") or _SPACE_BEHIND_DASHES.search(text)
+    if spaced and any(isinstance(node, ast.HogQLXTag) for node in walk(tree)):
         return "space in a tag"
     if any(isinstance(node, ast.Pivot) and node.alias is not None for node in walk(tree)):
         return "name of a pivot"

@@ -4,8 +4,13 @@ from typing import Any
 
 import pytest
 
+from libs.kit.contracts.ai_events import NAMES
+from libs.kit.contracts.topics import AI_EVENTS
 from services.cdp.ingestion.ai import Price, Prices, prices, with_ai
+from services.cdp.ingestion.team_lists import Listed, TeamList
 from services.cdp.raw_json import encode, object_of
+from services.cdp.settings import IngestionSettings
+from tests.support.ingested import Ingested
 
 TABLE = Prices(
     {
@@ -123,3 +128,62 @@ def test_the_list_that_we_ship_and_an_operators(tmp_path: Path) -> None:
     path.write_text('{"ours/model": {}}')
     with pytest.raises(ValueError, match="input"):
         prices(path)
+
+
+LARGE = {"$ai_input": [{"role": "user"}], "$ai_output_choices": "said", "$ai_tools": None}
+ELSEWHERE = f"s3://bucket/llma/{'0' * 16}/0190a1b2-0000-7000-8000-000000000001/{'0' * 32}?range=1-2"
+STRIPPED = Listed(stripped=TeamList.of("7,1"))
+
+
+def both(ingested: Ingested, event: str, **properties: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The properties in `events` and in `ai_events`."""
+    row = ingested.event(event, properties=properties)
+    [whole] = ingested.plan.updates[AI_EVENTS.name]
+    [beside] = ingested.plan.rows
+    assert row is not None
+    assert (whole.key, whole.headers) == (beside.key, beside.headers)
+    assert ("productTrack", b"llma") in whole.headers
+    said = json.loads(whole.value)
+    assert {**said, "properties": {}} == {**row, "properties": {}}
+    return row["properties"], said["properties"]
+
+
+@pytest.mark.parametrize("event", sorted(NAMES))
+def test_an_ai_event_goes_into_the_log_twice(event: str) -> None:
+    light, whole = both(Ingested(), event, a=1, **LARGE)
+    assert light == whole
+    assert {**LARGE, "a": 1}.items() <= whole.items()
+
+
+def test_some_projects_keep_large_properties_out_of_events() -> None:
+    light, whole = both(Ingested(listed=STRIPPED), "$ai_generation", a=1, **LARGE, **{"$ai_output": ELSEWHERE})
+    assert {**LARGE, "a": 1, "$ai_output": ELSEWHERE}.items() <= whole.items()
+    # what leads to a blob stays where deletions look for it
+    assert light == {name: value for name, value in whole.items() if name not in LARGE}
+    long = f"s3://{'x' * 600}"
+    light, whole = both(Ingested(listed=STRIPPED), "$ai_generation", **{"$ai_output": long})
+    assert (light.get("$ai_output"), whole["$ai_output"]) == (None, long)
+    light, whole = both(Ingested(listed=Listed(stripped=TeamList.of("7"))), "$ai_generation", **LARGE)
+    assert light == whole
+
+
+@pytest.mark.parametrize("event", ["a", "$ai", "$ai_", "$ai_something", "$AI_trace"])
+def test_other_events_go_once_and_whole(event: str) -> None:
+    ingested = Ingested(listed=Listed(stripped=TeamList.of("*")))
+    row = ingested.event(event, properties=LARGE)
+    assert row is not None
+    assert LARGE.items() <= row["properties"].items()
+    assert ingested.plan.updates[AI_EVENTS.name] == []
+    assert "productTrack" not in dict(ingested.plan.rows[0].headers)
+
+
+@pytest.mark.parametrize(("text", "has"), [("", []), ("*", [1, 2]), ("1", [1]), ("2,1", [1, 2])])
+def test_team_lists(text: str, has: list[int]) -> None:
+    assert [team for team in (1, 2) if team in TeamList.of(text)] == has
+    assert IngestionSettings(ai_stripped_teams=text).ai_stripped_teams == text
+
+
+@pytest.mark.parametrize("text", ["x", "1,", ",", "1 ,2", "*,1", "-1", "1" * 19])
+def test_team_lists_that_are_none(text: str) -> None:
+    with pytest.raises(ValueError, match="ai_stripped_teams"):
+        IngestionSettings(ai_stripped_teams=text)

@@ -210,9 +210,8 @@ def test_case_67_groupidentify(ingested: Ingested) -> None:
 ELEMENTS = [
     {
         "tag_name": "a",
-        "text": 'Say "hi"',
-        "href": "/x",
-        "attr_class": ["big", "btn"],
+        "$el_text": 'Say "hi"',
+        "classes": ["btn", "big"],
         "attr__class": "btn big",
         "attr__id": "go",
         "attr__href": "/x",
@@ -232,6 +231,10 @@ def test_case_68_elements(ingested: Ingested) -> None:
     found = row(ingested.event("$autocapture", properties={"$elements": ELEMENTS}))
     assert found["elements_chain"] == CHAIN
     assert "$elements" not in found["properties"]
+    odd = {"tag_name": "a", "$el_text": "x" * 500, "attr__href": "/" * 3000, "attr__on": True, "attr__n": [1, None]}
+    found = row(ingested.event("$autocapture", properties={"$elements": [odd]}))
+    values = f'attr__href="{"/" * 3000}"attr__n="1,"attr__on="true"href="{"/" * 2048}"'
+    assert found["elements_chain"] == f'a:{values}nth-child="0"nth-of-type="0"text="{"x" * 400}"'
 
 
 POINT = {"x": 100, "y": 33, "target_fixed": False, "type": "click"}

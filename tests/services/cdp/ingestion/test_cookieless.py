@@ -14,7 +14,10 @@ from services.cdp.ingestion import cookieless
 from services.cdp.ingestion.cookieless import SENTINEL, Identity, Refused, Visit, root_domain, visit_of
 from services.cdp.ingestion.cookieless_state import CookielessState
 from services.cdp.ingestion.parse import Incoming, parse
+from services.cdp.ingestion.prepare import prepared
 from services.cdp.ingestion.siphash import siphash128
+from services.cdp.ingestion.surroundings import Surroundings
+from services.cdp.settings import IngestionSettings
 from tests.support.captured import captured_record
 from tests.support.ingested import NOW, Ingested
 
@@ -199,3 +202,13 @@ async def test_a_store_that_is_away_stops_the_batch(runtime: Runtime) -> None:
     with pytest.raises(Unavailable):
         await CookielessState(nobody).identities([incoming()], {"phc_one": STATELESS}, NOW)
     assert await CookielessState(nobody).identities([incoming(properties={"$cookieless_mode": False})], {}, NOW) == {}
+
+
+async def test_an_operator_may_refuse_them_all(runtime: Runtime) -> None:
+    events = [incoming(), incoming(1, properties={"$cookieless_mode": False})]
+    teams = {"phc_one": STATEFUL}
+    around = await Surroundings(runtime, IngestionSettings(cookieless_disabled=True)).of(events, teams, {}, NOW)
+    done = prepared(events, teams, around)
+    assert done.outcomes == {("dropped", "cookieless_globally_disabled"): 1}
+    assert (done.events, done.warned) == ([events[1]], [])
+    assert await runtime.state.keys("cookieless_salt:*") == []

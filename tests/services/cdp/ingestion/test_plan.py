@@ -15,6 +15,7 @@ from services.cdp.ingestion.persons import FAKE_CREATED_AT, Link, Person, Person
 from services.cdp.ingestion.plan import Known, Plan, parsed, plan
 from services.cdp.raw_json import encode
 from tests.support.captured import ARRIVED_MS, captured_record, raw_record
+from tests.support.ingested import Ingested
 
 NOW = datetime(2026, 11, 5, 10, 12, tzinfo=UTC)
 TEAMS = {
@@ -310,7 +311,7 @@ def test_long_names() -> None:
 def test_elements_become_the_chain() -> None:
     element = {
         "tag_name": "a", "attr__class": ["btn", "big"], "attr__href": "/x", "attr__id": "go", "attr__data-a": "1",
-        "text": 'Say "hi"', "nth_child": 1, "nth_of_type": 2,
+        "$el_text": 'Say "hi"', "nth_child": 1, "nth_of_type": 2,
     }  # fmt: skip
     row = stored(
         planned(
@@ -318,7 +319,7 @@ def test_elements_become_the_chain() -> None:
         )
     )
     assert row["elements_chain"] == (
-        'a.big.btn:attr__class="btn big"attr__data-a="1"attr__href="/x"attr__id="go"attr_id="go"href="/x"nth-child="1"'
+        'a.big.btn:attr__class="btn,big"attr__data-a="1"attr__href="/x"attr__id="go"attr_id="go"href="/x"nth-child="1"'
         'nth-of-type="2"text="Say \\"hi\\"";div:nth-child="1"nth-of-type="1"'
     )
     assert "$elements" not in row["properties"]
@@ -473,3 +474,34 @@ def test_client_warning_is_no_event() -> None:
     said = {"$$client_ingestion_warning_message": "too much"}
     done = planned(captured_record(event="$$client_ingestion_warning", properties=said))
     assert (done.rows, done.warned[0].details["message"]) == ([], "too much")
+
+
+def test_a_group_does_not_grow_without_end() -> None:
+    ingested = Ingested()
+
+    def identify(**said: Any) -> None:
+        about = {"$group_type": "company", "$group_key": "acme", "$group_set": said}
+        assert ingested.event("$groupidentify", properties=about)
+
+    for number in range(3):
+        identify(**{f"a{number}": "x" * 400_000})
+    identify(small=1)
+    [group] = ingested.store.groups.values()
+    assert [*group.properties] == ["a0", "a1", "small"]
+    assert ingested.warnings == ["group_upsert_message_size_too_large"]
+    ingested.event(
+        "$groupidentify", properties={"$group_type": "company", "$group_key": "b", "$group_set": {"x": "y" * 10**6}}
+    )
+    assert len(ingested.store.groups) == 1
+
+
+def test_a_country_is_news_and_the_place_in_it_is_noise() -> None:
+    ingested = Ingested()
+    ingested.event(
+        properties={"$set": {"$geoip_country_code": "SE", "$geoip_latitude": 1, "$geoip_continent_code": "EU"}}
+    )
+    ingested.event(properties={"$set": {"$geoip_latitude": 2}})
+    assert (ingested.person() or {})["$geoip_latitude"] == 1
+    for name in ("$geoip_country_code", "$geoip_continent_code"):
+        ingested.event(properties={"$set": {name: "XX"}})
+        assert (ingested.person() or {})[name] == "XX"

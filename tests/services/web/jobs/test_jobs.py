@@ -1,6 +1,7 @@
 """Jobs against real engines: what is asked to go is gone from both databases, and nothing else is."""
 
 import asyncio
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -16,9 +17,10 @@ from services.web.jobs.settings import JobsSettings
 from services.web.jobs.squash import squash
 from services.web.jobs.worker import run
 from services.web.persons.repository import PersonRepository
+from services.web.persons.service import PersonService
 from services.web.retention.repository import RetentionRepository
 from tests.support.captured import captured_new
-from tests.support.pipeline import Workers, drained, prepare, stored, until
+from tests.support.pipeline import QUICK_INGESTION, Workers, drained, prepare, stored, until
 
 AT_ONCE = JobsSettings(deletion_seconds=0.2, deletion_grace_seconds=0, squash_min_age_hours=0, poll_seconds=0.1)
 
@@ -112,6 +114,29 @@ async def test_what_was_made_of_events_goes_with_them(runtime: Runtime) -> None:
         assert await rows(runtime, heatmaps) == await rows(runtime, sessions) == [["bob"]]
 
 
+async def test_ai_events_go_with_the_person_and_are_exported_before(runtime: Runtime) -> None:
+    await prepare(runtime)
+    now = datetime.now(UTC).isoformat()
+    stripped = QUICK_INGESTION.model_copy(update={"ai_stripped_teams": "*"})
+    async with Workers(runtime, ingestion_settings=stripped):
+        for name in ("ada", "bob"):
+            await send(runtime, said(name, "$ai_generation", now, **{"$ai_input": f"said by {name}"}))
+        assert await rows(runtime, "SELECT count() FROM ai_events") == [[2]]
+        repository = PersonRepository(runtime.postgres)
+        ada = await person_of(runtime, "ada")
+        [person] = await repository.find(1, uuids=[ada])
+        export = b"".join([part async for part in PersonService(repository, runtime.clickhouse).everything(1, person)])
+        lines = [json.loads(line) for line in export.splitlines()]
+        assert [(line["type"], line.get("input")) for line in lines] == [
+            ("person", None), ("event", None), ("ai_event", '"said by ada"'),
+        ]  # fmt: skip
+        assert b"bob" not in export
+        await repository.request_deletion(1, [ada], events=True, keep_person=False)
+        await delete(runtime, AT_ONCE)
+        assert await delete(runtime, AT_ONCE) == 1
+        assert await rows(runtime, "SELECT input FROM ai_events") == [['"said by bob"']]
+
+
 async def test_a_session_that_others_are_in_keeps_what_is_theirs(runtime: Runtime) -> None:
     """Shared with bob, who came before and after; gone on with by whoever comes back; and one of ada's alone."""
     await prepare(runtime)
@@ -190,7 +215,8 @@ async def test_another_teams_person_of_the_same_name_stays(runtime: Runtime) -> 
 async def test_a_squash_says_in_the_event_whose_it_is(runtime: Runtime) -> None:
     await prepare(runtime)
     async with Workers(runtime):
-        await send(runtime, said("anon"), said("anon"), said("bob"), said("ada"))
+        now = datetime.now(UTC).isoformat()
+        await send(runtime, said("anon"), said("anon", "$ai_trace", now), said("bob"), said("ada"))
         await send(runtime, said("ada", "$identify", **{"$anon_distinct_id": "anon"}))
         ada, bob = await person_of(runtime, "ada"), await person_of(runtime, "bob")
         assert await squash(runtime, JobsSettings()) == 0  # too young
@@ -199,6 +225,7 @@ async def test_a_squash_says_in_the_event_whose_it_is(runtime: Runtime) -> None:
         assert await squash(runtime, AT_ONCE) == 0
     found = await rows(runtime, "SELECT distinct_id, toString(person_id), count() FROM events GROUP BY 1, 2 ORDER BY 1")
     assert found == [["ada", str(ada), 2], ["anon", str(ada), 2], ["bob", str(bob), 1]]
+    assert await rows(runtime, "SELECT DISTINCT toString(person_id) FROM ai_events") == [[str(ada)]]
     assert await rows(runtime, "SELECT distinct_id FROM person_distinct_id_overrides") == []
 
 
@@ -256,6 +283,30 @@ async def test_what_was_made_of_events_grows_no_older_than_they_do(runtime: Runt
         {"heatmap points": 1},
         {"sessions": 2},
         {"a": 2},
+    ]
+
+
+async def test_ai_events_grow_no_older_than_their_events(runtime: Runtime) -> None:
+    await prepare(runtime)
+    now = datetime.now(UTC)
+
+    def ago(days: int, event: str) -> Any:
+        return said("ada", event, timestamp=(now - timedelta(days=days)).isoformat())
+
+    async with Workers(runtime):
+        await send(runtime, *(ago(days, name) for days in (3, 20) for name in ("$ai_trace", "$ai_span", "a")))
+    left = "SELECT event, dateDiff('day', timestamp, now()) FROM {} ORDER BY 1, 2"
+    await RetentionRepository(runtime.postgres).replace(1, {"$ai_trace": 7, "a": 1})
+    await retain(runtime, AT_ONCE)
+    assert await rows(runtime, left.format("ai_events")) == [["$ai_span", 3], ["$ai_span", 20], ["$ai_trace", 3]]
+    await RetentionRepository(runtime.postgres).replace(1, {"": 7})
+    await retain(runtime, AT_ONCE)
+    for table in ("ai_events", "events"):
+        assert await rows(runtime, left.format(table)) == [["$ai_span", 3], ["$ai_trace", 3]]
+    told = [report for _, report in await newest(runtime.postgres, "retention", 1)]
+    assert [each["deleted"] for each in told if "deleted" in each] == [
+        {"all events": 1, "all events, ai_events": 1},
+        {"$ai_trace": 1, "$ai_trace, ai_events": 1, "a": 2},
     ]
 
 

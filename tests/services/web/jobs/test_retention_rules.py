@@ -31,8 +31,9 @@ def test_days_for_one_event_alone_leave_the_others() -> None:
         ({}, {}),
         ({"noise": 1}, {}),
         ({"$$heatmap": 9}, {"heatmap points": 9}),
-        ({"": 30, "kept": 365}, {"sessions": 30, "heatmap points": 30}),
-        ({"": 30, "$$heatmap": 60}, {"sessions": 30, "heatmap points": 60}),
+        ({"$ai_span": 9}, {"$ai_span, ai_events": 9}),
+        ({"": 30, "kept": 365}, {"all other events, ai_events": 30, "sessions": 30, "heatmap points": 30}),
+        ({"": 30, "$$heatmap": 60}, {"all other events, ai_events": 30, "sessions": 30, "heatmap points": 60}),
     ],
 )
 def test_what_is_made_of_events_has_the_days_of_events(days: dict[str, int], found: dict[str, int]) -> None:
