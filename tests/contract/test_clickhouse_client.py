@@ -126,7 +126,9 @@ texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=50) | st.text
 
 
 @settings(
-    max_examples=scaled(1000, least=20), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=scaled(1000, least=20),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(
     text=texts, many=st.lists(texts, max_size=5), nested=st.lists(st.lists(st.none() | texts, max_size=3), max_size=3)

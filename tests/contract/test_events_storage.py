@@ -308,7 +308,11 @@ spellings = st.builds(
 )
 
 
-@settings(max_examples=scaled(200, least=5), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=scaled(200, least=5),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(
     batch=st.lists(
         spellings

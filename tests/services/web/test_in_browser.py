@@ -12,7 +12,7 @@ from services.web.app import VENDOR
 from services.web.settings import WebSettings
 from tests.support import web as support
 from tests.support.browser import FLAGS
-from tests.support.instance import free_port
+from tests.support.ports import free_port
 from tests.support.require import require
 from tests.support.web import EMAIL, PASSWORD, Web
 

@@ -10,7 +10,7 @@ import pytest
 
 from services.web.settings import WebSettings
 from tests.support import web as support
-from tests.support.instance import free_port
+from tests.support.ports import free_port
 from tests.support.web import Web
 
 pytestmark = pytest.mark.embedded
