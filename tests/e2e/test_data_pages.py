@@ -31,7 +31,7 @@ async def capture(hedgerow: Instance, *events: dict[str, object]) -> None:
     async with httpx.AsyncClient(base_url=hedgerow.url) as client:
         body = {"api_key": hedgerow.info["project_api_key"], "batch": events}
         assert (await client.post("/batch/", json=body)).status_code == 200
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(120):
         while await hedgerow.query("select count() from events") != [[len(events)]]:
             await asyncio.sleep(0.1)
 
@@ -45,7 +45,7 @@ async def sign_in(page: Page, hedgerow: Instance) -> None:
     await page.wait_for_url("**/project/**")
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(600)
 async def test_a_person_is_deleted_and_events_get_an_end(hedgerow: Instance) -> None:
     chromium = shutil.which("chromium")
     require(chromium, "chromium")
@@ -80,7 +80,7 @@ async def test_a_person_is_deleted_and_events_get_an_end(hedgerow: Instance) -> 
         deletions = page.locator("#deletions")
         await expect(deletions).to_contain_text("ada")
         # the page follows by itself
-        await expect(deletions.get_by_role("cell", name="done")).to_be_visible(timeout=60_000)
+        await expect(deletions.get_by_role("cell", name="done")).to_be_visible(timeout=120_000)
         assert await hedgerow.query("select distinct_id from events") == [["bob"]]
 
         await page.get_by_role("link", name="Retention").click()

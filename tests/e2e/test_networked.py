@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import signal
 from collections.abc import AsyncIterator, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import posthog
@@ -20,7 +20,7 @@ from tests.support.networked import Networked, running
 from tests.support.scale import SCALE, scaled
 
 pytestmark = [pytest.mark.networked, pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(900)]
-OUTAGE_SECONDS = 30 if SCALE >= 1 else 12
+OUTAGE_SECONDS = 30 if SCALE >= 1 else 5
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -30,15 +30,17 @@ async def hedgerow(instance: Instance, tmp_path_factory: pytest.TempPathFactory)
 
 
 async def test_an_event_arrives(hedgerow: Networked) -> None:
+    began = datetime.now(UTC)
     client = posthog.Posthog(hedgerow.info["project_api_key"], host=hedgerow.url)
     client.capture("over kafka", distinct_id="ada", properties={"n": 1, "$browser": "Firefox"})
     client.shutdown()
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(120):
         while not await hedgerow.query("select uuid from events where event = 'over kafka'"):
             await asyncio.sleep(0.1)
     rows = await hedgerow.query("select properties.$browser, timestamp from events where event = 'over kafka'")
     assert rows[0][0] == "Firefox"
-    assert abs((datetime.fromisoformat(rows[0][1]) - datetime.now(UTC)).total_seconds()) < 60
+    second = timedelta(seconds=1)  # clocks of senders are corrected by what they say, which is whole milliseconds
+    assert began - second < datetime.fromisoformat(rows[0][1]) < datetime.now(UTC) + second
 
 
 async def test_the_broker_stops_and_comes_back(hedgerow: Networked) -> None:
@@ -53,16 +55,20 @@ async def test_the_broker_stops_and_comes_back(hedgerow: Networked) -> None:
     await asyncio.sleep(0.2)
     await hedgerow.broker.stop()
     try:
-        await asyncio.sleep(1)
-        during = ledger.acknowledged
+        during = -1
+        while during != ledger.acknowledged:  # an answer may still be on its way
+            during = ledger.acknowledged
+            await asyncio.sleep(1)
         release(permits, batches)
         await asyncio.sleep(OUTAGE_SECONDS)
+        async with asyncio.timeout(120):
+            while not ledger.resent:
+                await asyncio.sleep(0.1)
         assert ledger.acknowledged == during < ledger.events
-        assert ledger.resent > 0
     finally:
         await hedgerow.broker.start()
     await sending
-    await assert_stored_once(hedgerow, ledger, within=180)
+    await assert_stored_once(hedgerow, ledger, within=300)
 
 
 @pytest.mark.parametrize("victim", ["http", "ingestion", "writer"])
@@ -79,7 +85,7 @@ async def test_a_process_is_killed(hedgerow: Networked, victim: str) -> None:
     release(permits, 10)
     hedgerow.relaunch(victim)
     await sending
-    await assert_stored_once(hedgerow, ledger, within=180)
+    await assert_stored_once(hedgerow, ledger, within=300)
 
 
 async def test_the_broker_fails_half_way_through_a_batch(hedgerow: Networked, tmp_path: Path) -> None:
@@ -108,15 +114,17 @@ async def test_the_broker_fails_half_way_through_a_batch(hedgerow: Networked, tm
         try:
             during = ledger.acknowledged
             release(permits, 4)
-            async with asyncio.timeout(60):
+            async with asyncio.timeout(200):
                 while ledger.acknowledged < during + 2 * ledger.batch_size:
                     await asyncio.sleep(0.05)
         finally:
             await hedgerow.broker.start()
         release(permits, ledger.events)
         await sending
-        await assert_stored_once(hedgerow, ledger, within=180)
-        assert not list((tmp_path / "wal").glob("*.wal"))
+        await assert_stored_once(hedgerow, ledger, within=300)
+        async with asyncio.timeout(120):
+            while list((tmp_path / "wal").glob("*.wal")):
+                await asyncio.sleep(0.1)
 
 
 @contextlib.asynccontextmanager

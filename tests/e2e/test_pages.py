@@ -30,7 +30,7 @@ async def capture(hedgerow: Instance, browser: str) -> None:
     async with httpx.AsyncClient(base_url=hedgerow.url) as client:
         body = {"api_key": hedgerow.info["project_api_key"], **event}
         assert (await client.post("/i/v0/e/", json=body)).status_code == 200
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(120):
         while not await hedgerow.query(f"select 1 from events where properties.$browser = '{browser}'"):
             await asyncio.sleep(0.1)
 
