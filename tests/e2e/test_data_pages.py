@@ -8,9 +8,9 @@ from pathlib import Path
 
 import httpx
 import pytest
-from playwright.async_api import Page, async_playwright, expect
+from playwright.async_api import Page, expect
 
-from tests.support.browser import FLAGS
+from tests.support.browser import chromium_at, new_page
 from tests.support.instance import ROOT, Instance, running
 from tests.support.require import require
 
@@ -57,9 +57,8 @@ async def test_a_person_is_deleted_and_events_get_an_end(hedgerow: Instance) -> 
         {"event": "order", "distinct_id": "bob", "properties": {}, "timestamp": old},
     )
     complaints: list[str] = []
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=chromium, args=FLAGS)
-        page = await browser.new_page()
+    async with chromium_at(chromium) as browser:
+        page = await new_page(browser)
         page.on("pageerror", lambda error: complaints.append(str(error)))
         await sign_in(page, hedgerow)
 
@@ -94,5 +93,4 @@ async def test_a_person_is_deleted_and_events_get_an_end(hedgerow: Instance) -> 
         await expect(page.get_by_label("Event name").first).to_have_value("order")
         await page.reload()
         await expect(page.get_by_label("Days", exact=True).first).to_have_value("30")
-        await browser.close()
     assert complaints == []
