@@ -1,6 +1,6 @@
 # `make` lists the targets. ARGS reaches the command: make up ARGS="--port 9000", make test ARGS=tests/libs
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev up test lint type bench soak soak-fuzz licences reference lock clean
+.PHONY: help install install-dev up test lint type bench soak soak-fuzz soak-memory licences reference lock clean
 PY := .venv/bin/python
 ARGS ?=
 
@@ -34,6 +34,9 @@ bench: install-dev ## Run every benchmark of tests/bench
 soak: install-dev ## The generated tests and the ledger at full scale, from a new seed each time (SEED=N repeats one)
 	@seed=$(or $(SEED),$$(od -An -N2 -tu2 /dev/urandom)); echo "SEED=$$((seed))"; \
 	HEDGEROW_TEST_SCALE=1 HEDGEROW_TEST_SEED=$$((seed)) $(PY) -m pytest --timeout=0 $(ARGS)
+
+soak-memory: install-dev ## Memory of capture and of the pipeline over ten minutes each, at 70% of the highest rate
+	@$(PY) -m tests.bench.soak_memory capture $(ARGS) && $(PY) -m tests.bench.soak_memory pipeline $(ARGS)
 
 SEEDS ?= 1 2 3 4 5 6 7 8 9 10
 soak-fuzz: install-dev ## A million fuzzed requests to capture, in ten pieces; SEEDS="3 7" runs those two
