@@ -25,6 +25,7 @@ import psutil
 import uvloop
 from redis.asyncio import Redis
 
+from hedgerow.embedded.instance import Instance
 from libs.kit.contracts import topics
 from libs.kit.runtime import Runtime
 from tests.bench.bench_capture import requests
@@ -241,7 +242,7 @@ def main() -> int:
     return 0 if flat else 1
 
 
-async def _on(opened: support.instance.Instance, given: argparse.Namespace) -> bool:
+async def _on(opened: Instance, given: argparse.Namespace) -> bool:
     async with support.fresh_runtime(opened) as runtime:
         return await pipeline(runtime, given)
 

@@ -409,7 +409,7 @@ async def test_ten_thousand_keys_in_one_project(clickhouse: ClickHouse) -> None:
         await clickhouse.insert("events", b"".join(rows))
     started = time.monotonic()
     await clickhouse.execute("OPTIMIZE TABLE events FINAL")
-    assert time.monotonic() - started < 60
+    assert time.monotonic() - started < 200
     parts = await clickhouse.fetch(
         "SELECT max(files) FROM system.parts WHERE database = currentDatabase() AND table = 'events' AND active"
     )
