@@ -9,6 +9,9 @@ rate is found first, which warms everything up. Printed: memory of each process 
 at each look, the slope of a straight line through the looks behind the first fifth, and the verdict: flat is a line
 that rises by less than 5% of where it begins, or less than 8 MiB. Exit code 1 when a process of ours is not flat;
 engines are shown beside them. It takes a quiet machine for `--seconds` and about a minute.
+
+A short run says little: the writer's filter (16 MiB) is touched page by page as events come, and allocators grow until
+the largest batch was met.
 """
 
 import argparse
