@@ -1,6 +1,6 @@
 # `make` lists the targets. ARGS reaches the command: make up ARGS="--port 9000", make test ARGS=tests/libs
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev up test lint type bench soak licences reference lock clean
+.PHONY: help install install-dev up test lint type bench soak soak-fuzz soak-memory licences reference lock clean
 PY := .venv/bin/python
 ARGS ?=
 
@@ -31,8 +31,18 @@ type: install-dev ## mypy in strict mode
 bench: install-dev ## Run every benchmark of tests/bench
 	@set -e; for file in tests/bench/bench_*.py; do echo "== $$file"; $(PY) -m tests.bench.$$(basename $$file .py) $(ARGS); done
 
-soak: install-dev ## The generated tests and the ledger at full scale; takes long
-	@HEDGEROW_TEST_SCALE=1 $(PY) -m pytest --timeout=0 $(ARGS)
+soak: install-dev ## The generated tests and the ledger at full scale, from a new seed each time (SEED=N repeats one)
+	@seed=$(or $(SEED),$$(od -An -N2 -tu2 /dev/urandom)); echo "SEED=$$((seed))"; \
+	HEDGEROW_TEST_SCALE=1 HEDGEROW_TEST_SEED=$$((seed)) $(PY) -m pytest --timeout=0 $(ARGS)
+
+soak-memory: install-dev ## Memory of capture and of the pipeline over ten minutes each, at 70% of the highest rate
+	@$(PY) -m tests.bench.soak_memory capture $(ARGS) && $(PY) -m tests.bench.soak_memory pipeline $(ARGS)
+
+SEEDS ?= 1 2 3 4 5 6 7 8 9 10
+soak-fuzz: install-dev ## A million fuzzed requests to capture, in ten pieces; SEEDS="3 7" runs those two
+	@set -e; for seed in $(SEEDS); do echo "== SEED=$$seed"; \
+	HEDGEROW_TEST_SCALE=0.1 HEDGEROW_TEST_SEED=$$seed $(PY) -m pytest --timeout=0 \
+	tests/services/capture/test_fuzz.py tests/services/capture/test_fuzz_sockets.py; done
 
 licences: install-dev ## List what every dependency is licensed under; fail on one that does not fit
 	@$(PY) -m scripts.licences

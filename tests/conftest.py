@@ -1,16 +1,50 @@
-"""Fixtures for tests against real engines. Nothing starts unless a test asks for it."""
+"""Fixtures for tests against real engines. Nothing starts unless a test asks for it.
+
+Generated tests run the same examples every time, as long as the test stays as it is: a new failing example is for
+`make soak` to find, not for a change that has nothing to do with it. HEDGEROW_TEST_SEED=N
+gives other examples, the same ones for the same N; `make soak` draws one and prints it.
+"""
 
 from collections.abc import AsyncIterator, Iterator
 from typing import TYPE_CHECKING
 
+import hypothesis
 import pytest
+from hypothesis.internal.conjecture import providers
 
 from tests.support import engines as support
+from tests.support.scale import SCALE, SEED
 
 if TYPE_CHECKING:
     from hedgerow.embedded.instance import Instance
     from libs.kit.runtime import Runtime
     from libs.kit.settings import KitSettings
+
+# No deadline, and no judgement of slowness: on a busy machine every example is late once.
+hypothesis.settings.register_profile(
+    "hedgerow",
+    derandomize=SEED is None,
+    database=None,
+    deadline=None,
+    print_blob=True,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
+hypothesis.settings.load_profile("hedgerow")
+if SEED is None:
+    # It would mix constants of every module loaded so far into the examples: a change far away, or another selection of
+    # tests, would make other ones.
+    providers._get_local_constants = lambda: providers._local_constants
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """The seed of a run that was given one."""
+    if SEED is not None:
+        config.option.hypothesis_seed = SEED
+
+
+def pytest_report_header() -> str:
+    """Where generated tests got their examples from."""
+    return f"generated tests: scale {SCALE:g}, " + ("the fixed examples" if SEED is None else f"seed {SEED}")
 
 
 @pytest.fixture(scope="session")

@@ -251,9 +251,10 @@ class Batch:
     ) -> list[T] | None:
         """The records of all events of a v1 batch, or None if there is more to say of one than that it is taken.
 
-        That is so without a uuid of 36 characters, a name, an id or a time in UTC; with a name or id of over 200 bytes,
-        or one that has escapes, or an id with blanks around it or in `nobody` (lower case); with options that are no
-        plain booleans (the tour: a plain string); with a field given twice; and when a record would be too large.
+        That is so without a uuid of 36 characters, a name, an id or a time in UTC; with a name or id of over 200 bytes;
+        with escapes in the name, the id or the time; with an id with blanks around it or in `nobody` (lower case); with
+        options that are no plain booleans (the tour: a plain string); with a field given twice; and when a record would
+        be too large.
         What options, `session_id`, `window_id` and `library` (members of an object, as JSON) say goes behind the
         properties, in place of what those say of it.
         """
@@ -262,7 +263,8 @@ class Batch:
         for event in self._events:
             person = plain_text(event.fields.get("distinct_id", b"null"))
             options = options_of(event)
-            given = utc_time(text_of(event.fields.get("timestamp", b'""')))
+            stamp = event.fields.get("timestamp", b'""')
+            given = None if b"\\" in stamp else utc_time(text_of(stamp))
             if event.repeats or "$distinct_id" in event.spellings or "uuid" not in event.fields:
                 return None
             name = plain_text(event.fields["event"])

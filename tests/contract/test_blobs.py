@@ -178,7 +178,9 @@ some_keys = st.lists(segments, min_size=1, max_size=3).map("/".join)
 
 
 @settings(
-    max_examples=scaled(500, least=10), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=scaled(500, least=10),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(wanted=st.dictionaries(some_keys, st.binary(max_size=20), max_size=8), prefix=st.one_of(st.just(""), some_keys))
 async def test_is_a_sorted_dictionary(blobs: Blobs, wanted: dict[str, bytes], prefix: str) -> None:
@@ -239,6 +241,6 @@ async def test_a_store_that_does_not_answer_is_given_up() -> None:
     started = time.monotonic()
     with pytest.raises(Unavailable):
         await blobs.get("k")
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 30  # of the minutes that boto3 would take
     await blobs.close()
     server.close()

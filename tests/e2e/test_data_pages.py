@@ -8,9 +8,9 @@ from pathlib import Path
 
 import httpx
 import pytest
-from playwright.async_api import Page, async_playwright, expect
+from playwright.async_api import Page, expect
 
-from tests.support.browser import FLAGS
+from tests.support.browser import chromium_at, new_page
 from tests.support.instance import ROOT, Instance, running
 from tests.support.require import require
 
@@ -31,7 +31,7 @@ async def capture(hedgerow: Instance, *events: dict[str, object]) -> None:
     async with httpx.AsyncClient(base_url=hedgerow.url) as client:
         body = {"api_key": hedgerow.info["project_api_key"], "batch": events}
         assert (await client.post("/batch/", json=body)).status_code == 200
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(120):
         while await hedgerow.query("select count() from events") != [[len(events)]]:
             await asyncio.sleep(0.1)
 
@@ -45,7 +45,7 @@ async def sign_in(page: Page, hedgerow: Instance) -> None:
     await page.wait_for_url("**/project/**")
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(600)
 async def test_a_person_is_deleted_and_events_get_an_end(hedgerow: Instance) -> None:
     chromium = shutil.which("chromium")
     require(chromium, "chromium")
@@ -57,9 +57,8 @@ async def test_a_person_is_deleted_and_events_get_an_end(hedgerow: Instance) -> 
         {"event": "order", "distinct_id": "bob", "properties": {}, "timestamp": old},
     )
     complaints: list[str] = []
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=chromium, args=FLAGS)
-        page = await browser.new_page()
+    async with chromium_at(chromium) as browser:
+        page = await new_page(browser)
         page.on("pageerror", lambda error: complaints.append(str(error)))
         await sign_in(page, hedgerow)
 
@@ -80,7 +79,7 @@ async def test_a_person_is_deleted_and_events_get_an_end(hedgerow: Instance) -> 
         deletions = page.locator("#deletions")
         await expect(deletions).to_contain_text("ada")
         # the page follows by itself
-        await expect(deletions.get_by_role("cell", name="done")).to_be_visible(timeout=60_000)
+        await expect(deletions.get_by_role("cell", name="done")).to_be_visible(timeout=120_000)
         assert await hedgerow.query("select distinct_id from events") == [["bob"]]
 
         await page.get_by_role("link", name="Retention").click()
@@ -94,5 +93,4 @@ async def test_a_person_is_deleted_and_events_get_an_end(hedgerow: Instance) -> 
         await expect(page.get_by_label("Event name").first).to_have_value("order")
         await page.reload()
         await expect(page.get_by_label("Days", exact=True).first).to_have_value("30")
-        await browser.close()
     assert complaints == []

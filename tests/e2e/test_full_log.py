@@ -22,7 +22,7 @@ def batch(token: str) -> bytes:
 
 
 @pytest.mark.embedded
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 async def test_a_full_log_refuses_and_then_drains(tmp_path: Path) -> None:
     small = {"HEDGEROW_UP_LOG_MEMORY_BYTES": str(24 * 1024 * 1024)}
     async with running(tmp_path / "data", small) as instance:
@@ -32,7 +32,7 @@ async def test_a_full_log_refuses_and_then_drains(tmp_path: Path) -> None:
         acknowledged, refused = 0, 0
         clickhouse.send_signal(signal.SIGSTOP)
         try:
-            async with httpx.AsyncClient(base_url=instance.url, timeout=30) as client, asyncio.timeout(120):
+            async with httpx.AsyncClient(base_url=instance.url, timeout=30) as client, asyncio.timeout(240):
                 while refused < 5:
                     answer = await client.post("/batch/", content=batch(token))
                     assert answer.status_code in (200, 503), answer.text
@@ -41,7 +41,7 @@ async def test_a_full_log_refuses_and_then_drains(tmp_path: Path) -> None:
         finally:
             clickhouse.send_signal(signal.SIGCONT)
         assert acknowledged > 1000
-        async with asyncio.timeout(180):
+        async with asyncio.timeout(400):
             stored, distinct = 0, 0
             while stored < acknowledged:
                 await asyncio.sleep(0.5)

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import httpx
 import pytest
-from playwright.async_api import Locator, Page, async_playwright, expect
+from playwright.async_api import Locator, Page, expect
 
-from tests.support.browser import FLAGS
+from tests.support.browser import chromium_at, new_page
 from tests.support.instance import ROOT, Instance, running
 from tests.support.require import require
 
@@ -30,7 +30,7 @@ async def capture(hedgerow: Instance, browser: str) -> None:
     async with httpx.AsyncClient(base_url=hedgerow.url) as client:
         body = {"api_key": hedgerow.info["project_api_key"], **event}
         assert (await client.post("/i/v0/e/", json=body)).status_code == 200
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(120):
         while not await hedgerow.query(f"select 1 from events where properties.$browser = '{browser}'"):
             await asyncio.sleep(0.1)
 
@@ -45,9 +45,8 @@ async def test_the_first_query_on_the_sql_page(hedgerow: Instance) -> None:
     require(chromium, "chromium")
     await capture(hedgerow, "Hedgehog")
     complaints: list[str] = []
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=chromium, args=FLAGS)
-        page = await browser.new_page()
+    async with chromium_at(chromium) as browser:
+        page = await new_page(browser)
         page.on("pageerror", lambda error: complaints.append(str(error)))
         await page.goto(f"{hedgerow.url}/login")
         await page.keyboard.type(hedgerow.info["email"])
@@ -67,13 +66,12 @@ async def test_the_first_query_on_the_sql_page(hedgerow: Instance) -> None:
         await expect(page.get_by_role("alert")).to_contain_text("nothing_here")
         assert await page.locator("table").is_hidden()
 
-        plain = await browser.new_context(java_script_enabled=False, storage_state=await page.context.storage_state())
-        page = await plain.new_page()
+        signed_in = await page.context.storage_state()
+        page = await new_page(browser, java_script_enabled=False, storage_state=signed_in)
         await page.goto(f"{hedgerow.url}/project/{hedgerow.info['project_id']}/sql")
         await page.get_by_role("button", name="Run").click()
         await expect(row_of(page).get_by_role("cell")).to_have_text(["Hedgehog", "1", "1"])
         await page.get_by_label("Query", exact=True).fill("select nothing_here from events")
         await page.get_by_role("button", name="Run").click()
         await expect(page.get_by_role("alert")).to_contain_text("nothing_here")
-        await browser.close()
     assert complaints == []

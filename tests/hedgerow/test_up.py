@@ -8,6 +8,7 @@ import signal
 import stat
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import httpx
@@ -104,11 +105,12 @@ def test_a_signal_during_the_start_leaves_nothing(tmp_path: Path) -> None:
     supervisor = psutil.Process(process.pid)
     while not supervisor.children() or not (tmp_path / "data" / "parts.json").exists():
         assert process.poll() is None, process.communicate()
+        time.sleep(0.01)
     family = supervisor.children(recursive=True)
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=60)
     assert process.returncode == 0
-    assert psutil.wait_procs(family, timeout=5)[1] == []
+    assert psutil.wait_procs(family, timeout=30)[1] == []
 
 
 @pytest.mark.parametrize(("soft", "hard", "raised"), [(256, 5000, 5000), (256, 70_000, 65_536), (300, 300, 300)])

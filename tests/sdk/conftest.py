@@ -26,7 +26,7 @@ async def mark() -> str:
     return uuid.uuid4().hex[:10]
 
 
-async def rows_within(instance: Instance, query: str, count: int, seconds: float = 20.0) -> list[list[Any]]:
+async def rows_within(instance: Instance, query: str, count: int, seconds: float = 120.0) -> list[list[Any]]:
     """The rows of `query` as soon as there are `count`; fails when there are others or too few in time."""
     deadline = time.monotonic() + seconds
     while True:
@@ -37,7 +37,7 @@ async def rows_within(instance: Instance, query: str, count: int, seconds: float
         await asyncio.sleep(0.2)
 
 
-async def settled_within(instance: Instance, query: str, expected: list[list[Any]], seconds: float = 30.0) -> None:
+async def settled_within(instance: Instance, query: str, expected: list[list[Any]], seconds: float = 120.0) -> None:
     """Wait until `query` gives `expected`: for what changes after the events are there, such as merged persons."""
     deadline = time.monotonic() + seconds
     while (rows := await instance.query(query)) != expected:

@@ -10,7 +10,7 @@ from pathlib import Path
 from tests.support.instance import ROOT
 
 CACHE = ROOT / ".cache"
-SECONDS = 180
+SECONDS = 280
 
 
 async def run(*command: str | Path, cwd: Path, environment: dict[str, str] | None = None) -> str:

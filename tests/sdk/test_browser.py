@@ -9,19 +9,14 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import async_playwright
 
 from tests.sdk.conftest import one_person, rows_within
 from tests.sdk.programs import installed
+from tests.support.browser import chromium_at, new_page
 from tests.support.instance import ROOT, Instance
 from tests.support.require import require
 
 pytestmark = [pytest.mark.embedded, pytest.mark.asyncio(loop_scope="session")]
-
-CHROMIUM_FLAGS = [
-    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
-    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
-]
 
 
 class Quiet(SimpleHTTPRequestHandler):
@@ -62,9 +57,8 @@ async def visit(instance: Instance, site: tuple[Path, str], mark: str, script: s
     (directory / "index.html").write_text(page_html)
 
     complaints: list[str] = []
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_FLAGS)
-        page = await browser.new_page()
+    async with chromium_at(chromium) as browser:
+        page = await new_page(browser)
         page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
         page.on("pageerror", lambda error: complaints.append(str(error)))
         await page.goto(f"{origin}/index.html?utm_source=hedge&plan=pro")
@@ -72,7 +66,6 @@ async def visit(instance: Instance, site: tuple[Path, str], mark: str, script: s
         await page.wait_for_function("window.sent === true")
         await page.wait_for_timeout(3500)  # posthog-js sends its queue every 3 s
         await page.goto("about:blank")  # what is left goes as a beacon
-        await browser.close()
     return complaints
 
 

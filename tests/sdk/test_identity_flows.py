@@ -17,10 +17,11 @@ from typing import Any
 import httpx
 import posthog
 import pytest
-from playwright.async_api import Page, async_playwright
+from playwright.async_api import Page
 
 from tests.sdk.conftest import rows_within
-from tests.sdk.test_browser import CHROMIUM_FLAGS, Quiet
+from tests.sdk.test_browser import Quiet
+from tests.support.browser import chromium_at, new_page
 from tests.support.instance import ROOT, Instance
 from tests.support.require import require
 
@@ -45,7 +46,7 @@ def shop(tmp_path: Path, hedgerow: Instance, mark: str) -> Iterator[str]:
 async def person(hedgerow: Instance, distinct_id: str) -> dict[str, Any] | None:
     """Whom the API finds under a distinct id."""
     headers = {"Authorization": f"Bearer {hedgerow.info['personal_api_key']}"}
-    async with httpx.AsyncClient(base_url=hedgerow.url, headers=headers, timeout=30) as client:
+    async with httpx.AsyncClient(base_url=hedgerow.url, headers=headers, timeout=120) as client:
         answer = await client.get(
             f"/api/projects/{hedgerow.info['project_id']}/persons/", params={"distinct_id": distinct_id}
         )
@@ -54,7 +55,7 @@ async def person(hedgerow: Instance, distinct_id: str) -> dict[str, Any] | None:
     return results[0] if results else None
 
 
-async def known_as(hedgerow: Instance, distinct_id: str, *names: str, seconds: float = 20.0) -> dict[str, Any]:
+async def known_as(hedgerow: Instance, distinct_id: str, *names: str, seconds: float = 120.0) -> dict[str, Any]:
     """The person of a distinct id, once they have exactly these."""
     deadline = time.monotonic() + seconds
     while True:
@@ -98,12 +99,10 @@ async def test_posthog_js(hedgerow: Instance, shop: str, mark: str) -> None:
     require(chromium, "chromium")
     require((ROOT / "services/web/static/vendor/array.js").exists(), "browser assets (make assets)")
     ada, bob, eve = (f"{name}-{mark}" for name in ("ada", "bob", "eve"))
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_FLAGS)
-        page = await browser.new_page()
+    async with chromium_at(chromium) as browser:
+        page = await new_page(browser)
         await page.goto(shop)
         first, second, third, last = await visit(page, ada, bob, eve)
-        await browser.close()
     assert len({first, second, third, last, ada, bob, eve}) == 7, "each reset makes a new visitor"
 
     rows = await rows_within(

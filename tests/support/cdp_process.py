@@ -60,7 +60,7 @@ class Forks:
         self._pids.add(pid)
         return pid
 
-    async def ended(self, seconds: float = 40) -> tuple[int, int]:
+    async def ended(self, seconds: float = 120) -> tuple[int, int]:
         """The pid and the exit status (minus a signal) of the next worker that ends."""
         async with asyncio.timeout(seconds):
             pid, status = (await self._line()).split()

@@ -64,7 +64,7 @@ def table() -> str:
     return f"t_{uuid.uuid4().hex[:12]}"
 
 
-async def until(condition: Callable[[], Awaitable[bool]], timeout: float = 10.0) -> None:
+async def until(condition: Callable[[], Awaitable[bool]], timeout: float = 60.0) -> None:
     """Wait for it."""
     deadline = time.monotonic() + timeout
     while not await condition():

@@ -32,7 +32,7 @@ def running(directory: Path) -> Iterator[instance.Instance]:
             stack.callback(process.stop, child, engine.command().stop_signal, seconds=20)
             started.append((engine, child))
         for engine, child in started:
-            process.wait_until(engine.ready, child, seconds=60)
+            process.wait_until(engine.ready, child, seconds=120)
         asyncio.run(engines.ensure_database(opened))
         yield opened
 

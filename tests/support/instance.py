@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import os
 import signal
-import socket
 import sys
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
@@ -14,6 +13,8 @@ from typing import Any
 import httpx
 import orjson
 import psutil
+
+from tests.support.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 
@@ -28,14 +29,6 @@ PARTS: Mapping[str, tuple[str, ...]] = {
 }
 
 
-def free_port() -> int:
-    """A port nobody listens on just now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 @dataclass
 class Instance:
     """`hedgerow up` on a data directory; may be killed and started again."""
@@ -46,7 +39,7 @@ class Instance:
     process: asyncio.subprocess.Process | None = None
     info: dict[str, Any] = field(default_factory=dict)
 
-    async def start(self, *, ready_within: float = 90.0) -> None:
+    async def start(self, *, ready_within: float = 200.0) -> None:
         """Start and wait until instance.json is there and /_health answers 200."""
         output = (self.data_dir.parent / f"{self.data_dir.name}.log").open("ab")
         self.process = await asyncio.create_subprocess_exec(
@@ -77,7 +70,7 @@ class Instance:
         except httpx.TransportError:
             return False
 
-    async def wait_healthy(self, within: float = 90.0) -> None:
+    async def wait_healthy(self, within: float = 200.0) -> None:
         """Until every part is ready again."""
         async with asyncio.timeout(within):
             while True:
@@ -115,10 +108,10 @@ class Instance:
         below = self.descendants()
         self.process.kill()
         await self.process.wait()
-        _, alive = await asyncio.to_thread(psutil.wait_procs, below, 15)
+        _, alive = await asyncio.to_thread(psutil.wait_procs, below, 60)
         assert not alive, f"outlived the supervisor: {[p.cmdline() for p in alive]}"
 
-    async def stop(self, within: float = 60.0) -> None:
+    async def stop(self, within: float = 120.0) -> None:
         """SIGTERM; afterwards nothing of it runs."""
         if self.process is None or self.process.returncode is not None:
             return
@@ -126,7 +119,7 @@ class Instance:
         self.process.send_signal(signal.SIGTERM)
         async with asyncio.timeout(within):
             code = await self.process.wait()
-        _, alive = await asyncio.to_thread(psutil.wait_procs, below, 5)
+        _, alive = await asyncio.to_thread(psutil.wait_procs, below, 30)
         assert not alive, f"left behind: {[p.cmdline() for p in alive]}"
         assert code == 0, f"ended with {code}: {self.tail()}"
 

@@ -21,7 +21,7 @@ from tests.support.require import require
 ROOT = Path(__file__).parents[2]
 POM = Path(__file__).parent / "kafka" / "pom.xml"
 JARS = ROOT / ".cache" / "kafka" / "4.1.0"
-START_SECONDS = 60
+START_SECONDS = 200
 
 PROPERTIES = """
 process.roles=broker,controller

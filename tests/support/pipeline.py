@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from libs.kit.contracts import topics
-from libs.kit.eventlog import NewRecord, Record
+from libs.kit.eventlog import NewRecord, Record, Tail
 from libs.kit.runtime import Runtime
 from libs.kit.schema.migrate import migrate
 from services.cdp.ingestion import worker as ingestion
@@ -17,6 +17,7 @@ from services.cdp.writer.tables import TOPICS
 from tests.support.captured import captured_new
 
 TOKEN = "phc_one"
+PATIENCE = 120.0  # seconds; most of it is for a machine that is busy elsewhere
 QUICK_INGESTION = IngestionSettings(fetch_seconds=0.1, linger_seconds=0.01)
 QUICK_WRITER = WriterSettings(fetch_seconds=0.1, linger_seconds=0.01, seen_filter_mebibytes=1)
 GROUPS = (
@@ -79,7 +80,7 @@ class Workers:
         await asyncio.gather(*self.tasks)
 
 
-async def drained(runtime: Runtime, *, seconds: float = 30) -> None:
+async def drained(runtime: Runtime, *, seconds: float = PATIENCE) -> None:
     """Wait until all groups have committed everything that is in their topics."""
 
     async def empty() -> bool:
@@ -92,7 +93,7 @@ async def drained(runtime: Runtime, *, seconds: float = 30) -> None:
     await until(empty, seconds)
 
 
-async def until(what: Callable[[], Awaitable[bool]], seconds: float = 30) -> None:
+async def until(what: Callable[[], Awaitable[bool]], seconds: float = PATIENCE) -> None:
     """Wait for something to become true."""
     async with asyncio.timeout(seconds):
         while not await what():
@@ -123,4 +124,12 @@ async def stored(runtime: Runtime) -> tuple[int, int]:
 async def dead(runtime: Runtime, number: int) -> Sequence[Record]:
     """The newest dead letters."""
     async with runtime.log.tail(topics.DEAD_LETTERS.name, last=1000) as tail:
-        return (await tail.fetch(max_records=number + 100, timeout=1)) if number else []
+        return await rest_of(tail) if number else []
+
+
+async def rest_of(tail: Tail) -> list[Record]:
+    """What a tail still has to give; one fetch may bring a part of it."""
+    records: list[Record] = []
+    while not tail.caught_up:
+        records += await tail.fetch(max_records=1000, timeout=1)
+    return records

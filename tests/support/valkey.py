@@ -35,7 +35,7 @@ class ValkeyServer:
         if self._binary:
             command = replace(command, argv=(self._binary, *command.argv[1:]))
         self._process = process.start(command, subprocess.DEVNULL)
-        process.wait_until(lambda: valkey.answers(self.port, PASSWORD), self._process, seconds=15)
+        process.wait_until(lambda: valkey.answers(self.port, PASSWORD), self._process, seconds=60)
 
     def kill(self) -> None:
         """SIGKILL, as a power cut would."""

@@ -43,7 +43,7 @@ class Web:
     def client(self, **headers: str) -> httpx.AsyncClient:
         """A browser or program of its own: no cookies yet."""
         transport = httpx.ASGITransport(app=self.app, raise_app_exceptions=False)
-        return httpx.AsyncClient(transport=transport, base_url="http://localhost:8000", headers=headers, timeout=30)
+        return httpx.AsyncClient(transport=transport, base_url="http://localhost:8000", headers=headers, timeout=120)
 
     def with_key(self, key: str | None = None) -> httpx.AsyncClient:
         """A program that sends a personal API key."""
@@ -178,7 +178,7 @@ async def served(web: Web, settings: WebSettings, port: int) -> AsyncIterator[st
         server = uvicorn.Server(config)
         server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
         task = asyncio.create_task(server.serve())
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not server.started:
                 await asyncio.sleep(0.01)
         try:

@@ -25,7 +25,7 @@ def running(directory: Path, port: int, **options: Path) -> Iterator[subprocess.
     command = postgres.command(directory, port, **options)
     child = process.start(command, subprocess.DEVNULL)
     try:
-        process.wait_until(lambda: postgres.accepts(port), child, seconds=20)
+        process.wait_until(lambda: postgres.accepts(port), child, seconds=60)
         yield child
     finally:
         process.stop(child, command.stop_signal, seconds=10)
@@ -133,7 +133,7 @@ async def test_committed_rows_survive_sigkill_and_a_recycled_pid(tmp_path: Path)
         children = psutil.Process(child.pid).children(recursive=True)
         child.kill()
         child.wait()
-        assert psutil.wait_procs(children, timeout=10)[1] == []
+        assert psutil.wait_procs(children, timeout=60)[1] == []
     pid_file = directory / "data" / "postmaster.pid"
     lines = pid_file.read_text().splitlines()
     pid_file.write_text("\n".join([str(os.getpid()), *lines[1:]]) + "\n")  # a living process now has that number
@@ -164,8 +164,8 @@ def test_orphans_end_when_the_parent_is_killed(tmp_path: Path) -> None:
     parent = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE)
     assert parent.stdout
     engine = psutil.Process(int(parent.stdout.readline()))
-    process.wait_until(lambda: postgres.accepts(port), parent, seconds=10)
+    process.wait_until(lambda: postgres.accepts(port), parent, seconds=60)
     family = [engine, *engine.children(recursive=True)]
     parent.send_signal(signal.SIGKILL)
     parent.wait()
-    assert psutil.wait_procs(family, timeout=15)[1] == []
+    assert psutil.wait_procs(family, timeout=60)[1] == []

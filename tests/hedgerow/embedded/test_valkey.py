@@ -22,7 +22,7 @@ def running(directory: Path, port: int, role: valkey.Role = "log", **options: in
     command = valkey.command(directory, role, port, SECRET, max_memory=options.get("max_memory", 64 << 20))
     child = process.start(command, subprocess.DEVNULL)
     try:
-        process.wait_until(lambda: valkey.answers(port, SECRET), child, seconds=10)
+        process.wait_until(lambda: valkey.answers(port, SECRET), child, seconds=60)
         yield child
     finally:
         process.stop(child, command.stop_signal, seconds=10)

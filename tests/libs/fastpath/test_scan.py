@@ -365,7 +365,7 @@ def test_what_a_v1_event_says_goes_behind_its_properties(
         b',"event":"b"', b',"distinct_id":" u"', b',"distinct_id":"Anonymous"', b',"$distinct_id":"u"',
         b',"session_id":1', b',"options":[]', b',"options":{"cookieless_mode":1}', b',"options":{"product_tour_id":17}',
         b',"options":{"product_tour_id":"a","product_tour_id":"b"}', rb',"distinct_id":"\u0075"',
-        b',"timestamp":"soon"',
+        b',"timestamp":"soon"', rb',"timestamp":"2026-11-21T11:00:00\u005a"',
     ],
     ids=repr,
 )  # fmt: skip

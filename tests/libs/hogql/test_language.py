@@ -118,8 +118,8 @@ ANSWERS: list[tuple[str, list[list[Any]]]] = [
     ),
     ("select sum(properties.price), avg(properties.price) from events", [[112.5, 37.5]]),
     (
-        "select argMax(event, timestamp), groupArray(event), topK(3)(event) from events",
-        [["purchase", ["$pageview", "$pageview", "signup", "signup", "purchase"], ["$pageview", "signup", "purchase"]]],
+        "select argMax(event, timestamp), arraySort(groupArray(event)), arraySort(topK(3)(event)) from events",
+        [["purchase", ["$pageview", "$pageview", "purchase", "signup", "signup"], ["$pageview", "purchase", "signup"]]],
     ),
     (
         "select e.event, f.event from events e left join events f on e.uuid = f.uuid and f.event ="
@@ -137,8 +137,8 @@ ANSWERS: list[tuple[str, list[list[Any]]]] = [
         ],
     ),
     (
-        "select x.event, x.c from (select event, count() as c from events group by event) as x order by x.c",
-        [["purchase", 1], ["signup", 2], ["$pageview", 2]],
+        "select x.event, x.c from (select event, count() as c from events group by event) as x order by x.c, x.event",
+        [["purchase", 1], ["$pageview", 2], ["signup", 2]],
     ),
     (
         "select properties from events where uuid = '0189abcd-0000-0000-0001-000000000004'",

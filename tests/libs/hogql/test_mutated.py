@@ -1,6 +1,5 @@
 """Texts that were queries before something happened to them: compiled or refused in the user's terms, in time."""
 
-import os
 import time
 from collections import Counter
 from pathlib import Path
@@ -9,7 +8,7 @@ from libs.hogql.compile import Project, compile_query
 from libs.hogql.errors import HogQLError, TeamGuardError
 from libs.hogql.parser import parse_expr
 from tests.libs.hogql.corpus import Corpus, mutated
-from tests.support.scale import scaled
+from tests.support.scale import SEED, scaled
 
 TIMES = 8  # each query is mutated so often: making one takes longer than reading one
 SLOW_SECONDS = 5  # of the processor; none takes one, but the machine may be busy
@@ -27,7 +26,7 @@ def explained(error: HogQLError, text: str) -> None:
 
 def test_mutated_inputs_are_refused_in_our_terms() -> None:
     """HEDGEROW_TEST_SEED chooses other inputs, so that several runs together make a large one."""
-    seed = int(os.environ.get("HEDGEROW_TEST_SEED", "23"))
+    seed = 23 if SEED is None else SEED
     corpus, project, ends, base = Corpus(seed), Project(1, "Europe/Berlin"), Counter[str](), ""
     for number in range(scaled(1_000_000, least=5_000)):
         if number % TIMES == 0:

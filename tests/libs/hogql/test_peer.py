@@ -2,7 +2,6 @@
 the same tree. Where they differ, peer_form.py says why."""
 
 import itertools
-import os
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from tests.libs.hogql.corpus import RULES, Corpus
 from tests.libs.hogql.peer_form import excused, normal, read_as_a_name, refused_knowingly, taken_knowingly
 from tests.support import hogql_peer
 from tests.support.require import require
-from tests.support.scale import scaled
+from tests.support.scale import SEED, scaled
 
 Judged = list[tuple[str, dict[str, Any]]]
 
@@ -26,7 +25,7 @@ Judged = list[tuple[str, dict[str, Any]]]
 @pytest.fixture(scope="module", name="judged")
 def judged_corpus(tmp_path_factory: pytest.TempPathFactory) -> Judged:
     """Generated texts and what the peer makes of them."""
-    corpus = Corpus(int(os.environ.get("HEDGEROW_TEST_SEED", "6")))
+    corpus = Corpus(6 if SEED is None else SEED)
     texts = [corpus.text() for _ in range(scaled(10_000, least=200))]
     return judged_by_the_peer(texts, tmp_path_factory.mktemp("peer"))
 

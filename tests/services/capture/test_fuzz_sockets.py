@@ -18,7 +18,7 @@ import structlog
 
 from tests.support.capture_server import CaptureServer, Client, capture_server
 from tests.support.hostile_requests import HostileRequest, hostile_requests
-from tests.support.scale import scaled
+from tests.support.scale import SEED, scaled
 
 STATUSES = {200, 204, 400, 401, 404, 405, 413, 415}
 REQUESTS = scaled(250_000, least=2_000)  # with those of test_fuzz.py, a million
@@ -133,7 +133,8 @@ async def test_any_request_over_a_socket_is_answered_and_nothing_is_left(quiet: 
     async with capture_server("protocol", max_inflight_body_bytes=256 * 1024) as server:
         tasks = len(asyncio.all_tasks())
         for number in range(rounds):
-            fuzzers = [Fuzzer(server, number * CLIENTS + each) for each in range(CLIENTS)]
+            first = (SEED or 0) * 1_000_000 + number * CLIENTS
+            fuzzers = [Fuzzer(server, first + each) for each in range(CLIENTS)]
             await asyncio.gather(*(fuzzer.send_all(ROUND // CLIENTS) for fuzzer in fuzzers))
             for fuzzer in fuzzers:
                 said.update(fuzzer.said)

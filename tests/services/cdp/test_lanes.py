@@ -63,7 +63,7 @@ async def test_the_same_people_in_two_lanes_at_once(runtime: Runtime) -> None:
             said = [captured_new(distinct_id=who, properties={"$set": {f"{name}{number}": number}}) for who in people]
             await runtime.log.produce(topic.name, said)
     async with Workers(runtime, IngestionSettings(fetch_seconds=0.1, linger_seconds=0, batch_records=10)):
-        await drained(runtime, seconds=60)
+        await drained(runtime)
     assert await stored(runtime) == (200, 200)
     rows = await runtime.postgres.fetch(
         "SELECT (SELECT count(*) FROM jsonb_object_keys(properties) AS k WHERE k ~ '^(live|old)') AS n "

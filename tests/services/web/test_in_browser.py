@@ -6,13 +6,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
-from playwright.async_api import Page, async_playwright, expect
+from playwright.async_api import Page, expect
 
 from services.web.app import VENDOR
 from services.web.settings import WebSettings
 from tests.support import web as support
-from tests.support.browser import FLAGS
-from tests.support.instance import free_port
+from tests.support.browser import chromium_at, new_page
+from tests.support.ports import free_port
 from tests.support.require import require
 from tests.support.web import EMAIL, PASSWORD, Web
 
@@ -28,14 +28,11 @@ async def browsing(web: Web, *, width: int = 1280) -> AsyncIterator[tuple[Page, 
     require(chromium, "chromium")
     require((VENDOR / "htmx.min.js").exists(), "browser assets (make assets)")
     complaints: list[str] = []
-    async with support.served(web, WebSettings(), free_port()) as url, async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=chromium, args=FLAGS)
-        context = await browser.new_context(base_url=url, viewport={"width": width, "height": 800})
-        page = await context.new_page()
+    async with support.served(web, WebSettings(), free_port()) as url, chromium_at(chromium) as browser:
+        page = await new_page(browser, base_url=url, viewport={"width": width, "height": 800})
         page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
         page.on("pageerror", lambda error: complaints.append(str(error)))
         yield page, complaints
-        await browser.close()
 
 
 async def sign_in(page: Page) -> None:

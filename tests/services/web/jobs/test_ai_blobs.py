@@ -55,7 +55,8 @@ async def test_with_events_that_are_too_old_and_with_months_that_do_not_fit(runt
     async with Workers(runtime):
         oldest = await generated(runtime, "u", f"{now - timedelta(days=400):%Y-%m-%d}T10:00:00Z")
         older = await generated(runtime, "u", f"{now - timedelta(days=70):%Y-%m-%d}T10:00:00Z")
-        newer = await generated(runtime, "u", f"{now:%Y-%m-%dT%H:%M:%SZ}")
+        # of this month also when it ends while we look
+        newer = await generated(runtime, "u", f"{now + timedelta(hours=1):%Y-%m-%dT%H:%M:%SZ}")
         await RetentionRepository(runtime.postgres).replace(1, {"$ai_generation": 300})
         await retain(runtime, JobsSettings())
         assert await kept(runtime, oldest, older, newer) == {older, newer}

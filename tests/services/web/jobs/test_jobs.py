@@ -266,7 +266,7 @@ async def test_what_was_made_of_events_grows_no_older_than_they_do(runtime: Runt
         await send(runtime, ago(50, "a", 0), ago(50, "a", 1), ago(1, "a", 1), ago(50, "kept", 2))
         await send(runtime, ago(50, "$$heatmap", 0, **heatmap), ago(1, "$$heatmap", 1, **heatmap))
     sessions = "SELECT toUInt8(session_id_v7 % 16) FROM raw_sessions GROUP BY session_id_v7 ORDER BY session_id_v7"
-    points = "SELECT dateDiff('day', timestamp, now()) FROM heatmaps FINAL ORDER BY 1"
+    points = "SELECT intDiv(dateDiff('hour', timestamp, now()), 24) FROM heatmaps FINAL ORDER BY 1"
     await RetentionRepository(runtime.postgres).replace(1, {"a": 30})
     await retain(runtime, AT_ONCE)
     assert (await rows(runtime, sessions), await rows(runtime, points)) == ([[0], [1], [2]], [[1], [50]])
@@ -312,21 +312,21 @@ async def test_ai_events_grow_no_older_than_their_events(runtime: Runtime) -> No
 
 async def test_the_disk_budget_drops_whole_months(runtime: Runtime) -> None:
     await prepare(runtime)
-    now = datetime.now(UTC)
+    soon = datetime.now(UTC) + timedelta(hours=1)  # of this month also when it ends while we look
     async with Workers(runtime):
-        for number, at in enumerate(("2020-01-05T00:00:00Z", now.isoformat())):
+        for number, at in enumerate(("2020-01-05T00:00:00Z", soon.isoformat())):
             session = f"0190a1b2-0000-7000-8000-00000000000{number}"
             await send(runtime, said("ada", timestamp=at, **{"$session_id": session}))
     await retain(runtime, JobsSettings(events_disk_budget_bytes=1))
     assert await rows(runtime, "SELECT toYear(max(max_timestamp)) FROM raw_sessions GROUP BY session_id_v7") == [
-        [now.year]
+        [soon.year]
     ]
-    assert await rows(runtime, "SELECT toYear(timestamp) FROM events") == [[now.year]]
+    assert await rows(runtime, "SELECT toYear(timestamp) FROM events") == [[soon.year]]
     [(_, told)] = await newest(runtime.postgres, "retention", 1)
     assert list(told["dropped_months"]) == ["202001"]
 
 
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(600)
 async def test_the_worker_runs_what_is_due_again_and_again_and_stops(runtime: Runtime) -> None:
     await prepare(runtime)
     stop = asyncio.Event()
@@ -340,7 +340,7 @@ async def test_the_worker_runs_what_is_due_again_and_again_and_stops(runtime: Ru
             async def verified() -> bool:
                 return not await repository.pending(0, 10)
 
-            await until(verified, 25)
+            await until(verified)
             assert await stored(runtime) == (0, 0)
     stop.set()
-    await asyncio.wait_for(working, 10)
+    await asyncio.wait_for(working, 60)

@@ -10,7 +10,7 @@ import pytest
 
 from services.web.settings import WebSettings
 from tests.support import web as support
-from tests.support.instance import free_port
+from tests.support.ports import free_port
 from tests.support.web import Web
 
 pytestmark = pytest.mark.embedded
@@ -41,8 +41,8 @@ async def listening(web: Web, url: str, **headers: str) -> AsyncIterator[AsyncIt
                 fields = {}
 
     async with (
-        asyncio.timeout(30),
-        httpx.AsyncClient(headers={"Authorization": f"Bearer {web.key}", **headers}, timeout=20) as client,
+        asyncio.timeout(120),
+        httpx.AsyncClient(headers={"Authorization": f"Bearer {web.key}", **headers}, timeout=60) as client,
         client.stream("GET", url) as answer,
     ):
         assert answer.status_code == 200
