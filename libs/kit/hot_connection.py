@@ -356,6 +356,7 @@ class HotConnection:
         else:
             self.transport.write(b"".join((line, usual, cycle.lines, b"connection: close\r\n\r\n", cycle.body)))
             self.hang_up(cycle)
+        cycle.receiver = None  # it knows us by `reply`: a circle, which only the collector would find
 
     def hang_up(self, cycle: HotCycle) -> None:
         """Behind the last answer."""

@@ -17,7 +17,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from libs.kit.hot_connection import HotConnection
 
-Headers = Mapping[bytes, bytes]
+Headers = dict[bytes, bytes]
 #: Status, header lines (each with its line end; content-length among them), body. Counts once; later ones are ignored.
 Reply = Callable[[int, bytes, bytes], None]
 

@@ -3,8 +3,7 @@
 docs/metrics.md lists them too; a test fails when it does not.
 """
 
-from bisect import bisect_left
-from collections import Counter as Tally
+from bisect import bisect_right
 from collections.abc import Collection
 
 from prometheus_client import Counter, Gauge, Histogram
@@ -19,14 +18,15 @@ class BulkHistogram(Histogram):
         """The same as `observe` of each."""
         if not amounts:
             return
-        bounds = self._upper_bounds
-        first, last = bisect_left(bounds, min(amounts)), bisect_left(bounds, max(amounts))
         self._sum.inc(sum(amounts))
-        if first == last:  # neighbours are alike
-            self._buckets[first].inc(len(amounts))
-            return
-        for index, count in Tally(bisect_left(bounds, amount) for amount in amounts).items():
-            self._buckets[index].inc(count)
+        ordered, counted = sorted(amounts), 0
+        for bucket, bound in zip(self._buckets, self._upper_bounds, strict=True):
+            below = bisect_right(ordered, bound, counted)
+            if below > counted:
+                bucket.inc(below - counted)
+                counted = below
+            if counted == len(ordered):
+                return
 
 
 # --- any HTTP service

@@ -1,7 +1,7 @@
 """What is counted of capture's requests: metrics, and the access log.
 
-Gathered while requests of one turn of the event loop are answered, and then counted at once: a lock and a search for
-each number would cost as much as deciding the request. Compiled when there is a compiler (accounting.pxd).
+Gathered for a moment, and then counted at once: a lock and a search for each number would cost as much as deciding the
+request. Compiled when there is a compiler (accounting.pxd).
 """
 
 import asyncio
@@ -14,6 +14,8 @@ from libs.kit.logging import get_logger
 from services.capture.handle import route_of
 
 log = get_logger(__name__)
+#: How late the metrics may be.
+FLUSH_SECONDS = 0.05
 _METHODS = frozenset({"GET", "POST", "OPTIONS", "HEAD", "PUT", "PATCH", "DELETE"})
 
 
@@ -42,7 +44,7 @@ def _seconds(route: str) -> metrics.BulkHistogram:
 
 class Accounting:
     """Counts events, bodies and answers; writes an access line for each answer that is not a success, and for one in
-    `every` that are. `flush` runs by itself at the end of the turn."""
+    `every` that are. `flush` runs by itself, FLUSH_SECONDS after the first of them."""
 
     def __init__(self, every: int):
         self._every = every
@@ -71,7 +73,7 @@ class Accounting:
         loop = asyncio.get_running_loop()
         if self._loop is not loop:
             self._loop = loop
-            loop.call_soon(self.flush)
+            loop.call_later(FLUSH_SECONDS, self.flush)
         if status < 400:
             self._successes += 1
             if self._successes < self._every:

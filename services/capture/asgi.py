@@ -8,9 +8,9 @@ import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
+from libs.kit.hot_http import Headers
 from services.capture.answers import Answer, Refused, answer_headers
 from services.capture.bodies import Body, Overloaded
-from services.capture.client import Headers
 from services.capture.decision import Request
 from services.capture.intake import Intake
 

@@ -8,7 +8,16 @@ cdef class BodyMemory:
 
 @cython.freelist(64)
 cdef class Body:
-    cdef public:
+    cdef:
         BodyMemory _memory
         Py_ssize_t _max_bytes, _size
+        bytes _first
         list _pieces
+
+    @cython.locals(size=Py_ssize_t, memory=BodyMemory)
+    cpdef object add(self, bytes piece)
+    cpdef object check(self, Py_ssize_t size)
+    cpdef object check_declared(self, bytes content_length)
+    cpdef bytes take(self)
+    cpdef object release(self)
+    cdef object _drop(self)

@@ -21,12 +21,13 @@ class BodyMemory:
 class Body:
     """The body of one request while it is read; `release` must follow."""
 
-    __slots__ = ("_max_bytes", "_memory", "_pieces", "_size")
+    __slots__ = ("_first", "_max_bytes", "_memory", "_pieces", "_size")
 
     def __init__(self, memory: BodyMemory, max_bytes: int):
         self._memory = memory
         self._max_bytes = max_bytes
-        self._pieces: list[bytes] = []
+        self._first = b""  # mostly all of it
+        self._pieces: list[bytes] | None = None  # behind the first
         self._size = 0
 
     def add(self, piece: bytes) -> None:
@@ -38,8 +39,13 @@ class Body:
         if memory.held + len(piece) > memory.most:
             raise Overloaded
         memory.held += len(piece)
+        if self._size == 0:
+            self._first = piece
+        elif self._pieces is None:
+            self._pieces = [piece]
+        else:
+            self._pieces.append(piece)
         self._size = size
-        self._pieces.append(piece)
 
     def check(self, size: int) -> None:
         """Raise Refused (413) when a body of `size` is over the cap."""
@@ -53,12 +59,15 @@ class Body:
 
     def take(self) -> bytes:
         """The whole, handed over."""
-        whole = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
-        self._pieces.clear()
+        whole = self._first if self._pieces is None else b"".join((self._first, *self._pieces))
+        self._drop()
         return whole
 
     def release(self) -> None:
         """The bytes are no longer held."""
-        self._pieces.clear()
+        self._drop()
         self._memory.held -= self._size
         self._size = 0
+
+    def _drop(self) -> None:
+        self._first, self._pieces = b"", None

@@ -1,4 +1,7 @@
-"""Who is calling: the address an event is counted for, and the CORS headers a browser needs to read the answer."""
+"""Who is calling: the address an event is counted for, and the CORS headers a browser needs to read the answer.
+
+Compiled when there is a compiler (client.pxd).
+"""
 
 from collections.abc import Mapping
 from functools import lru_cache

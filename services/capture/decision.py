@@ -1,9 +1,10 @@
-"""What is asked of capture and what it decides: the shapes that its callers and its dialects share."""
+"""What is asked of capture and what it decides: the shapes that its callers and its dialects share.
+
+Compiled when there is a compiler (decision.pxd): each is made, and looked at, for every request.
+"""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-
-from msgspec import Struct, field
 
 from libs.kit.contracts.ai_blobs import BlobDocument
 from libs.kit.eventlog import NewRecord
@@ -11,26 +12,47 @@ from services.capture import answers
 from services.capture.answers import Answer
 from services.capture.settings import CaptureSettings
 
+NO_DROPS: Mapping[str, int] = {}
 
-class Request(Struct, frozen=True):
+
+class Request:
     """One request as it came. `headers` are lower-case names; `peer` is the address of the socket; `now` is receipt."""
 
-    method: str
-    path: str
-    query: bytes
-    headers: Mapping[bytes, bytes]
-    body: bytes
-    peer: str | None
-    now: datetime
+    __slots__ = ("body", "headers", "method", "now", "path", "peer", "query")
+
+    def __init__(
+        self,
+        method: str,
+        path: str,
+        query: bytes,
+        headers: dict[bytes, bytes],
+        body: bytes,
+        peer: str | None,
+        now: datetime,
+    ):
+        self.method = method
+        self.path = path
+        self.query = query
+        self.headers = headers
+        self.body = body
+        self.peer = peer
+        self.now = now
 
 
-class Limits(Struct, frozen=True):
+class Limits:
     """What one request may hold (see settings). blob_bucket: the store's name in references to what is kept apart."""
 
-    max_inflated_bytes: int
-    max_record_bytes: int
-    max_events: int
-    blob_bucket: str = "hedgerow"
+    __slots__ = ("blob_bucket", "max_events", "max_inflated_bytes", "max_record_bytes")
+
+    def __init__(self, max_inflated_bytes: int, max_record_bytes: int, max_events: int, blob_bucket: str = "hedgerow"):
+        self.max_inflated_bytes = max_inflated_bytes
+        self.max_record_bytes = max_record_bytes
+        self.max_events = max_events
+        self.blob_bucket = blob_bucket
+
+    def inflating_to(self, most: int) -> "Limits":
+        """The same but for `max_inflated_bytes`."""
+        return Limits(most, self.max_record_bytes, self.max_events, self.blob_bucket)
 
     @classmethod
     def of(cls, settings: CaptureSettings, blob_bucket: str) -> "Limits":
@@ -38,7 +60,7 @@ class Limits(Struct, frozen=True):
         return cls(settings.max_inflated_bytes, settings.max_record_bytes, settings.max_events, blob_bucket)
 
 
-class Decision(Struct, frozen=True):
+class Decision:
     """Produce `records`, then say `answer`; if the log did not take them, say `not_taken`.
 
     `refused` is the reason when nothing is taken; `events` were asked for, of which `drops` are left out on purpose, by
@@ -46,14 +68,27 @@ class Decision(Struct, frozen=True):
     must be durable before it.
     """
 
-    answer: Answer
-    records: Sequence[NewRecord] = ()
-    refused: str | None = None
-    events: int = 0
-    drops: Mapping[str, int] = field(default_factory=dict)
-    not_taken: Answer = answers.TRANSIENT
-    token: str = ""
-    blob: BlobDocument | None = None
+    __slots__ = ("answer", "blob", "drops", "events", "not_taken", "records", "refused", "token")
+
+    def __init__(
+        self,
+        answer: Answer,
+        records: Sequence[NewRecord] = (),
+        refused: str | None = None,
+        events: int = 0,
+        drops: Mapping[str, int] = NO_DROPS,
+        not_taken: Answer = answers.TRANSIENT,
+        token: str = "",
+        blob: BlobDocument | None = None,
+    ):
+        self.answer = answer
+        self.records = records
+        self.refused = refused
+        self.events = events
+        self.drops = drops
+        self.not_taken = not_taken
+        self.token = token
+        self.blob = blob
 
     @property
     def dropped(self) -> int:

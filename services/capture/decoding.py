@@ -1,6 +1,7 @@
 """Bytes on the wire -> the JSON text: forms, base64, gzip and lz-string, sniffed where SDKs do not say what they send.
 
 Nothing here is trusted to be small: inflating stops at a cap while it runs, and what is scanned is scanned in pieces.
+Compiled when there is a compiler (decoding.pxd).
 """
 
 import binascii
@@ -10,7 +11,6 @@ from urllib.parse import unquote_to_bytes
 
 import deflate
 from isal import igzip_lib, isal_zlib
-from msgspec import Struct
 
 from services.capture.answers import Refused, too_large, undecodable
 from services.capture.lz_string import BrokenText, TooLong, decompress_from_base64
@@ -32,11 +32,14 @@ _BASE64 = re.compile(rb"[A-Za-z0-9+/=]+")
 _BASE64_OR_BLANK = re.compile(rb"[A-Za-z0-9+/= ]+")
 
 
-class Payload(Struct, frozen=True):
+class Payload:
     """What a request carries: JSON text, if it is any."""
 
-    raw: Bytes
-    inflated: bool = False
+    __slots__ = ("inflated", "raw")
+
+    def __init__(self, raw: Bytes, inflated: bool = False):
+        self.raw = raw
+        self.inflated = inflated
 
     def text(self) -> Bytes:
         """Valid UTF-8. Raises Refused (400). The scanner checks that itself, so only the slow way asks."""
@@ -48,7 +51,7 @@ class Payload(Struct, frozen=True):
 
 
 def decode_payload(
-    query: Query, content_type: bytes, content_encoding: bytes, body: bytes, *, max_inflated: int
+    query: Query, content_type: bytes, content_encoding: bytes, body: bytes, max_inflated: int
 ) -> Payload:
     """Undo what the sender did to its JSON. Raises Refused (400, 413)."""
     raw: Bytes = query.data or body

@@ -1,9 +1,10 @@
 """The decision on one request: what goes to the log and what is said back. No I/O, no clock.
 
 Whoever calls it (intake.py) produces `Decision.records`, and says `Decision.answer` only once they are durable.
+Compiled when there is a compiler (handle.pxd).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 
 from libs.fastpath import CHOSEN
@@ -17,7 +18,7 @@ from services.capture import answers
 from services.capture.ai_events import take_ai
 from services.capture.answers import V0, V1, Dialect, Refused, refused_to
 from services.capture.client import client_ip
-from services.capture.decision import Decision, Limits, Request
+from services.capture.decision import NO_DROPS, Decision, Limits, Request
 from services.capture.decoding import Bytes, decode_payload
 from services.capture.query import Query, parse_query
 from services.capture.records import Circumstances, records_of
@@ -27,7 +28,7 @@ from services.capture.times import parse_sent_at
 from services.capture.tokens import checked_token, one_token
 from services.capture.v1 import decide_v1
 
-__all__ = ["ROUTES", "Decision", "Limits", "Request", "decide", "dialect_of", "route_of"]
+__all__ = ["ROUTES", "decide", "dialect_of", "route_of"]
 
 PERFORMANCE_EVENT = "$performance_event"
 _LEFT_OUT = PERFORMANCE_EVENT.encode()
@@ -99,7 +100,7 @@ def _take(request: Request, route: str, limits: Limits) -> Decision:
         request.headers.get(b"content-type", b""),
         request.headers.get(b"content-encoding", b""),
         request.body,
-        max_inflated=limits.max_inflated_bytes,
+        limits.max_inflated_bytes,
     )
     if SCANS:
         decision = _by_scan(payload.raw, query, request, route, limits)
@@ -114,17 +115,17 @@ def _by_scan(text: Bytes, query: Query, request: Request, route: str, limits: Li
     if batch is None or not batch.count:
         return None
     success = answers.NO_CONTENT if query.beacon else answers.OK
-    dropped = batch.count_named(_LEFT_OUT)
-    kept = batch.count - dropped
+    count, dropped = batch.count, batch.count_named(_LEFT_OUT)
+    kept = count - dropped
     if not kept:
         return Decision(success, events=dropped, drops=_performance(dropped))
     token = batch.token
     if token is None:
-        token = one_token(batch.tokens(_LEFT_OUT), events=kept)
+        token = one_token(batch.tokens(_LEFT_OUT), kept)
     records = records_of_scanned(
         batch,
         leave_out=_LEFT_OUT,
-        token=checked_token(token, events=kept),
+        token=checked_token(token, kept),
         ip=client_ip(request.headers, request.peer),
         now=request.now,
         sent_at=parse_sent_at(batch.sent_at, query.sent_at_ms),
@@ -132,7 +133,7 @@ def _by_scan(text: Bytes, query: Query, request: Request, route: str, limits: Li
     )
     if records is None:
         return None
-    return Decision(success, records, events=batch.count, drops=_performance(dropped))
+    return Decision(success, records, None, count, _performance(dropped))
 
 
 def _by_msgspec(text: Bytes, query: Query, request: Request, route: str, limits: Limits) -> Decision:
@@ -157,15 +158,15 @@ def _by_msgspec(text: Bytes, query: Query, request: Request, route: str, limits:
     return Decision(success, records, events=total, drops=_performance(total - len(kept)))
 
 
-def _performance(events: int) -> dict[str, int]:
-    return {"performance_event": events} if events else {}
+def _performance(events: int) -> Mapping[str, int]:
+    return {"performance_event": events} if events else NO_DROPS
 
 
 def _token_of(submission: Submission, events: list[Event]) -> str:
     token = submission.token
     if token is None:
-        token = one_token((_event_token(event) for event in events), events=len(events))
-    return checked_token(token, events=len(events))
+        token = one_token((_event_token(event) for event in events), len(events))
+    return checked_token(token, len(events))
 
 
 def _event_token(event: Event) -> str | None:

@@ -1,24 +1,39 @@
 # The C types of intake.py when it is compiled.
 cimport cython
+from services.capture.accounting cimport Accounting
+from services.capture.bodies cimport Body, BodyMemory
+from services.capture.decision cimport Decision, Limits, Request
+from services.capture.handle cimport decide
 
 
 @cython.freelist(64)
 cdef class _Waiting:
     cdef:
         Intake intake
-        object request, decision, routing, answered
+        Request request
+        Decision decision
+        object routing, answered
 
 
 cdef class Intake:
+    cdef readonly:
+        object settings
+        BodyMemory memory
+        Accounting accounting
     cdef public:
-        object settings, memory, accounting
-        object _policies, _ai_blobs, _clock, _limits, _inline_limits, _commit, _heavy, _threads, _deciding
+        object _policies, _ai_blobs, _clock, _commit, _heavy, _threads, _deciding
+    cdef:
+        Limits _limits, _inline_limits
         dict _body_caps
         Py_ssize_t _inline_body_bytes, _max_body_bytes
 
-    cdef object _settle(self, object request, object decision, object answered)
-    cdef object _produce(self, object request, object decision, object routing, object topics, object answered)
-    cdef object concluded(self, object request, object decision, object routing, object error)
-    cdef object _outcome(self, object request, object decision, object routing, object error)
+    cpdef Body new_body(self, str path)
+    cpdef object now(self)
+    @cython.locals(decision=Decision, body=bytes)
+    cpdef object take(self, Request request, object answered)
+    cdef object _settle(self, Request request, Decision decision, object answered)
+    cdef object _produce(self, Request request, Decision decision, object routing, object topics, object answered)
+    cdef object concluded(self, Request request, Decision decision, object routing, object error)
+    cdef object _outcome(self, Request request, Decision decision, object routing, object error)
     cdef object _refused(self, str path, object refused)
     cdef object _note(self, str result, str reason, Py_ssize_t events, str token)

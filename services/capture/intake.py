@@ -10,8 +10,6 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 
-from msgspec import structs
-
 from libs.kit.clock import Clock
 from libs.kit.contracts.routes import CAPTURE_AI_PATH
 from libs.kit.contracts.topics import EVENTS
@@ -76,7 +74,7 @@ class Intake:
         self.accounting = Accounting(settings.access_log_every)
         self._clock = clock
         self._limits = Limits.of(settings, self._ai_blobs.bucket)
-        self._inline_limits = structs.replace(self._limits, max_inflated_bytes=settings.inline_inflated_bytes)
+        self._inline_limits = self._limits.inflating_to(settings.inline_inflated_bytes)
         self._body_caps = dict.fromkeys((CAPTURE_AI_PATH, f"{CAPTURE_AI_PATH}/"), settings.max_ai_body_bytes)
         self._commit = GroupCommit(event_log, settings.max_unacknowledged_bytes)
         self._heavy = asyncio.Semaphore(settings.heavy_requests)
@@ -89,6 +87,7 @@ class Intake:
             await asyncio.wait(self._deciding)
         await self._commit.drain()
         self._threads.shutdown(wait=True, cancel_futures=True)
+        self.accounting.flush()
 
     def new_body(self, path: str) -> Body:
         """To gather the body of a request for `path` in."""

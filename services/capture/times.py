@@ -1,4 +1,7 @@
-"""When an event happened: the sender's clock, corrected by how far it is off, and never far in the future."""
+"""When an event happened: the sender's clock, corrected by how far it is off, and never far in the future.
+
+Compiled when there is a compiler (times.pxd).
+"""
 
 import re
 from datetime import UTC, datetime, timedelta

@@ -1,4 +1,7 @@
-"""Which project the events are for. Only the token's form is checked: whether it exists is ingestion's question."""
+"""Which project the events are for. Only the token's form is checked: whether it exists is ingestion's question.
+
+Compiled when there is a compiler (tokens.pxd).
+"""
 
 from collections.abc import Iterable
 from functools import lru_cache
@@ -8,7 +11,7 @@ from services.capture.answers import Refused
 MAX_BYTES = 64
 
 
-def one_token(found: Iterable[str | None], *, events: int) -> str:
+def one_token(found: Iterable[str | None], events: int) -> str:
     """The single token among those found in events. Raises Refused (401) when there is none, or more than one."""
     tokens = {token for token in found if token is not None}
     if not tokens:
@@ -18,7 +21,7 @@ def one_token(found: Iterable[str | None], *, events: int) -> str:
     return tokens.pop()
 
 
-def checked_token(token: str, *, events: int) -> str:
+def checked_token(token: str, events: int) -> str:
     """The token without the blanks around it. Raises Refused (401) when it cannot be a project's."""
     token = token.strip()
     if len(token) <= MAX_BYTES and not _known_flaw(token):

@@ -13,7 +13,8 @@ import orjson
 from redis.asyncio import Redis
 
 from libs.kit.clock import ManualClock
-from services.capture.handle import Limits, Request, decide
+from services.capture.decision import Limits, Request
+from services.capture.handle import decide
 from services.capture.policies.policies import Policies
 from services.capture.settings import CaptureSettings
 from tests.support.capturing import NOW

@@ -26,8 +26,9 @@ from libs.fastpath import CHOSEN, scan
 from libs.kit.eventlog import NewRecord
 from libs.kit.heap import settle
 from services.capture import handle, v1
+from services.capture.decision import Limits, Request
 from services.capture.decoding import inflate
-from services.capture.handle import Limits, Request, decide
+from services.capture.handle import decide
 from services.capture.shapes import parse_submission
 from tests.bench.sdk_requests import Sdks
 

@@ -34,7 +34,7 @@ from libs.kit.heap import settle
 from libs.kit.hot_http import Headers, HotPaths, Reply
 from libs.kit.logging import configure_logging
 from services.capture.app import HotPathsFirst
-from services.capture.handle import Request
+from services.capture.decision import Request
 from services.capture.intake import Intake
 from services.capture.policies.policies import Policies
 from services.capture.settings import CaptureSettings

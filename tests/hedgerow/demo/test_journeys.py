@@ -11,7 +11,8 @@ import orjson
 import pytest
 
 from hedgerow.demo.journeys import Event, stories
-from services.capture.handle import Limits, Request, decide
+from services.capture.decision import Limits, Request
+from services.capture.handle import decide
 from services.capture.heatmaps import HEATMAP
 
 NOW = datetime(2026, 11, 21, 15, 30, tzinfo=UTC)

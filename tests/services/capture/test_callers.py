@@ -1,6 +1,7 @@
 """Both callers of capture, over real sockets: one behaviour, whatever comes over the wire and in whatever pieces."""
 
 import asyncio
+import gc
 import gzip
 import resource
 from collections import Counter
@@ -16,6 +17,8 @@ from hypothesis import strategies as st
 from libs.kit import metrics
 from libs.kit.errors import LogFull, PayloadTooLarge
 from libs.kit.eventlog import NewRecord
+from libs.kit.hot_connection import HotCycle
+from services.capture.protocol import CaptureReceiver
 from tests.support.capture_server import CALLERS, Caller, CaptureServer, Said, capture_server
 from tests.support.capturing import KeptLog
 from tests.support.scale import scaled
@@ -558,6 +561,24 @@ async def test_both_callers_count_the_same() -> None:
         changes.append({name: value for name, value in after.items() if value})
     assert changes[0] == changes[1]
     assert len(changes[0]) > 5
+
+
+async def test_an_answered_request_leaves_nothing_for_the_collector() -> None:
+    async with capture_server("protocol") as server:
+        client = await server.connect()
+        await client.send(post(event()))
+        assert plain(await client.said()) == GOOD
+        gc.collect()
+        gc.disable()
+        try:
+            for _ in range(50):
+                await client.send(post(event()))
+                assert plain(await client.said()) == GOOD
+            alive = Counter(type(one) for one in gc.get_objects() if isinstance(one, HotCycle | CaptureReceiver))
+        finally:
+            gc.enable()
+        await client.close()
+    assert all(count <= 3 for count in alive.values()), alive
 
 
 # -- stopping

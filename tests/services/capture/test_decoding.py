@@ -112,3 +112,24 @@ def test_the_address_wins_over_the_body() -> None:
     assert decode(b"[]", b"data=%7B%7D") == b"{}"
     assert decode(b"[]", b"data=") == b"[]"
     assert parse_query(b"") is NOTHING
+
+
+@pytest.mark.parametrize("again", range(2))  # the second time each is known by its form
+@pytest.mark.parametrize(
+    ("query", "compression", "sent_at_ms"),
+    [
+        (b"_=17", None, 17),
+        (b"ip=1&_=1795262000123&ver=1.205.0", None, 1795262000123),
+        (b"ip=1&_=0&ver=1.205.0", None, 0),
+        (b"compression=gzip-js&ip=0&_=999999999999999&ver=1.205.0", "gzip", 999999999999999),
+        (b"ip=1&ver=1.205.0", None, None),
+        (b"ip=1&_=9999999999999999&ver=1.205.0", None, 9999999999999999),
+        (b"ip=1&a_=12&ver=1.205.0", None, None),
+        (b"ip=1&_=12&ver=1.205.0&compression=lz64", "lz64", 12),
+    ],
+)
+def test_query_strings_that_differ_in_their_clock(
+    query: bytes, compression: str | None, sent_at_ms: int | None, again: int
+) -> None:
+    found = parse_query(query)
+    assert (found.data, found.compression, found.sent_at_ms, found.beacon) == (b"", compression, sent_at_ms, False)

@@ -12,8 +12,9 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from services.capture.decision import Decision, Limits, Request
 from services.capture.decoding import is_utf8
-from services.capture.handle import Decision, Limits, Request, decide
+from services.capture.handle import decide
 from services.capture.shapes import repair_surrogates, too_deep
 from services.capture.times import event_time, parse_timestamp, rfc3339
 from tests.support.capturing import NOW, capturing

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from libs.fastpath import _scan_py
 from libs.kit.eventlog import NewRecord
 from services.capture import handle, scanned, v1
-from services.capture.handle import Decision, Limits, Request, decide
+from services.capture.decision import Decision, Limits, Request
+from services.capture.handle import decide
 from services.capture.shapes import MAX_DEPTH
 from tests.support.capturing import NOW
 from tests.support.json_texts import bodies, broken, carriers, v1_bodies

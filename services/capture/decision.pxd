@@ -1,0 +1,25 @@
+# The C types of decision.py when it is compiled.
+cimport cython
+
+
+@cython.freelist(64)
+cdef class Request:
+    cdef readonly:
+        str method, path
+        bytes query, body
+        dict headers
+        object peer, now
+
+
+cdef class Limits:
+    cdef readonly:
+        Py_ssize_t max_inflated_bytes, max_record_bytes, max_events
+        str blob_bucket
+
+
+@cython.freelist(64)
+cdef class Decision:
+    cdef readonly:
+        object answer, records, refused, drops, not_taken, blob
+        Py_ssize_t events
+        str token

@@ -1,0 +1,18 @@
+# The C types of query.py when it is compiled.
+cimport cython
+
+cdef dict _usual
+cdef bytes _CLOCK
+cdef Py_ssize_t _MOST_USUAL, _LONGEST_CLOCK
+
+
+@cython.freelist(16)
+cdef class Query:
+    cdef readonly:
+        bytes data
+        object compression, sent_at_ms
+        bint beacon
+
+
+@cython.locals(begin=Py_ssize_t, end=Py_ssize_t, sent="long long", form=bytes)
+cpdef Query parse_query(bytes query)

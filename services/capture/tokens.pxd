@@ -1,0 +1,7 @@
+# The C types of tokens.py when it is compiled.
+cimport cython
+
+
+@cython.locals(tokens=set)
+cpdef str one_token(object found, Py_ssize_t events)
+cpdef str checked_token(str token, Py_ssize_t events)
