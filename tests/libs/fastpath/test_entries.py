@@ -95,7 +95,7 @@ def test_records_are_shared_out_in_order_and_come_back(
         assert found == [("t", partition, n, *record, 1_700_000_000_000) for n, record in enumerate(its)]
 
 
-@settings(max_examples=scaled(20_000, least=400), deadline=None)
+@settings(max_examples=scaled(20_000, least=100), deadline=None)
 @given(records=RECORDS, data=st.data())
 def test_the_twins_agree_on_what_are_no_records(records: list[Plain], data: st.DataObject) -> None:
     whole = packed(records)
@@ -137,7 +137,7 @@ def test_equal_headers_of_neighbours_come_back_as_they_were(entries: ModuleType)
 def test_a_name_that_is_no_text_is_refused(entries: ModuleType) -> None:
     bad = b"\x93\xc0\xc4\0\x91\x92\xa1\xff\xc4\0"
     ((_, _, piece),), _ = entries.pieces(bad, HEAD, 1, 0, 10, 10_000)
-    with pytest.raises(ValueError):
+    with pytest.raises(UnicodeDecodeError):
         entries.records(piece, made, "t", 0, 1)
 
 
