@@ -2,11 +2,11 @@
 
     python -m tests.bench.bench_eventlog [--records 20000] [--logs redis,kafka]
 
-A record is 1.2 kB with the headers capture sets. Each pair of lines is one batch size and a number of producers at once,
-and reading what they wrote, a thousand at a time, with a commit of each batch. With `--blocks` the records are bytes
-already, as capture's scanner writes them. The last line is the same records in the way not taken: one `send` each, which
-is what aiokafka offers without its batch builder, or one XADD each in a pipeline of redis-py. Records in memory are those
-of a Redis log that nobody read yet.
+A record is 1.2 kB with the headers capture sets. Each pair of lines is one batch size and a number of producers at
+once, and reading what they wrote, a thousand at a time, with a commit of each batch. With `--blocks` the records are
+bytes already, as capture's scanner writes them. The last line is the same records in the way not taken: one `send`
+each, which is what aiokafka offers without its batch builder, or one XADD each in a pipeline of redis-py. Memory is
+that of records in a Redis log that nobody read yet.
 """
 
 import argparse
@@ -54,6 +54,15 @@ def _own(number: int) -> tuple[tuple[str, bytes], ...]:
     )
 
 
+def line(what: str, count: int, seconds: float, cpu: float, waits: list[float], server: str = "") -> None:
+    waits.sort()
+    p50, p99 = waits[len(waits) // 2], waits[int(len(waits) * 0.99)]
+    print(
+        f"  {what:<28}{count / seconds:>8,.0f} records/s   us CPU/record{cpu / count * 1e6:>7.1f}{server}"
+        f"   p50 {p50 * 1e3:6.2f} ms  p99 {p99 * 1e3:6.2f} ms"
+    )
+
+
 class Meter:
     """Time and CPU from its beginning to `line`."""
 
@@ -69,12 +78,7 @@ class Meter:
         """`idle`: seconds at the end in which nothing came."""
         cpu, engine = time.process_time() - self._cpu, self._engine_seconds() - self._engine_cpu
         seconds = time.perf_counter() - self._start - idle
-        waits.sort()
-        p50, p99 = waits[len(waits) // 2], waits[int(len(waits) * 0.99)]
-        print(
-            f"  {what:<28}{count / seconds:>8,.0f} records/s   us CPU/record: client{cpu / count * 1e6:>7.1f}  server"
-            f"{engine / count * 1e6:>7.1f}   p50 {p50 * 1e3:6.2f} ms  p99 {p99 * 1e3:6.2f} ms"
-        )
+        line(what, count, seconds, cpu, waits, f" + server's {engine / count * 1e6:>6.1f}")
 
 
 async def producing(log: EventLog, topic: str, shape: tuple[int, int], total: int, blocks: bool, meter: Meter) -> None:
