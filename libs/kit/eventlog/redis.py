@@ -10,7 +10,6 @@ import asyncio
 import uuid
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import Any
 
 from libs.fastpath import pieces
@@ -37,27 +36,7 @@ from libs.kit.eventlog.redis_wire import Argument, Wire
 from libs.kit.measured import measured
 from libs.kit.settings import KitSettings
 
-# Asking the server for its memory costs it more than writing a record. What it answered holds for so long and so much;
-# beyond the marks of admission there is `maxmemory`, which every script is held to.
-ADMITTED_SECONDS = 0.02
-ADMITTED_BYTES = 256 * 1024
-
 Entry = tuple[int, int, bytes]  # partition, records in it, their bytes with what they share
-
-
-@dataclass(slots=True)
-class Admission:
-    """What the server's last answer still allows a topic."""
-
-    until: float = 0.0
-    bytes_left: int = 0
-
-    def covers(self, size: int, now: float) -> bool:
-        self.bytes_left -= size
-        return now < self.until and self.bytes_left >= 0
-
-    def renew(self, now: float) -> None:
-        self.until, self.bytes_left = now + ADMITTED_SECONDS, ADMITTED_BYTES
 
 
 class RedisEventLog:
@@ -71,7 +50,6 @@ class RedisEventLog:
         self._clock = clock
         self._topics: dict[str, Incarnation] = {}
         self._turn = 0  # of records without a key
-        self._admissions: dict[str, Admission] = {}
         self._inflight = InflightBytes(settings.log_inflight_bytes, settings.log_timeout_seconds)
         self._producers: asyncio.LifoQueue[Wire] = asyncio.LifoQueue()
         for _ in range(settings.log_producers):
@@ -159,11 +137,9 @@ class RedisEventLog:
 
     async def _write(self, incarnation: Incarnation, entries: Sequence[Entry]) -> Any:
         settings = self._settings
-        admission = self._admissions.setdefault(incarnation.topic, Admission())
-        asks = not admission.covers(sum([len(entry) for _, _, entry in entries]), asyncio.get_running_loop().time())
         arguments: list[Argument] = [
             incarnation.log_id,
-            str(settings.log_admission_ratio) if asks else "",
+            str(settings.log_admission_ratio),
             settings.log_uncommitted_records,
             str(settings.log_uncommitted_ratio / incarnation.partitions),
         ]
@@ -172,12 +148,9 @@ class RedisEventLog:
         keys = [incarnation.meta, incarnation.ends, *incarnation.streams()]
         wire = self._producers.get_nowait()  # there are as many as lanes
         try:
-            answer = await wire.script(redis_scripts.PRODUCE, keys, arguments)
+            return await wire.script(redis_scripts.PRODUCE, keys, arguments)
         finally:
             self._producers.put_nowait(wire)
-        if asks and answer == b"OK":
-            admission.renew(asyncio.get_running_loop().time())
-        return answer
 
     @asynccontextmanager
     async def consumer(self, topics: Sequence[str], group: str) -> AsyncIterator[RedisConsumer]:

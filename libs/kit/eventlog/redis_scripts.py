@@ -44,23 +44,19 @@ local function memory()
 end
 """
 
-# KEYS: topic, ends, streams. ARGV: id, default admission (or nothing, not to ask for the memory), and for topics that
-# no group commits the most records and the share of the memory that each partition keeps; then for each entry the index
-# of its stream in KEYS, how many records it has, and b. Answers OK, FULL or RECREATED; all entries are written or none.
-# Trimming by length is for those topics alone.
+# KEYS: topic, ends, streams. ARGV: id, default admission, and for topics that no group commits the most records and the
+# share of the memory that each partition keeps; then for each entry the index of its stream in KEYS, how many records it
+# has, and b. Answers OK, FULL or RECREATED; all entries are written or none. Trimming by length is for those topics alone.
 PRODUCE = Script(
     "#!lua\n"
     + _MEMORY
     + """
 local topic = redis.call('HMGET', KEYS[1], 'id', 'groups', 'admission')
 if topic[1] ~= ARGV[1] then return 'RECREATED' end
-local used, most = 0, 0
-if ARGV[2] ~= '' or topic[2] == '' then used, most = memory() end
-if ARGV[2] ~= '' and most > 0 then
-  local admission = topic[3]
-  if admission == '' then admission = ARGV[2] end
-  if used > most * tonumber(admission) then return 'FULL' end
-end
+local used, most = memory()
+local admission = topic[3]
+if admission == '' then admission = ARGV[2] end
+if most > 0 and used > most * tonumber(admission) then return 'FULL' end
 local ends = {}
 for i = 5, #ARGV, 3 do
   local stream = tonumber(ARGV[i])

@@ -16,7 +16,6 @@ from libs.kit.errors import Fenced, HedgerowError, LogFull, OutcomeUnknown, Unav
 from libs.kit.eventlog import EventLog, NewRecord, Topic
 from libs.kit.eventlog.block import RecordBlock
 from libs.kit.eventlog.open import open_eventlog
-from libs.kit.eventlog.redis import ADMITTED_BYTES, ADMITTED_SECONDS, Admission
 from libs.kit.eventlog.redis_streams import (
     ENTRY_BYTES,
     ENTRY_RECORDS,
@@ -461,14 +460,3 @@ async def test_small_entries_are_asked_for_together_and_large_ones_few_at_a_time
             ((_, batch),) = await reader.read({source: position}, limit=250, block_seconds=0)
             position = batch.next_offset
         assert within[0] <= asked[-1] <= within[1], (size, records, asked)
-
-
-async def test_a_topic_that_may_be_written_is_not_asked_about_each_time(log: EventLog, server: ValkeyServer) -> None:
-    """Asking for the memory costs more than writing; how much is written without asking is bounded."""
-    admission = Admission()
-    assert not admission.covers(1, now=10.0)
-    admission.renew(now=10.0)
-    assert admission.covers(ADMITTED_BYTES, now=10.0)
-    assert not admission.covers(1, now=10.0)
-    admission.renew(now=10.0)
-    assert not admission.covers(1, now=10.0 + ADMITTED_SECONDS)
