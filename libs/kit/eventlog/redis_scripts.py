@@ -45,8 +45,9 @@ end
 """
 
 # KEYS: topic, ends, streams. ARGV: id, default admission, and for topics that no group commits the most records and the
-# share of the memory that each partition keeps; then for each entry the index of its stream in KEYS, how many records it
-# has, and b. Answers OK, FULL or RECREATED; all entries are written or none. Trimming by length is for those topics alone.
+# share of the memory that each partition keeps; then for each entry the index of its stream in KEYS, how many records
+# it has, and b. Answers OK, FULL or RECREATED; all entries are written or none. Trimming by length is for those topics
+# alone.
 PRODUCE = Script(
     "#!lua\n"
     + _MEMORY
