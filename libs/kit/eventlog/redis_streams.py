@@ -60,7 +60,7 @@ class Incarnation:
         return f"{self.meta}:{self.log_id}:{group}:members"
 
 
-# Entries as the first releases wrote them, one record each: m, v. They are read as long as a server may have some.
+# Entries as they were at first, one record each: m, v. They are read as long as a server may have some.
 _decode_head = msgspec.msgpack.Decoder(tuple[int, bytes | None, Headers]).decode
 
 
@@ -98,7 +98,7 @@ class StreamReader:
     def __init__(self, wire: Wire):
         self._wire = wire
         self._ahead: dict[Source, list[Record]] = {}
-        # Of the entries read last. Until there are some: small ones as far as we know, so that reads begin short.
+        # Of the entries read last. Until there are some, large ones of few records: the first read is a short one.
         self._entry_bytes = float(ENTRY_BYTES)
         self._entry_records = 1.0
 
