@@ -3,6 +3,7 @@
     _members    a JSON object taken apart at its top level; a captured event
     _murmur2    Kafka's partitioner hash
     _scan       a capture body: checked as JSON, cut into events, written as records
+    _entries    records as MessagePack: shared among partitions, and read back
     _seen       fixed-size filter of 128-bit keys: "certainly new" or "maybe seen"
 
 This file alone chooses between the two and reports which it chose. `HEDGEROW_PURE_PYTHON=1` asks for the twins.
@@ -12,9 +13,11 @@ import importlib
 import os
 from collections.abc import Callable, Mapping
 from types import ModuleType
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from msgspec import Raw
+
+T = TypeVar("T")
 
 if TYPE_CHECKING:
     from libs.fastpath._members import Captured, Head
@@ -40,6 +43,27 @@ def _choose(name: str) -> ModuleType:
 _murmur2 = _choose("_murmur2")
 murmur2: Callable[[bytes], int] = _murmur2.murmur2
 partition_of: Callable[[bytes, int], int] = _murmur2.partition_of
+
+
+class Pieces(Protocol):
+    """See `_entries_py.pieces`."""
+
+    def __call__(
+        self, payload: bytes, head: bytes, partitions: int, turn: int, max_records: int, max_bytes: int
+    ) -> tuple[list[tuple[int, int, bytes]], int]: ...
+
+
+class Records(Protocol):
+    """See `_entries_py.records`."""
+
+    def __call__(
+        self, piece: bytes, make: Callable[..., T], topic: str, partition: int, next_offset: int
+    ) -> list[T]: ...
+
+
+_entries = _choose("_entries")
+pieces: Pieces = _entries.pieces
+records: Records = _entries.records
 
 
 class Seen(Protocol):

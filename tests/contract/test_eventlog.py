@@ -15,6 +15,7 @@ import pytest
 from libs.fastpath import partition_of
 from libs.kit.errors import Fenced, Unavailable
 from libs.kit.eventlog import Consumer, EventLog, NewRecord, Record, Topic
+from libs.kit.eventlog.block import RecordBlock
 from tests.support.eventlogs import LEASE_SECONDS, Backend, MemoryBackend, RedisBackend
 from tests.support.scale import scaled
 
@@ -153,6 +154,77 @@ async def test_what_is_not_committed_comes_back(log: EventLog, topic: str) -> No
     await log.produce(topic, [NewRecord(b"later", b"later")])
     async with log.consumer([topic], GROUP) as consumer:
         assert [r.value for r in await drain(consumer, 1)] == [b"later"]
+
+
+@pytest.mark.parametrize("form", ["objects", "bytes"])
+async def test_a_produce_of_bytes_is_a_produce_of_their_records(log: EventLog, topic: str, form: str) -> None:
+    """Empty and absent keys, headers, values from nothing to more than an entry or a batch holds, and many of them."""
+    sent = [
+        NewRecord(
+            (None, b"", b"key%d" % (i % 13))[i % 3],
+            b"%d:" % i + b"x" * (300_000 if i == 500 else i % 900),
+            (("token", b"phc"), ("i", b"%d" % i))[: i % 3],
+        )
+        for i in range(1000)
+    ]
+    produced: Sequence[NewRecord] = RecordBlock.of(sent) if form == "bytes" else sent
+    await log.produce(topic, produced)
+    async with log.consumer([topic], GROUP) as consumer:
+        got = await drain(consumer, len(sent))
+    number = {record.value: i for i, record in enumerate(sent)}
+    assert sorted(number[record.value] for record in got) == list(range(len(sent)))
+    for record in got:
+        new = sent[number[record.value]]
+        assert (record.key, record.headers) == (new.key, new.headers)
+        assert record.key is None or record.partition == partition_of(record.key, 4)
+    for partition in range(4):
+        held = [record for record in got if record.partition == partition]
+        assert [number[record.value] for record in held] == sorted(number[record.value] for record in held)
+        assert [record.offset for record in held] == list(range(len(held)))
+    without_key = [record.partition for record in got if record.key is None]
+    assert max(map(without_key.count, range(4))) - min(map(without_key.count, range(4))) <= 1
+
+
+async def test_a_position_anywhere_in_one_produce_holds(log: EventLog, topic: str) -> None:
+    """Committed in the middle, left, joined again, sought back and forth: what comes is what is at the position."""
+    await log.produce(topic, RecordBlock.of(numbered(300, key=lambda _: b"one")))
+    await log.produce(topic, RecordBlock.of(numbered(10, key=lambda _: b"one")))
+    place = topic, partition_of(b"one", 4)
+    async with log.consumer([topic], GROUP) as consumer:
+        await drain(consumer, 310, commit=False)
+        await consumer.commit(*place, 123)
+    async with log.consumer([topic], GROUP) as consumer:
+        assert [r.offset for r in await drain(consumer, 187, commit=False)] == list(range(123, 310))
+        assert consumer.assignments()[place].position == 123
+        for at in (299, 124, 305, 200):
+            await consumer.rewind(*place, at)
+            assert (await consumer.lag())[place] == 310 - at
+            taken: list[Record] = []
+            while len(taken) < 5:
+                for batch in await consumer.fetch(max_records=2, timeout=PATIENCE):
+                    assert len(batch.records) <= 2
+                    taken += batch.records
+            assert [(r.offset, r.value) for r in taken] == [
+                (n, b"value%d" % (n if n < 300 else n - 300)) for n in range(at, at + len(taken))
+            ]
+        await consumer.commit(*place, 299)
+    async with log.consumer([topic], GROUP) as consumer:
+        assert [r.offset for r in await drain(consumer, 11)] == list(range(299, 310))
+        assert sum((await consumer.lag()).values()) == 0
+
+
+async def test_a_tail_may_start_inside_one_produce(log: EventLog, topic: str) -> None:
+    await log.produce(topic, RecordBlock.of(numbered(50, key=lambda _: b"one")))
+    async with log.tail(topic, last=7) as tail:
+        got: list[Record] = []
+        deadline = time.monotonic() + PATIENCE
+        while len(got) < 7:
+            assert time.monotonic() < deadline
+            found = await tail.fetch(max_records=3, timeout=0.5)
+            assert len(found) <= 3
+            got += found
+        assert [r.offset for r in got] == list(range(43, 50))
+        assert tail.caught_up or await tail.fetch(max_records=3, timeout=0.2) == []
 
 
 async def test_a_position_inside_a_batch_holds(log: EventLog, topic: str) -> None:
@@ -432,6 +504,7 @@ MEMBER = """
 import asyncio, sys
 from libs.kit.clock import SystemClock
 from libs.kit.eventlog.open import open_eventlog
+from libs.kit.eventlog.block import RecordBlock
 from tests.support.eventlogs import log_settings
 
 async def main(topic, group):

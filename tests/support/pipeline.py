@@ -103,12 +103,12 @@ async def until(what: Callable[[], Awaitable[bool]], seconds: float = PATIENCE) 
 async def lag(runtime: Runtime, topic: str, group: str) -> int:
     """Records that a group has not committed."""
     from libs.kit.eventlog.redis import RedisEventLog
-    from libs.kit.eventlog.redis_scripts import ENDS
+    from libs.kit.eventlog.redis_streams import read_ends
 
     assert isinstance(runtime.log, RedisEventLog)
     known = await runtime.log.incarnation(topic)
     wire = runtime.log.wire()
-    ends = await wire.script(ENDS, known.streams(), [])
+    ends = await read_ends(wire, known)
     positions = await wire.call("HGETALL", known.positions)
     await wire.close()
     at = {positions[index].decode(): int(positions[index + 1]) for index in range(0, len(positions), 2)}

@@ -32,7 +32,9 @@ class RecordBlock(Sequence[NewRecord]):
         """The block of records, or the block itself."""
         if isinstance(records, RecordBlock):
             return records
-        return cls(b"".join([_encode(record) for record in records]), len(records), record_bytes(records))
+        if not isinstance(records, list):
+            records = list(records)
+        return cls(_encode(records)[_array_bytes(len(records)) :], len(records), record_bytes(records))
 
     def __len__(self) -> int:
         return self._length
@@ -52,6 +54,11 @@ class RecordBlock(Sequence[NewRecord]):
         if self._records is None:
             self._records = _decode(_ARRAY_32 + self._length.to_bytes(4, "big") + self.payload)
         return self._records
+
+
+def _array_bytes(length: int) -> int:
+    """How long MessagePack's head of an array is."""
+    return 1 if length < 16 else 3 if length < 65_536 else 5
 
 
 def joined(parts: Sequence[Sequence[NewRecord]]) -> Sequence[NewRecord]:

@@ -1,36 +1,42 @@
 """The event log in Redis Streams: a stream per partition, read by offset, with Kafka's semantics.
 
-`XADD key 0-*` numbers entries 0-1, 0-2... without gaps, so offset = sequence - 1. A produce is one script: it checks
-the log's identity and memory, then writes all of its records or none. Trimming follows the declared groups' positions
-(`redis_scripts.COMMIT`). Durable means `appendfsync always` on the server, which is what the supervisor starts.
+An entry holds many records and is named for the last of them: 0-N ends with offset N - 1. Offsets have no gaps, and
+`XREAD 0-POSITION` answers just the entries that still have records at or above the position. A produce is one script:
+it checks the log's identity and memory, then writes all of its records or none. Trimming follows the declared groups'
+positions (`redis_scripts.COMMIT`). Durable means `appendfsync always` on the server: so the supervisor starts it.
 """
 
 import asyncio
 import uuid
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
-from itertools import count
 from typing import Any
 
-from libs.fastpath import partition_of
+from libs.fastpath import pieces
 from libs.kit.clock import Clock
 from libs.kit.errors import LogFull, OutcomeUnknown, Unavailable
 from libs.kit.eventlog import redis_scripts
-from libs.kit.eventlog.base import NewRecord, Record, Tail, Topic, record_bytes
+from libs.kit.eventlog.base import NewRecord, Record, Tail, Topic
+from libs.kit.eventlog.block import RecordBlock
 from libs.kit.eventlog.inflight import InflightBytes
 from libs.kit.eventlog.redis_consumer import RedisConsumer
-from libs.kit.eventlog.redis_producer import SCRIPT_BYTES, SCRIPT_RECORDS, MergingProducer
+from libs.kit.eventlog.redis_producer import SCRIPT_BYTES, MergingProducer
 from libs.kit.eventlog.redis_streams import (
     BLOCK_SECONDS,
+    ENTRY_BYTES,
+    ENTRY_RECORDS,
     Incarnation,
     Source,
+    StreamReader,
     entry_head,
-    read_streams,
+    read_ends,
     topic_key,
 )
 from libs.kit.eventlog.redis_wire import Argument, Wire
 from libs.kit.measured import measured
 from libs.kit.settings import KitSettings
+
+Entry = tuple[int, int, bytes]  # partition, records in it, their bytes with what they share
 
 
 class RedisEventLog:
@@ -43,7 +49,7 @@ class RedisEventLog:
         self._settings = settings
         self._clock = clock
         self._topics: dict[str, Incarnation] = {}
-        self._round_robin = count()
+        self._turn = 0  # of records without a key
         self._inflight = InflightBytes(settings.log_inflight_bytes, settings.log_timeout_seconds)
         self._producers: asyncio.LifoQueue[Wire] = asyncio.LifoQueue()
         for _ in range(settings.log_producers):
@@ -92,33 +98,44 @@ class RedisEventLog:
         if not records:
             return
         with measured("log", "produce", self._clock):
-            size = record_bytes(records)
-            async with self._inflight.reserved(size):
-                await self._merging.produce(topic, records, size)
+            block = RecordBlock.of(records)
+            async with self._inflight.reserved(block.size):
+                await self._merging.produce(topic, block)
 
-    async def _produce(self, topic: str, records: Sequence[NewRecord]) -> None:
+    async def _produce(self, topic: str, block: RecordBlock) -> None:
+        incarnation = await self.incarnation(topic)
+        if not await self._wrote(incarnation, block):
+            incarnation = await self.incarnation(topic, fresh=True)
+            if not await self._wrote(incarnation, block):
+                raise Unavailable(f"the topic {topic} is being recreated")
+
+    async def _wrote(self, incarnation: Incarnation, block: RecordBlock) -> bool:
+        """Whether it is still that log; if not, nothing was written."""
         written = False
-        for chunk in _chunks(records):
+        for script in _scripts(self._entries(incarnation, block)):
             try:
-                await self._produce_chunk(topic, chunk)
+                answer = await self._write(incarnation, script)
+                if answer == b"RECREATED":
+                    if not written:
+                        return False
+                    raise Unavailable(f"the topic {incarnation.topic} was made again")
+                if answer != b"OK":
+                    raise LogFull(f"the event log has no room for {incarnation.topic}")
             except Unavailable as exc:
                 if written:
                     raise OutcomeUnknown(f"only some records were written: {exc.detail}") from exc
                 raise
             written = True
+        return True
 
-    async def _produce_chunk(self, topic: str, records: Sequence[NewRecord]) -> None:
-        incarnation = await self.incarnation(topic)
-        answer = await self._write(incarnation, records)
-        if answer == b"RECREATED":
-            incarnation = await self.incarnation(topic, fresh=True)
-            answer = await self._write(incarnation, records)
-        if answer == b"FULL":
-            raise LogFull(f"the event log has no room for {topic}")
-        if answer != b"OK":
-            raise Unavailable(f"the topic {topic} is being recreated")
+    def _entries(self, incarnation: Incarnation, block: RecordBlock) -> Sequence[Entry]:
+        head = entry_head(int(self._clock.now().timestamp() * 1000))
+        entries, self._turn = pieces(
+            block.payload, head, incarnation.partitions, self._turn, ENTRY_RECORDS, ENTRY_BYTES
+        )
+        return entries
 
-    async def _write(self, incarnation: Incarnation, records: Sequence[NewRecord]) -> Any:
+    async def _write(self, incarnation: Incarnation, entries: Sequence[Entry]) -> Any:
         settings = self._settings
         arguments: list[Argument] = [
             incarnation.log_id,
@@ -126,13 +143,9 @@ class RedisEventLog:
             settings.log_uncommitted_records,
             str(settings.log_uncommitted_ratio / incarnation.partitions),
         ]
-        now_ms = int(self._clock.now().timestamp() * 1000)
-        partitions = incarnation.partitions
-        for record in records:
-            key = record.key
-            partition = next(self._round_robin) % partitions if key is None else partition_of(key, partitions)
-            arguments += (partition + 2, entry_head(now_ms, key, record.headers), record.value)
-        keys = [incarnation.meta, *incarnation.streams()]
+        for partition, count, entry in entries:
+            arguments += (partition + 3, count, entry)
+        keys = [incarnation.meta, incarnation.ends, *incarnation.streams()]
         wire = self._producers.get_nowait()  # there are as many as lanes
         try:
             return await wire.script(redis_scripts.PRODUCE, keys, arguments)
@@ -176,6 +189,7 @@ class RedisTail:
         self._topic = topic
         self._last = last
         self._wire = log.wire(extra_seconds=BLOCK_SECONDS)
+        self._reader = StreamReader(self._wire)
         self._incarnation: Incarnation | None = None
         self._next: dict[Source, int] = {}
         self._behind: dict[int, int] = {}
@@ -191,7 +205,7 @@ class RedisTail:
             await self.locate()
         while True:
             left = max(0.0, deadline - loop.time())
-            read = await read_streams(self._wire, self._next, limit=max_records, block_seconds=left)
+            read = await self._reader.read(self._next, limit=max_records, block_seconds=left)
             for source, batch in read:
                 self._next.pop(source)
                 self._next[source] = batch.next_offset  # to the end of the order: the others come first next time
@@ -209,7 +223,7 @@ class RedisTail:
         known = await self._log.incarnation(self._topic, fresh=True)
         if known == self._incarnation:
             return
-        ends = await self._wire.script(redis_scripts.ENDS, known.streams(), [])
+        ends = await read_ends(self._wire, known)
         first = self._incarnation is None
         self._next = {(known, p): max(0, end - self._last) if first else 0 for p, end in enumerate(ends)}
         if first:
@@ -220,15 +234,12 @@ class RedisTail:
         await self._wire.close()
 
 
-def _chunks(records: Sequence[NewRecord]) -> Iterator[Sequence[NewRecord]]:
-    if len(records) <= SCRIPT_RECORDS and record_bytes(records) <= SCRIPT_BYTES:
-        yield records
-        return
+def _scripts(entries: Sequence[Entry]) -> Iterator[Sequence[Entry]]:
+    """The entries in order, as one script takes them at a time."""
     start = size = 0
-    for index, record in enumerate(records):
-        size += len(record.value)
-        if index > start and (index - start >= SCRIPT_RECORDS or size > SCRIPT_BYTES):
-            yield records[start:index]
-            start, size = index, len(record.value)
-    if start < len(records):
-        yield records[start:]
+    for index, (_, _, entry) in enumerate(entries):
+        size += len(entry)
+        if index > start and size > SCRIPT_BYTES:
+            yield entries[start:index]
+            start, size = index, len(entry)
+    yield entries[start:]

@@ -9,7 +9,7 @@ from typing import Protocol
 from libs.kit.errors import Fenced, HedgerowError
 from libs.kit.eventlog import redis_scripts
 from libs.kit.eventlog.base import Assignment, Batch
-from libs.kit.eventlog.redis_streams import BLOCK_SECONDS, Incarnation, Source, read_streams
+from libs.kit.eventlog.redis_streams import BLOCK_SECONDS, Incarnation, Source, StreamReader, read_ends
 from libs.kit.eventlog.redis_wire import Wire
 from libs.kit.settings import KitSettings
 
@@ -52,7 +52,8 @@ class RedisConsumer:
         self._settings = settings
         self._member = uuid.uuid4().hex
         self._control = server.wire()
-        self._reader = server.wire(extra_seconds=BLOCK_SECONDS)
+        self._wire = server.wire(extra_seconds=BLOCK_SECONDS)
+        self._reader = StreamReader(self._wire)
         self._leases: dict[Source, Lease] = {}
         self._known: dict[str, Incarnation] = {}
         self._next_beat = 0.0
@@ -78,8 +79,8 @@ class RedisConsumer:
                 await asyncio.sleep(0.0 if total else block_seconds)
                 break
             try:
-                read = await read_streams(
-                    self._reader, positions, limit=max_records - total, block_seconds=0.0 if total else block_seconds
+                read = await self._reader.read(
+                    positions, limit=max_records - total, block_seconds=0.0 if total else block_seconds
                 )
             except HedgerowError:
                 if not total:
@@ -92,7 +93,7 @@ class RedisConsumer:
                 lease.next_offset = batch.next_offset
                 self._leases[source] = lease  # to the end of the order: the others come first next time
                 total += len(batch.records)
-                size += sum(len(record.value) for record in batch.records)
+                size += sum([len(record.value) for record in batch.records])
             if total == before:
                 break
         return [_joined(batches) for batches in parts.values()]
@@ -119,9 +120,9 @@ class RedisConsumer:
                 incarnation.owners(self._group),
                 incarnation.members(self._group),
                 incarnation.positions,
-                *incarnation.streams(),
+                incarnation.ends,
             ],
-            [incarnation.log_id, self._group, self._member, self._lease_ms(), int(may_change)],
+            [incarnation.log_id, self._group, self._member, self._lease_ms(), int(may_change), incarnation.partitions],
         )
         if answer[0] == b"RECREATED":
             self._forget(topic)
@@ -199,15 +200,15 @@ class RedisConsumer:
         lease.floor = min(lease.floor, offset)
 
     async def lag(self) -> Mapping[tuple[str, int], int]:
-        sources = list(self._leases)
-        ends = await self._control.script(
-            redis_scripts.ENDS, [incarnation.stream(partition) for incarnation, partition in sources], []
-        )
-        leases = (self._leases.get(source) for source in sources)
+        ends = {
+            (incarnation, partition): end
+            for incarnation in {source[0] for source in self._leases}
+            for partition, end in enumerate(await read_ends(self._control, incarnation))
+        }
         return {
-            (source[0].topic, source[1]): max(0, end - lease.next_offset)
-            for source, end, lease in zip(sources, ends, leases, strict=True)
-            if lease is not None
+            (source[0].topic, source[1]): max(0, ends[source] - lease.next_offset)
+            for source, lease in self._leases.items()
+            if source in ends
         }
 
     async def leave(self) -> None:
@@ -221,7 +222,7 @@ class RedisConsumer:
         finally:
             self._leases.clear()
             await self._control.close()
-            await self._reader.close()
+            await self._wire.close()
 
     def _forget(self, topic: str) -> None:
         self._known.pop(topic, None)

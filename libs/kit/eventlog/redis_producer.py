@@ -6,25 +6,23 @@ busy waits here, and leaves together with the others that do. Records of one scr
 
 import asyncio
 from collections import OrderedDict, deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from libs.kit.errors import OutcomeUnknown, Unavailable
-from libs.kit.eventlog.base import NewRecord
+from libs.kit.eventlog.block import RecordBlock, join_blocks
 
 # A script holds the server up while it runs: one takes no more than this, unless a single produce is larger.
-SCRIPT_RECORDS = 5_000
 SCRIPT_BYTES = 4 * 1024 * 1024
 
-Write = Callable[[str, Sequence[NewRecord]], Awaitable[None]]
+Write = Callable[[str, RecordBlock], Awaitable[None]]
 
 
 @dataclass(slots=True)
 class Share:
     """One produce's records. `sent`: they have left, and can no longer be taken back."""
 
-    records: Sequence[NewRecord]
-    size: int
+    block: RecordBlock
     done: "asyncio.Future[None]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
     sent: bool = False
 
@@ -40,9 +38,9 @@ class MergingProducer:
         self._busy = 0
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def produce(self, topic: str, records: Sequence[NewRecord], size: int) -> None:
+    async def produce(self, topic: str, block: RecordBlock) -> None:
         """Return when `write` has; raise what it raised. Unavailable when no turn came in time."""
-        share = Share(records, size)
+        share = Share(block)
         self._waiting.setdefault(topic, deque()).append(share)
         if self._busy < self._lanes:
             self._busy += 1
@@ -69,7 +67,7 @@ class MergingProducer:
     async def _run(self) -> None:
         while self._waiting:
             topic, shares = self._take()
-            merged = shares[0].records if len(shares) == 1 else [record for one in shares for record in one.records]
+            merged = shares[0].block if len(shares) == 1 else join_blocks([share.block for share in shares])
             error: Exception | None = None
             try:
                 await self._write(topic, merged)
@@ -88,11 +86,8 @@ class MergingProducer:
         """Shares of the topic that waits longest for its turn, as many as one script may hold; always one."""
         topic, queue = self._waiting.popitem(last=False)
         shares = [queue.popleft()]
-        size, count = shares[0].size, len(shares[0].records)
-        while queue:
-            size, count = size + queue[0].size, count + len(queue[0].records)
-            if size > SCRIPT_BYTES or count > SCRIPT_RECORDS:
-                break
+        size = len(shares[0].block.payload)
+        while queue and (size := size + len(queue[0].block.payload)) <= SCRIPT_BYTES:
             shares.append(queue.popleft())
         if queue:
             self._waiting[topic] = queue

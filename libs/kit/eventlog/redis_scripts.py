@@ -1,9 +1,10 @@
-"""The steps of the Redis log that must not be interleaved, as Lua. Time is the server's; offsets are `sequence - 1`.
+"""The steps of the Redis log that must not be interleaved, as Lua. Time is the server's.
 
 Keys of a topic, `T` its name and `ID` its log id (a topic made again shares nothing with the old one):
 
     log:{T}               hash    id, partitions, groups, admission
-    log:{T}:ID:P          stream  partition P; entries 0-1, 0-2...: m = time, key and headers, v = value
+    log:{T}:ID:P          stream  partition P; entry 0-N holds records up to offset N - 1: b = time and records
+    log:{T}:ID:ends       hash    P -> the offset its next record will get
     log:{T}:ID:positions  hash    GROUP/P -> next offset
     log:{T}:ID:G:owners   hash    P -> fence:expiry_ms:member
     log:{T}:ID:G:members  hash    member -> expiry_ms
@@ -14,7 +15,8 @@ A first answer of RECREATED means that the topic now has another log id, or none
 
 from libs.kit.eventlog.redis_wire import Script
 
-# ARGV: id, partitions, groups (comma separated), admission. Answers: id, partitions.
+# ARGV: id, partitions, groups (comma separated), admission. Answers: id, partitions. The ends are said anew from the
+# streams: another release may have written to those without them.
 ENSURE = Script("""#!lua flags=allow-oom
 redis.call('HSETNX', KEYS[1], 'id', ARGV[1])
 redis.call('HSETNX', KEYS[1], 'partitions', ARGV[2])
@@ -22,7 +24,17 @@ local declared = redis.call('HMGET', KEYS[1], 'groups', 'admission')
 if declared[1] ~= ARGV[3] or declared[2] ~= ARGV[4] then
   redis.call('HSET', KEYS[1], 'groups', ARGV[3], 'admission', ARGV[4])
 end
-return redis.call('HMGET', KEYS[1], 'id', 'partitions')
+local known = redis.call('HMGET', KEYS[1], 'id', 'partitions')
+local keys = KEYS[1] .. ':' .. known[1] .. ':'
+for p = 0, tonumber(known[2]) - 1 do
+  local info = redis.pcall('XINFO', 'STREAM', keys .. p)
+  for i = 1, #info, 2 do
+    if info[i] == 'last-generated-id' then
+      redis.call('HSET', keys .. 'ends', p, string.match(info[i + 1], '-(%d+)'))
+    end
+  end
+end
+return known
 """)
 
 _MEMORY = """
@@ -32,9 +44,10 @@ local function memory()
 end
 """
 
-# KEYS: topic, streams. ARGV: id, default admission, and for topics that no group commits the most records and the share
-# of the memory that each partition keeps; then for each record the index of its stream in KEYS, m and v. Answers OK,
-# FULL or RECREATED; all records are written or none. XTRIM by length is for those topics alone.
+# KEYS: topic, ends, streams. ARGV: id, default admission, and for topics that no group commits the most records and the
+# share of the memory that each partition keeps; then for each entry the index of its stream in KEYS, how many records
+# it has, and b. Answers OK, FULL or RECREATED; all entries are written or none. Trimming by length is for those topics
+# alone.
 PRODUCE = Script(
     "#!lua\n"
     + _MEMORY
@@ -45,16 +58,21 @@ local used, most = memory()
 local admission = topic[3]
 if admission == '' then admission = ARGV[2] end
 if most > 0 and used > most * tonumber(admission) then return 'FULL' end
+local ends = {}
 for i = 5, #ARGV, 3 do
-  redis.call('XADD', KEYS[tonumber(ARGV[i])], '0-*', 'm', ARGV[i + 1], 'v', ARGV[i + 2])
+  local stream = tonumber(ARGV[i])
+  local last = redis.call('HINCRBY', KEYS[2], stream - 3, ARGV[i + 1])
+  redis.call('XADD', KEYS[stream], string.format('0-%.0f', last), 'b', ARGV[i + 2])
+  ends[stream] = last
 end
 if topic[2] == '' then
   local room = most * tonumber(ARGV[4])
-  for i = 2, #KEYS do
-    redis.call('XTRIM', KEYS[i], 'MAXLEN', '~', ARGV[3])
-    local size = redis.call('MEMORY', 'USAGE', KEYS[i]) or 0
+  for stream, last in pairs(ends) do
+    local key, first = KEYS[stream], last - tonumber(ARGV[3]) + 1
+    if first > 0 then redis.call('XTRIM', key, 'MINID', '~', string.format('0-%.0f', first)) end
+    local size = redis.call('MEMORY', 'USAGE', key) or 0
     if most > 0 and size > room then
-      redis.call('XTRIM', KEYS[i], 'MAXLEN', '=', math.floor(redis.call('XLEN', KEYS[i]) * room / size * 0.9))
+      redis.call('XTRIM', key, 'MAXLEN', '=', math.floor(redis.call('XLEN', key) * room / size * 0.9))
     end
   end
 end
@@ -73,34 +91,10 @@ return 'OK'
 """
 )
 
-_ENDS = """
-local function offset_after(stream)
-  local info = redis.pcall('XINFO', 'STREAM', stream)
-  if info.err then return 0 end
-  for i = 1, #info, 2 do
-    if info[i] == 'last-generated-id' then return tonumber(string.match(info[i + 1], '-(%d+)')) end
-  end
-end
-"""
-
-# KEYS: streams. Answers the offset the next record of each will get.
-ENDS = Script(
-    "#!lua flags=allow-oom\n"
-    + _ENDS
-    + """
-local ends = {}
-for i, stream in ipairs(KEYS) do ends[i] = offset_after(stream) end
-return ends
-"""
-)
-
-# KEYS: topic, owners, members, positions, streams in order. ARGV: id, group, member, lease in ms, whether to take free
-# partitions (1 or 0). Answers how many partitions this member should have, then partition, fence and position of each
+# KEYS: topic, owners, members, positions, ends. ARGV: id, group, member, lease in ms, whether to take free partitions
+# (1 or 0), partitions. Answers how many partitions this member should have, then partition, fence and position of each
 # it owns. A lease that ran out is still its owner's until another takes it.
-JOIN = Script(
-    "#!lua flags=allow-oom\n"
-    + _ENDS
-    + """
+JOIN = Script("""#!lua flags=allow-oom
 if redis.call('HGET', KEYS[1], 'id') ~= ARGV[1] then return {'RECREATED'} end
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -113,7 +107,7 @@ for i = 1, #members, 2 do
   else names[#names + 1] = members[i] end
 end
 table.sort(names)
-local partitions = #KEYS - 4
+local partitions = tonumber(ARGV[6])
 local quota = math.floor(partitions / #names)
 for rank, name in ipairs(names) do
   if name == ARGV[3] and rank <= partitions % #names then quota = quota + 1 end
@@ -134,11 +128,10 @@ for _, pair in ipairs(owned) do
   local position = tonumber(redis.call('HGET', KEYS[4], ARGV[2] .. '/' .. p) or '0')
   answer[#answer + 1] = p
   answer[#answer + 1] = tonumber(fence)
-  answer[#answer + 1] = math.min(position, offset_after(KEYS[p + 5]))
+  answer[#answer + 1] = math.min(position, tonumber(redis.call('HGET', KEYS[5], p) or '0'))
 end
 return answer
-"""
-)
+""")
 
 # KEYS: owners, members. ARGV: member, whether it leaves the group (1 or 0), then partition and fence of each to free.
 RELEASE = Script("""#!lua flags=allow-oom

@@ -12,7 +12,7 @@ drops those with the same uuid. One thread does all that blocks, so one sync ser
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
@@ -25,8 +25,8 @@ from libs.kit.contracts.arrival import with_arrival
 from libs.kit.crashpoints import crash_point
 from libs.kit.errors import HedgerowError, LogFull, OutcomeUnknown, PayloadTooLarge, Unavailable
 from libs.kit.eventlog.base import Consumer, EventLog, NewRecord, Tail, Topic
-from libs.kit.eventlog.wal_files import Arrived, Chunk, WalFiles, open_directory
-from libs.kit.eventlog.wal_format import Entry
+from libs.kit.eventlog.wal_files import Arrived, Arriving, Chunk, WalFiles, open_directory
+from libs.kit.eventlog.wal_format import Entry, packed
 from libs.kit.logging import get_logger
 from libs.kit.retry import RetryPolicy
 
@@ -40,8 +40,8 @@ GROUP_BYTES = 8 * 1024**2
 CHUNK_BYTES = 2 * 1024**2
 # What may wait for a sync; beyond it, a produce is refused.
 WAITING_BYTES = 64 * 1024**2
-# A frame's and its records' share of a file that is not key or value.
-_OVERHEAD_BYTES = 200
+# A frame's share of a file that is not its payload, or a little more.
+_OVERHEAD_BYTES = 50
 # For so long after a failure of the disk, `check` says that new events cannot be kept.
 _DISK_FAILURE_SECONDS = 5.0
 _PAUSES = RetryPolicy(base_seconds=0.1, cap_seconds=2.0)
@@ -80,9 +80,9 @@ class WalState:
 
 @dataclass(slots=True)
 class Waiting:
-    """One produce's entries, until they are synced."""
+    """One produce's records, until they are synced."""
 
-    entries: Sequence[Arrived]
+    arriving: Sequence[Arriving]
     size: int
     done: "asyncio.Future[None]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
@@ -151,10 +151,10 @@ class WriteAheadLog:
 
     async def _append(self, topic: str, records: Sequence[NewRecord]) -> None:
         now_ms = int(self._clock.now().timestamp() * 1000)
-        parts = list(_parts(records))
-        size = sum(part_size for _, part_size in parts)
+        parts = packed(topic, records, FRAME_BYTES)
+        size = sum(len(part.payload) + _OVERHEAD_BYTES for part in parts)
         self._admit(size, len(records))
-        waiting = Waiting([Arrived(Entry(topic, part), now_ms) for part, _ in parts], size)
+        waiting = Waiting([Arriving(part, now_ms) for part in parts], size)
         self._waiting.append(waiting)
         self._waiting_bytes += size
         if self._committing is None:
@@ -176,15 +176,15 @@ class WriteAheadLog:
         """Sync group after group, until nobody waits."""
         while self._waiting:
             group = self._take()
-            entries = [entry for waiting in group for entry in waiting.entries]
+            arriving = [one for waiting in group for one in waiting.arriving]
             error: Exception | None = None
             try:
                 with metrics.WAL_SYNC_SECONDS.time():
-                    await self._in_thread(self._files.append, entries)
+                    await self._in_thread(self._files.append, arriving)
             except OSError as exc:
                 log.error("wal_disk_failed", error=str(exc))
                 self._disk_failed_at = self._clock.monotonic()
-                metrics.WAL_REFUSED.labels("disk").inc(sum(len(entry.records) for entry, _ in entries))
+                metrics.WAL_REFUSED.labels("disk").inc(sum(one.packed.records for one in arriving))
                 error = OutcomeUnknown(f"the write-ahead log's disk failed: {exc}")
             except Exception as exc:  # a mistake of ours: those who wait must hear of it
                 error = exc
@@ -378,19 +378,6 @@ async def write_ahead(behind_it: EventLog, options: WalOptions, clock: Clock) ->
         yield wal
     finally:
         await wal.close()
-
-
-def _parts(records: Sequence[NewRecord]) -> Iterator[tuple[Sequence[NewRecord], int]]:
-    """The records in pieces of at most a frame's size, each with its size on disk, or a little more."""
-    start = size = 0
-    for index, record in enumerate(records):
-        its_size = len(record.value) + len(record.key or b"") + _OVERHEAD_BYTES
-        if index > start and size + its_size > FRAME_BYTES:
-            yield records[start:index], size
-            start = index
-            size = 0
-        size += its_size
-    yield (records if start == 0 else records[start:]), size
 
 
 def _by_topic(entries: Sequence[Arrived]) -> dict[str, list[NewRecord]]:

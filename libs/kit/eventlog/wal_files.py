@@ -25,6 +25,7 @@ from libs.kit.eventlog.wal_format import (
     HEADER_BYTES,
     Entry,
     Frame,
+    Packed,
     frame_bytes,
     frames,
     is_segment,
@@ -63,6 +64,13 @@ class Place(NamedTuple):
 
 
 START = Place(0, 0)
+
+
+class Arriving(NamedTuple):
+    """A payload and when it came, in milliseconds since the epoch."""
+
+    packed: Packed
+    arrived_ms: int
 
 
 class Arrived(NamedTuple):
@@ -122,8 +130,8 @@ class WalFiles:
     def __post_init__(self) -> None:
         self._refused = RefusedFile(self.directory, self.sync)
 
-    def append(self, entries: Sequence[Arrived]) -> None:
-        """Return once all entries are on disk, in this order. Raises OSError when that is not certain.
+    def append(self, arriving: Sequence[Arriving]) -> None:
+        """Return once everything is on disk, in this order. Raises OSError when that is not certain.
 
         After an error nothing more is written to that segment, and what was written without certainty is cut off: a
         page that could not be written is forgotten by the kernel, and a later sync that succeeds says nothing of it.
@@ -132,21 +140,21 @@ class WalFiles:
         try:
             if active is None or active.end >= self.segment_bytes:
                 active = self._active = self._begin()
-            packed = b"".join([frame_bytes(active.number, entry, arrived) for entry, arrived in entries])
+            written = b"".join([frame_bytes(active.number, packed, arrived_ms) for packed, arrived_ms in arriving])
             crash_point("wal.before_write")
-            write_whole(active.descriptor, packed, active.end)
+            write_whole(active.descriptor, written, active.end)
             crash_point("wal.after_write")
             self.sync(active.descriptor)
             crash_point("wal.after_sync")
         except OSError:
             self._distrust(active)
             raise
-        active.end += len(packed)
-        self.size_bytes += len(packed)
-        self.left_bytes += len(packed)
-        self.records += sum(len(entry.records) for entry, _ in entries)
+        active.end += len(written)
+        self.size_bytes += len(written)
+        self.left_bytes += len(written)
+        self.records += sum(packed.records for packed, _ in arriving)
         if self.oldest_ms is None:
-            self.oldest_ms = entries[0].arrived_ms
+            self.oldest_ms = arriving[0].arrived_ms
 
     def _begin(self) -> Segment:
         number = self._last_number + 1

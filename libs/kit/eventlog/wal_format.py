@@ -13,11 +13,14 @@ import os
 import struct
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 from zlib import crc32
 
 import msgspec
 
+from libs.fastpath import pieces
 from libs.kit.eventlog.base import NewRecord
+from libs.kit.eventlog.block import RecordBlock
 
 VERSION = 1
 _MAGIC = b"HGWAL\n"
@@ -35,6 +38,13 @@ class Entry(msgspec.Struct, frozen=True, array_like=True):
 
     topic: str
     records: Sequence[NewRecord]
+
+
+class Packed(NamedTuple):
+    """Records of one topic as the payload of a frame."""
+
+    payload: bytes
+    records: int
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -80,12 +90,19 @@ def is_segment(header: bytes, number: int) -> bool:
     return bool(named == number)
 
 
-def frame_bytes(segment: int, entry: Entry, arrived_ms: int) -> bytes:
-    """`entry` as a frame of the segment."""
-    payload = _encode(entry)
+def packed(topic: str, records: Sequence[NewRecord], max_bytes: int = MAX_PAYLOAD_BYTES) -> list[Packed]:
+    """The records in order, in payloads of at most `max_bytes`, or one record."""
+    block = RecordBlock.of(records)
+    cut, _ = pieces(block.payload, _encode(topic), 1, 0, len(block), max_bytes)
+    return [Packed(payload, count) for _, count, payload in cut]
+
+
+def frame_bytes(segment: int, packed: Packed, arrived_ms: int) -> bytes:
+    """A frame of the segment."""
+    payload, count = packed
     if len(payload) > MAX_PAYLOAD_BYTES:
         raise ValueError(f"a frame of {len(payload)} bytes cannot be read back")
-    bare = struct.pack("<IIQI", len(payload), len(entry.records), arrived_ms, crc32(payload, segment))
+    bare = struct.pack("<IIQI", len(payload), count, arrived_ms, crc32(payload, segment))
     return bare + struct.pack("<I", crc32(bare, segment)) + payload
 
 

@@ -23,6 +23,7 @@ from libs.kit.eventlog.wal_format import (
     frame_bytes,
     frames,
     is_segment,
+    packed,
     segment_header,
     write_whole,
 )
@@ -68,10 +69,10 @@ class RefusedFile:
 
     def add(self, entry: Entry, at_ms: int) -> bool:
         """Keep records; whether there was room (and a disk) for them."""
-        packed = frame_bytes(_SEGMENT, entry, at_ms)
+        frames_bytes = b"".join([frame_bytes(_SEGMENT, one, at_ms) for one in packed(entry.topic, entry.records)])
         try:
             with _locked(self._path) as descriptor:
-                return self._add(descriptor, packed)
+                return self._add(descriptor, frames_bytes)
         except OSError as exc:
             log.warning("wal_refused_not_kept", error=str(exc))
             return False

@@ -1,13 +1,13 @@
 """Produces that wait for a connection leave together, and each hears what became of its own."""
 
 import asyncio
-from collections.abc import Sequence
 
 import pytest
 
 from libs.kit.errors import LogFull, OutcomeUnknown, Unavailable
 from libs.kit.eventlog import NewRecord
-from libs.kit.eventlog.redis_producer import SCRIPT_RECORDS, MergingProducer
+from libs.kit.eventlog.block import RecordBlock
+from libs.kit.eventlog.redis_producer import SCRIPT_BYTES, MergingProducer
 
 
 class Server:
@@ -18,15 +18,16 @@ class Server:
         self.open = asyncio.Event()
         self.error: Exception | None = None
 
-    async def write(self, topic: str, records: Sequence[NewRecord]) -> None:
-        self.writes.append((topic, [record.value for record in records]))
+    async def write(self, topic: str, block: RecordBlock) -> None:
+        self.writes.append((topic, [record.value for record in block]))
         await self.open.wait()
         if self.error:
             raise self.error
 
 
 def produce(producer: MergingProducer, *values: bytes, topic: str = "t") -> "asyncio.Task[None]":
-    return asyncio.create_task(producer.produce(topic, [NewRecord(None, value) for value in values], len(values)))
+    block = RecordBlock.of([NewRecord(None, value) for value in values])
+    return asyncio.create_task(producer.produce(topic, block))
 
 
 async def turns(count: int = 3) -> None:
@@ -50,9 +51,9 @@ async def test_a_script_is_bounded() -> None:
     server = Server()
     producer = MergingProducer(server.write, lanes=1, timeout_seconds=5)
     server.open.set()
-    values = [b"%d" % number for number in range(SCRIPT_RECORDS - 1)]
-    await asyncio.gather(produce(producer, *values), produce(producer, b"a"), produce(producer, b"b"))
-    assert [len(written) for _, written in server.writes] == [SCRIPT_RECORDS, 1]
+    large = b"x" * (SCRIPT_BYTES - 15)  # 8 more as a record, and 6 for each of the others
+    await asyncio.gather(produce(producer, large), produce(producer, b"a"), produce(producer, b"b"))
+    assert [len(written) for _, written in server.writes] == [2, 1]
 
 
 async def test_an_error_reaches_all_whose_records_it_was_about() -> None:

@@ -14,8 +14,9 @@ from libs.kit import metrics
 from libs.kit.clock import SystemClock
 from libs.kit.errors import LogFull, OutcomeUnknown, PayloadTooLarge, Unavailable
 from libs.kit.eventlog import NewRecord, Topic
+from libs.kit.eventlog.block import RecordBlock
 from libs.kit.eventlog.testing import MemoryEventLog
-from libs.kit.eventlog.wal import WalOptions, WriteAheadLog, write_ahead
+from libs.kit.eventlog.wal import FRAME_BYTES, WalOptions, WriteAheadLog, write_ahead
 from libs.kit.eventlog.wal_files import WalInUse
 from libs.kit.retry import RetryPolicy
 from tests.support.scale import scaled
@@ -90,6 +91,26 @@ async def test_while_the_log_is_there_the_disk_is_not_touched(fickle: Fickle, tm
         await wal.check()
     assert fickle.values() == [b"a", b"b"]
     assert not list((tmp_path / "wal").glob("*.wal"))
+
+
+async def test_records_that_are_bytes_reach_the_disk_as_they_are(fickle: Fickle, tmp_path: Path) -> None:
+    """Cut into frames where they are more than one may hold; nothing makes objects of them on the way to the disk."""
+    sent = [
+        NewRecord((None, b"key")[i % 2], b"%d:" % i + b"x" * (FRAME_BYTES // 5), (("v", b"%d" % i),)) for i in range(12)
+    ]
+    block = RecordBlock.of(sent)
+    async with around(fickle, tmp_path) as wal:
+        fickle.away = True
+        await wal.produce(TOPIC, block)
+        assert block._records is None
+        assert wal.state().records == 12
+        written = b"".join(path.read_bytes() for path in sorted((tmp_path / "wal").glob("*.wal")))
+        assert block.payload[: FRAME_BYTES // 2] in written
+        assert written.count(b"\xa6" + TOPIC.encode()) == 3  # frames
+        fickle.away = False
+        await caught_up(wal)
+    got = fickle.records(TOPIC)
+    assert [(r.key, r.value, r.headers[0]) for r in got] == [(r.key, r.value, r.headers[0]) for r in sent]
 
 
 async def test_an_outage_is_bridged_in_order(fickle: Fickle, tmp_path: Path) -> None:

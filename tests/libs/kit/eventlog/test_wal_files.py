@@ -6,15 +6,15 @@ import os
 import random
 import resource
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from libs.kit.eventlog import NewRecord
-from libs.kit.eventlog.wal_files import Arrived, WalFiles, WalInUse, open_directory
-from libs.kit.eventlog.wal_format import HEADER_BYTES, Entry, NewerFormat, frames, is_segment
+from libs.kit.eventlog.wal_files import Arrived, Arriving, WalFiles, WalInUse, open_directory
+from libs.kit.eventlog.wal_format import HEADER_BYTES, Entry, NewerFormat, frames, is_segment, packed
 from tests.support.scale import scaled
 
 EVERYTHING = 10**9
@@ -35,6 +35,12 @@ def settled(files: WalFiles, max_bytes: int = EVERYTHING) -> None:
     files.settle(chunk)
 
 
+def append(files: WalFiles, entries: Sequence[Arrived]) -> None:
+    files.append(
+        [Arriving(one, arrived_ms) for entry, arrived_ms in entries for one in packed(entry.topic, entry.records)]
+    )
+
+
 def entry(number: int, size: int = 20) -> Arrived:
     return Arrived(Entry("events", [NewRecord(b"k%d" % number, b"v" * size)]), 1_000 + number)
 
@@ -51,14 +57,14 @@ def segments(directory: Path) -> list[str]:
 
 def test_entries_outlive_the_process(tmp_path: Path) -> None:
     files = opened(tmp_path)
-    files.append([entry(0), entry(1)])
-    files.append([entry(2)])
+    append(files, [entry(0), entry(1)])
+    append(files, [entry(2)])
     assert (files.records, files.oldest_ms) == (3, 1_000)
     files.close()
     again = opened(tmp_path)
     assert (again.records, again.oldest_ms) == (3, 1_000)
     assert again.left_bytes == files.left_bytes
-    again.append([entry(3)])
+    append(again, [entry(3)])
     assert numbers(again) == [0, 1, 2, 3]
     again.close()
 
@@ -66,7 +72,7 @@ def test_entries_outlive_the_process(tmp_path: Path) -> None:
 def test_what_is_settled_is_gone_and_its_files_too(tmp_path: Path) -> None:
     files = opened(tmp_path, segment_bytes=HEADER_BYTES + 1)
     for number in range(4):
-        files.append([entry(number)])
+        append(files, [entry(number)])
     assert len(segments(tmp_path)) == 4
     chunk = files.read(1)
     assert chunk is not None
@@ -85,17 +91,17 @@ def test_what_is_settled_is_gone_and_its_files_too(tmp_path: Path) -> None:
     again.clear()
     assert segments(tmp_path) == []
     assert again.size_bytes == 0
-    again.append([entry(9)])
+    append(again, [entry(9)])
     again.close()
     assert numbers(opened(tmp_path)) == [9]
 
 
 def test_clearing_keeps_what_came_meanwhile(tmp_path: Path) -> None:
     files = opened(tmp_path)
-    files.append([entry(0)])
+    append(files, [entry(0)])
     chunk = files.read(EVERYTHING)
     assert chunk is not None
-    files.append([entry(1)])
+    append(files, [entry(1)])
     files.settle(chunk)
     files.clear()
     assert numbers(files) == [1]
@@ -113,7 +119,7 @@ def test_a_torn_tail_is_cut_at_the_last_whole_record_wherever_it_tore(tmp_path: 
     files = opened(tmp_path / "whole")
     ends = []
     for number in range(3):
-        files.append([entry(number)])
+        append(files, [entry(number)])
         ends.append(files.size_bytes)
     files.close()
     whole = (tmp_path / "whole" / "0000000001.wal").read_bytes()
@@ -128,7 +134,7 @@ def test_a_torn_tail_is_cut_at_the_last_whole_record_wherever_it_tore(tmp_path: 
         assert again.records == left
         if left:
             assert (directory / "0000000001.wal").stat().st_size == ends[left - 1]
-        again.append([entry(7)])
+        append(again, [entry(7)])
         assert numbers(again) == [*range(left), 7]
         again.close()
         shutil.rmtree(directory)
@@ -137,7 +143,7 @@ def test_a_torn_tail_is_cut_at_the_last_whole_record_wherever_it_tore(tmp_path: 
 def test_damage_at_every_byte_of_an_older_segment_spares_the_newer_one(tmp_path: Path) -> None:
     files = opened(tmp_path / "whole", segment_bytes=HEADER_BYTES + 100)
     for number in range(4):
-        files.append([entry(number)])
+        append(files, [entry(number)])
     files.close()
     assert len(segments(tmp_path / "whole")) == 2
     first = tmp_path / "whole" / "0000000001.wal"
@@ -166,21 +172,21 @@ def test_damage_at_every_byte_of_an_older_segment_spares_the_newer_one(tmp_path:
 
 def test_damage_while_it_is_open_is_passed_over(tmp_path: Path) -> None:
     files = opened(tmp_path)
-    files.append([entry(0)])
-    files.append([entry(1)])
+    append(files, [entry(0)])
+    append(files, [entry(1)])
     with (tmp_path / "0000000001.wal").open("r+b") as raw:
         raw.seek(HEADER_BYTES)
         raw.write(b"\xff" * 24)
     assert files.read(EVERYTHING) is None
     assert files.records == 0
-    files.append([entry(2)])
+    append(files, [entry(2)])
     assert numbers(files) == [2]
 
 
 def test_a_position_that_cannot_be_read_sends_everything_again(tmp_path: Path) -> None:
     files = opened(tmp_path)
-    files.append([entry(0)])
-    files.append([entry(1)])
+    append(files, [entry(0)])
+    append(files, [entry(1)])
     settled(files, 1)
     files.close()
     stored = (tmp_path / "position").read_bytes()
@@ -203,12 +209,12 @@ def test_numbers_are_not_used_twice(tmp_path: Path) -> None:
     """A position of before must never hide a segment of later."""
     for number in range(3):
         files = opened(tmp_path)
-        files.append([entry(number)])
+        append(files, [entry(number)])
         settled(files, EVERYTHING)
         files.clear()
         files.close()
     files = opened(tmp_path)
-    files.append([entry(3)])
+    append(files, [entry(3)])
     assert segments(tmp_path) == ["0000000004.wal"]
     files.close()
     assert numbers(opened(tmp_path)) == [3]
@@ -219,7 +225,7 @@ def test_a_file_that_is_no_segment_is_put_away(tmp_path: Path) -> None:
     files = opened(tmp_path)
     assert files.read(EVERYTHING) is None
     assert (tmp_path / "0000000003.damaged").exists()
-    files.append([entry(1)])
+    append(files, [entry(1)])
     assert segments(tmp_path) == ["0000000004.wal"]
 
 
@@ -227,7 +233,7 @@ def test_a_directory_of_a_later_release_is_left_alone(tmp_path: Path, monkeypatc
     files = opened(tmp_path)
     with monkeypatch.context() as later:
         later.setattr("libs.kit.eventlog.wal_format.VERSION", 2)
-        files.append([entry(0)])
+        append(files, [entry(0)])
     files.close()
     before = (tmp_path / "0000000001.wal").read_bytes()
     with pytest.raises(NewerFormat):
@@ -251,12 +257,12 @@ class Disk:
 def test_a_segment_is_not_trusted_after_a_failed_sync(tmp_path: Path) -> None:
     disk = Disk()
     files = opened(tmp_path, sync=disk.sync)
-    files.append([entry(0)])
+    append(files, [entry(0)])
     disk.failures = 1
     with pytest.raises(OSError, match="failed"):
-        files.append([entry(1)])
+        append(files, [entry(1)])
     assert numbers(files) == [0]
-    files.append([entry(2)])
+    append(files, [entry(2)])
     assert segments(tmp_path) == ["0000000001.wal", "0000000002.wal"]
     assert numbers(files) == [0, 2]
     files.close()
@@ -269,10 +275,10 @@ def test_a_segment_that_cannot_be_begun_leaves_nothing(tmp_path: Path) -> None:
     for _ in range(3):
         disk.failures = 1
         with pytest.raises(OSError, match="failed"):
-            files.append([entry(1)])
+            append(files, [entry(1)])
     assert segments(tmp_path) == []
     assert files.size_bytes == 0
-    files.append([entry(2)])
+    append(files, [entry(2)])
     assert numbers(files) == [2]
 
 
@@ -289,11 +295,11 @@ def no_file_larger_than(limit: int) -> Iterator[None]:
 
 def test_what_did_not_fit_on_the_disk_is_not_there(tmp_path: Path) -> None:
     files = opened(tmp_path)
-    files.append([entry(0)])
+    append(files, [entry(0)])
     with no_file_larger_than(5_000), pytest.raises(OSError, match="too large"):
-        files.append([entry(1, 1_000), entry(2, 10_000)])
+        append(files, [entry(1, 1_000), entry(2, 10_000)])
     assert (tmp_path / "0000000001.wal").stat().st_size == files.size_bytes
-    files.append([entry(3)])
+    append(files, [entry(3)])
     assert numbers(files) == [0, 3]
     files.close()
     assert numbers(opened(tmp_path)) == [0, 3]
@@ -359,13 +365,13 @@ def test_what_was_acknowledged_outlives_a_power_cut(tmp_path: Path, seed: int) -
             if source.random() < 0.3 and (chunk := files.read(source.choice([1, 200, EVERYTHING]))):
                 files.settle(chunk)
                 kept = kept[chunk.records :]
-            files.append([entry(n, source.randrange(80)) for n in group])
+            append(files, [entry(n, source.randrange(80)) for n in group])
             kept += group
         if source.random() < 0.7:  # the power fails while a group is written
             power.sync = lambda descriptor: _fail()  # type: ignore[method-assign]
             files.sync = power.sync
             with pytest.raises(OSError, match="gone"):
-                files.append([entry(n, source.randrange(80)) for n in range(number, number + 3)])
+                append(files, [entry(n, source.randrange(80)) for n in range(number, number + 3)])
             number += 3
         power.cut(source, tmp_path / str(life + 1))
         files.close()

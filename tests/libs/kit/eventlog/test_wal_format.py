@@ -16,6 +16,7 @@ from libs.kit.eventlog.wal_format import (
     frame_bytes,
     frames,
     is_segment,
+    packed,
     segment_header,
 )
 from tests.support.scale import scaled
@@ -41,7 +42,7 @@ def written(entries: Sequence[Entry]) -> tuple[bytes, list[int]]:
     """The frames of `entries`, and where each ends."""
     data, ends = b"", []
     for number, entry in enumerate(entries):
-        data += frame_bytes(SEGMENT, entry, 1_000 + number)
+        data += frame_bytes(SEGMENT, packed(entry.topic, entry.records)[0], 1_000 + number)
         ends.append(len(data))
     return data, ends
 
