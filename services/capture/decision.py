@@ -42,8 +42,8 @@ class Decision(Struct, frozen=True):
     """Produce `records`, then say `answer`; if the log did not take them, say `not_taken`.
 
     `refused` is the reason when nothing is taken; `events` were asked for, of which `drops` are left out on purpose, by
-    reason. `token` says whose they are where `records` do not, if that got known. `blob` is referred to by a record and
-    must be durable before it.
+    reason. `token` says whose they are, if that got known, and `historical` that they are an import. `blob` is referred to
+    by a record and must be durable before it.
     """
 
     answer: Answer
@@ -53,6 +53,7 @@ class Decision(Struct, frozen=True):
     drops: Mapping[str, int] = field(default_factory=dict)
     not_taken: Answer = answers.TRANSIENT
     token: str = ""
+    historical: bool = False
     blob: BlobDocument | None = None
 
     @property

@@ -72,8 +72,8 @@ def read(raw: msgspec.Raw) -> Any:
 def check_same(body: bytes, **changed: Any) -> None:
     """Both ways: the same answer, the same counts, the same records."""
     fast, slow = decided(body, True, **changed), decided(body, False, **changed)
-    assert (fast.answer, fast.refused, fast.events, fast.dropped) == (
-        slow.answer, slow.refused, slow.events, slow.dropped
+    assert (fast.answer, fast.refused, fast.events, fast.dropped, fast.token, fast.historical) == (
+        slow.answer, slow.refused, slow.events, slow.dropped, slow.token, slow.historical
     )  # fmt: skip
     if any(word in body for word in PRINTED_ANEW):
         assert [as_read(record) for record in fast.records] == [as_read(record) for record in slow.records]
@@ -119,8 +119,8 @@ def decided_v1(body: bytes, scans: bool, **headers: bytes) -> Decision:
 @given(st.one_of(v1_bodies(), v1_bodies(), broken()), st.sampled_from([b"posthog-node/5.1", b"none"]))
 def test_both_ways_of_v1_decide_the_same(version: ModuleType, body: bytes, sdk: bytes) -> None:
     fast, slow = (decided_v1(body, scans, posthog_sdk_info=sdk) for scans in (True, False))
-    assert (fast.answer, fast.not_taken, fast.refused, fast.events, dict(fast.drops), fast.token) == (
-        slow.answer, slow.not_taken, slow.refused, slow.events, dict(slow.drops), slow.token
+    assert (fast.answer, fast.not_taken, fast.refused, fast.events, dict(fast.drops), fast.token, fast.historical) == (
+        slow.answer, slow.not_taken, slow.refused, slow.events, dict(slow.drops), slow.token, slow.historical
     )  # fmt: skip
     assert [as_read(record) for record in fast.records] == [as_read(record) for record in slow.records]
 
