@@ -37,7 +37,7 @@ class Entry(msgspec.Struct, frozen=True, array_like=True):
     records: Sequence[NewRecord]
 
 
-_encode = msgspec.msgpack.Encoder().encode
+_encode = msgspec.msgpack.Encoder(enc_hook=list).encode  # what is no list is a block
 _decode = msgspec.msgpack.Decoder(Entry).decode
 
 
