@@ -42,7 +42,7 @@ class Decision(Struct, frozen=True):
     """Produce `records`, then say `answer`; if the log did not take them, say `not_taken`.
 
     `refused` is the reason when nothing is taken; `events` were asked for, of which `drops` are left out on purpose, by
-    reason. `token` says whose they are, if that got known, and `historical` that they are an import. `blob` is referred to
+    reason. `token` says whose they are, if that got known; `historical`, that they are an import. `blob` is referred to
     by a record and must be durable before it.
     """
 
