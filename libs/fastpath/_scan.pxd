@@ -124,7 +124,6 @@ cdef class Writer:
         Text name
         object distinct_id_of
         object time_of
-        object rider_uuid_of
 
     cdef int start(
         self, Batch batch, str token, str ip, str internal_ip, bytes version, now, sent_at, bint historical) except -1

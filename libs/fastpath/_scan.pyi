@@ -40,7 +40,6 @@ class Batch:
         max_record_bytes: int,
         distinct_id_of: Callable[[bytes | None, bytes | None], str | None],
         time_of: Callable[[str], datetime | None],
-        rider_uuid_of: Callable[[bytes], bytes],
     ) -> Block | None: ...
     def records_v1(
         self,

@@ -30,6 +30,9 @@ cdef extern from "_scan_json.h" nogil:
     const uint8_t* scan_special_portable(const uint8_t* p, const uint8_t* end)
     int scan_hex4(const uint8_t* p)
 
+cdef extern from "_scan_sha1.h":
+    void scan_sha1(const uint8_t* text, size_t size, uint8_t* digest) noexcept
+
 MAX_DEPTH = 128
 NOT_JSON = "not_json"
 LONE_SURROGATE = "lone_surrogate"
@@ -242,7 +245,6 @@ cdef class Batch:
         Py_ssize_t max_record_bytes,
         distinct_id_of,
         time_of,
-        rider_uuid_of,
     ):
         cdef Py_ssize_t at
         cdef bytes quoted = b'"' + leave_out + b'"'
@@ -251,7 +253,6 @@ cdef class Batch:
         writer.max_record_bytes = max_record_bytes
         writer.distinct_id_of = distinct_id_of
         writer.time_of = time_of
-        writer.rider_uuid_of = rider_uuid_of
         for at in range(self.count):
             if self._is_named(&self._events[at], quoted):
                 continue

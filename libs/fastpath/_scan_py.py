@@ -25,7 +25,6 @@ import os
 import re
 from collections.abc import Callable, Set
 from datetime import datetime
-from uuid import UUID
 
 from libs.fastpath._scan_walk_py import (
     LONE_SURROGATE,
@@ -56,6 +55,7 @@ from libs.fastpath._scan_writer_py import (
     plain_text,
     record_of,
     rider_of,
+    rider_uuid,
     text_of,
     utc_time,
     uuid7,
@@ -191,7 +191,6 @@ class Batch:
         max_record_bytes: int,
         distinct_id_of: Callable[[bytes | None, bytes | None], str | None],
         time_of: Callable[[str], datetime | None],
-        rider_uuid_of: Callable[[bytes], bytes],
     ) -> Block | None:
         """The records of all events but those named `leave_out`, or None if one cannot be taken.
 
@@ -206,8 +205,8 @@ class Batch:
         `YYYY-MM-DDTHH:MM:SS[.f]Z`; None means there is none.
 
         An event with clicks on it, or with how far the page before was scrolled, gives a second record, a `$$heatmap`
-        with those properties; the first goes on without the clicks. `rider_uuid_of` gives its uuid from the event's
-        (16 bytes each).
+        with those properties; the first goes on without the clicks. If the event brought a uuid, that of the heatmap
+        follows from it: its time, and the rest as in a UUIDv5 of `$$heatmap` under it.
         """
         shared = Shared(token, ip, internal_ip, version, now, sent_at, historical_migration)
         random = os.urandom(10 * self.count) if any("uuid" not in event.fields for event in self._events) else b""
@@ -226,7 +225,7 @@ class Batch:
                 made.append(record_of(event, person, moment, uuid, shared))
                 continue
             rider_uuid = (
-                str(UUID(bytes=rider_uuid_of(UUID(uuid).bytes)))
+                rider_uuid(uuid)
                 if "uuid" in event.fields
                 else uuid7(now, os.urandom(10))
             )

@@ -341,17 +341,20 @@ cdef class Writer:
 
     cdef int print_rider_uuid(self, const Event* event) except -1:
         """That of the heatmap which rides on this event: it follows from the event's own, if it brought one."""
-        cdef bytes after
-        cdef uint8_t raw[16]
+        cdef bytes random
+        cdef uint8_t named[25]
+        cdef uint8_t digest[20]
         if event.uuid.end:
-            _read_uuid(raw, self.uuid)
-            after = self.rider_uuid_of(PyBytes_FromStringAndSize(<const char*>raw, 16))
-            if len(after) != 16:
-                raise ValueError("a uuid has 16 bytes")
-            _print_uuid(self.uuid, <const uint8_t*>PyBytes_AS_STRING(after))
+            _read_uuid(named, self.uuid)
+            memcpy(named + 16, HEATMAP, 9)
+            scan_sha1(named, 25, digest)
+            memcpy(named + 6, digest + 6, 10)
+            named[6] = 0x70 | (named[6] & 0x0F)
+            named[8] = 0x80 | (named[8] & 0x3F)
+            _print_uuid(self.uuid, named)
         else:
-            after = os.urandom(10)
-            _print_uuid7(self.uuid, self.now // 1000, <const uint8_t*>PyBytes_AS_STRING(after))
+            random = os.urandom(10)
+            _print_uuid7(self.uuid, self.now // 1000, <const uint8_t*>PyBytes_AS_STRING(random))
         return 0
 
     cdef void print_times(self, int64_t moment) noexcept:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from hashlib import sha1
 from json import dumps, loads
 from uuid import UUID
 
@@ -208,6 +209,13 @@ def rider_of(event: Event, uuid: str) -> Event:
     for name in ("$set", "$set_once"):
         rider.fields.pop(name, None)
     return rider
+
+
+def rider_uuid(carrier: str) -> str:
+    """A UUIDv7 that is the same whenever the carrier is."""
+    raw = UUID(carrier).bytes
+    name = sha1(raw + _HEATMAP, usedforsecurity=False).digest()
+    return str(UUID(bytes=raw[:6] + bytes((0x70 | name[6] & 0x0F, name[7], 0x80 | name[8] & 0x3F)) + name[9:16]))
 
 
 def _with(event: Event, /, **fields: bytes) -> Event:

@@ -13,7 +13,6 @@ from libs import fastpath
 from libs.kit.contracts.events import FORMAT_VERSION
 from libs.kit.eventlog.block import RecordBlock
 from services.capture.answers import Refused
-from services.capture.heatmaps import uuid_after
 from services.capture.identity import distinct_id
 from services.capture.records import INTERNAL_IP
 from services.capture.shapes import repair_surrogates
@@ -63,7 +62,6 @@ def records_of_scanned(
         max_record_bytes=max_record_bytes,
         distinct_id_of=_distinct_id_of,
         time_of=parse_timestamp,
-        rider_uuid_of=uuid_after,
     )
     return None if block is None else RecordBlock(*block)
 

@@ -4,6 +4,7 @@ import os
 from datetime import UTC, datetime, timedelta
 from types import ModuleType
 from typing import Any
+from uuid import UUID, uuid5
 
 import msgspec
 import orjson
@@ -53,7 +54,6 @@ def records(batch: Any, **changed: Any) -> list[tuple[Any, ...]] | None:
         "leave_out": b"$performance_event", "token": "phc_t", "ip": "203.0.113.9", "internal_ip": "127.0.0.1",
         "version": b"1", "now": NOW, "sent_at": None, "historical_migration": False, "max_record_bytes": 1_000_000,
         "distinct_id_of": lambda root, among: f"asked {root!r} {among!r}", "time_of": lambda _: EARLIER,
-        "rider_uuid_of": lambda uuid: uuid[::-1],
     }  # fmt: skip
     return unpacked(batch.records(**(given | changed)))
 
@@ -265,7 +265,9 @@ def test_a_heatmap_becomes_a_record_of_its_own(
         b'"properties":%s}'
     )
     carrier, heatmap = records(version.scan(body % properties, False, 1)) or []
-    uuid, rider = b"0190a1b2-0000-7000-8000-0000000000ab", b"ab000000-0000-0080-0070-0000b2a19001"
+    uuid = b"0190a1b2-0000-7000-8000-0000000000ab"
+    named = uuid5(UUID(uuid.decode()), "$$heatmap").hex
+    rider = str(UUID(f"0190a1b200007{named[13:]}")).encode()
     assert b'"data":{"distinct_id":"u","uuid":"%s","properties":%s,"offset":5,"$set":{},"event":"a"},"now"' % (
         uuid, carried or properties
     ) in carrier[1]  # fmt: skip
