@@ -224,13 +224,9 @@ class Batch:
             if not carries_heatmap(event):
                 made.append(record_of(event, person, moment, uuid, shared))
                 continue
-            rider_uuid = (
-                rider_uuid(uuid)
-                if "uuid" in event.fields
-                else uuid7(now, os.urandom(10))
-            )
+            named = rider_uuid(uuid) if "uuid" in event.fields else uuid7(now, os.urandom(10))
             made.append(record_of(without_clicks(event), person, moment, uuid, shared, SKIP_HEATMAP))
-            made.append(record_of(rider_of(event, rider_uuid), person, moment, rider_uuid, shared))
+            made.append(record_of(rider_of(event, named), person, moment, named, shared))
         return block_of(made, max_record_bytes)
 
     def records_v1(
