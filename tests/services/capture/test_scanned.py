@@ -10,11 +10,17 @@ import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from redis.asyncio import Redis
 
 from libs.fastpath import _scan_py
+from libs.kit.clock import SystemClock
+from libs.kit.contracts.topics import HISTORICAL
 from libs.kit.eventlog import NewRecord
+from libs.kit.eventlog.block import RecordBlock
 from services.capture import handle, scanned, v1
 from services.capture.handle import Decision, Limits, Request, decide
+from services.capture.policies.policies import Policies
+from services.capture.settings import CaptureSettings
 from services.capture.shapes import MAX_DEPTH
 from tests.support.capturing import NOW
 from tests.support.json_texts import bodies, broken, carriers, v1_bodies
@@ -177,6 +183,23 @@ def test_what_sdks_send_is_not_left_to_the_slow_way(
     monkeypatch.setattr(handle, "parse_submission", fail)
     heatmaps = b"$heatmap_data" in SENT_BY_SDKS[name] or b"$prev_pageview_pathname" in SENT_BY_SDKS[name]
     assert len(decided(SENT_BY_SDKS[name], True, path=path).records) == 1 + heatmaps
+
+
+def test_nothing_is_made_of_a_block_while_no_policy_concerns_it(
+    version: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch = b'{"api_key":"phc_t","historical_migration":%s,"batch":[{"event":"a","distinct_id":"u"}]}'
+    usual, imported = decided(batch % b"false", True), decided(batch % b"true", True)
+    policies = Policies(Redis(port=1), SystemClock(), CaptureSettings())  # asks nothing of it
+    routing = policies.route(imported.records, imported.token, historical=imported.historical)
+    assert routing is not None and list(routing.topics) == [HISTORICAL.name]
+
+    def fail(_: RecordBlock) -> list[NewRecord]:
+        raise AssertionError("decoded")
+
+    monkeypatch.setattr(RecordBlock, "records", fail)
+    assert policies.route(usual.records, usual.token, historical=usual.historical) is None
+    policies.settled(usual.records, None, usual.token)
 
 
 def test_constants_are_captures_own(version: ModuleType) -> None:
