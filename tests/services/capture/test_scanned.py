@@ -192,7 +192,8 @@ def test_nothing_is_made_of_a_block_while_no_policy_concerns_it(
     usual, imported = decided(batch % b"false", True), decided(batch % b"true", True)
     policies = Policies(Redis(port=1), SystemClock(), CaptureSettings())  # asks nothing of it
     routing = policies.route(imported.records, imported.token, historical=imported.historical)
-    assert routing is not None and list(routing.topics) == [HISTORICAL.name]
+    assert routing is not None
+    assert list(routing.topics) == [HISTORICAL.name]
 
     def fail(_: RecordBlock) -> list[NewRecord]:
         raise AssertionError("decoded")
