@@ -255,7 +255,7 @@ class Batch:
         for event in self._events:
             person = plain_text(event.fields.get("distinct_id", b"null"))
             options = options_of(event)
-            given = utc_time(text_of(event.fields.get("timestamp", b'""')))
+            given = utc_time(event.fields.get("timestamp", b'""')[1:-1].decode())  # with an escape it is none
             if event.repeats or "$distinct_id" in event.spellings or "uuid" not in event.fields:
                 return None
             name = plain_text(event.fields["event"])
