@@ -1,5 +1,6 @@
 """C shapes of `_scan.pyx`."""
 
+from cpython.object cimport PyObject
 from libc.stdint cimport int64_t, uint8_t, uint32_t
 
 cdef struct Span:
@@ -39,24 +40,23 @@ cdef struct Walk:
     Py_ssize_t room
     Py_ssize_t most
 
-cdef enum:
-    MOST_PIECES = 120
-
-cdef struct Piece:
-    const void* text
+cdef struct Text:
+    # bytes that somebody else holds
+    const uint8_t* start
     Py_ssize_t size
 
-cdef struct Pieces:
-    # slices that will be a record; `full`: there were more
-    Piece of[MOST_PIECES]
-    int count
+cdef struct Out:
+    # bytes that are being written, and the object that will be them
+    PyObject* made
+    uint8_t* start
     Py_ssize_t size
-    bint full
+    Py_ssize_t room
 
 cdef class Batch:
     cdef:
         object _body
         const uint8_t* _start
+        Py_ssize_t _size
         Event* _events
         readonly Py_ssize_t count
         readonly bint is_batch
@@ -76,17 +76,24 @@ cdef class Batch:
     cdef bint _same(self, Span one, Span other) noexcept
     cdef bytes _raw(self, Span span)
     cdef str _text(self, Span span)
-    cdef bytes _string(self, Span span)
+    cdef bytes _read(self, Span span, Text* into)
 
 cdef class Writer:
     cdef:
         Batch batch
         const uint8_t* body
-        Pieces out
+        Out out
+        Py_ssize_t count
+        Py_ssize_t bytes_of_records
+        Py_ssize_t began
+        Py_ssize_t value_at
+        Py_ssize_t key_size
         Span last_id
         uint8_t uuid[36]
         uint8_t time[27]
+        uint8_t stamp[20]
         int time_size
+        int stamp_size
         int64_t day
         int64_t now
         int64_t sent_at
@@ -100,42 +107,41 @@ cdef class Writer:
         Py_ssize_t headers_size
         Py_ssize_t max_record_bytes
         bytes prefix
-        str ip
-        str internal_ip
+        bytes ip
+        bytes internal_ip
         bytes opening
         bytes internal_opening
         bytes middle
         bytes ending
+        bytes headers
+        int shared_headers
         bytes random
-        bytes id_raw
-        bytes id_text
-        bytes key
-        tuple id_header
-        Span last_name
-        Span last_session
-        tuple name_header
-        tuple stamp_header
-        tuple session_header
-        tuple headers
+        bytes id_held
+        bytes id_json_held
+        bytes name_held
+        Text id
+        Text id_json
+        Text name
         object distinct_id_of
         object time_of
-        object rider_uuid_of
-        object record
 
     cdef int start(
         self, Batch batch, str token, str ip, str internal_ip, bytes version, now, sent_at, bint historical) except -1
-    cdef bint take(self, const Event* event, Py_ssize_t at, list taken) except -1
-    cdef bint take_v1(self, const Event* event, bytes library, nobody, list taken) except -1
+    cdef int share_headers(self, bytes version, bytes token, bytes now, bint historical) except -1
+    cdef tuple block(self)
+    cdef bint take(self, const Event* event, Py_ssize_t at) except -1
+    cdef bint take_v1(self, const Event* event, bytes library, nobody) except -1
     cdef bint identify_v1(self, const Event* event, nobody) except -1
     cdef bint is_text_or_null(self, Span span) noexcept
     cdef bint read_options(self, const Event* event) noexcept
     cdef int put_value_v1(self, const Event* event, bytes library) except -1
     cdef void put_option(self, uint32_t option, const char* name, Py_ssize_t size) noexcept
-    cdef bint finish(self, const Event* event, tuple more, list taken) except -1
+    cdef void begin(self) noexcept
+    cdef bint finish(self, bint skips_heatmap) except -1
     cdef bint identify(self, const Event* event) except -1
     cdef bint print_uuid(self, const Event* event, Py_ssize_t at) except -1
     cdef int print_rider_uuid(self, const Event* event) except -1
-    cdef void print_time(self, int64_t moment) noexcept
+    cdef void print_times(self, int64_t moment) noexcept
     cdef int put_value(self, const Event* event, bint rides) except -1
     cdef int put_rider(self, const Event* event) except -1
     cdef bytes opening_of(self, bint internal)
@@ -146,8 +152,6 @@ cdef class Writer:
     cdef bint put_members(self, Span whole, uint32_t named, bint only) noexcept
     cdef void put_span(self, Span span) noexcept
     cdef void put_name(self, const Event* event) noexcept
-    cdef tuple headers_of(self, const Event* event, tuple more, Py_ssize_t* size)
-    cdef int recall_name(self, const Event* event) except -1
-    cdef int recall_session(self, Span span) except -1
+    cdef int read_name(self, const Event* event) except -1
     cdef int64_t moment(self, const Event* event) except? -1
     cdef int64_t within_reach(self, int64_t moment, bint ahead) noexcept

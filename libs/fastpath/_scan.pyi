@@ -1,13 +1,11 @@
 from collections.abc import Callable, Set
 from datetime import datetime
-from typing import TypeVar
 
 MAX_DEPTH: int
 NOT_JSON: str
 LONE_SURROGATE: str
 UNFIT: str
-Headers = tuple[tuple[str, bytes], ...]
-T = TypeVar("T")
+Block = tuple[bytes, int, int]
 
 class Batch:
     """See `_scan_py.Batch`."""
@@ -42,9 +40,7 @@ class Batch:
         max_record_bytes: int,
         distinct_id_of: Callable[[bytes | None, bytes | None], str | None],
         time_of: Callable[[str], datetime | None],
-        rider_uuid_of: Callable[[bytes], bytes],
-        record: Callable[[bytes, bytes, Headers], T],
-    ) -> list[T] | None: ...
+    ) -> Block | None: ...
     def records_v1(
         self,
         *,
@@ -57,8 +53,7 @@ class Batch:
         max_record_bytes: int,
         library: bytes,
         nobody: Set[str],
-        record: Callable[[bytes, bytes, Headers], T],
-    ) -> list[T] | None: ...
+    ) -> Block | None: ...
 
 def scan(body: bytes | bytearray, engage: bool, max_events: int) -> Batch | str: ...
 def scan_v1(body: bytes | bytearray, max_events: int) -> Batch | str: ...

@@ -3,13 +3,13 @@
 `_scan_json.h` steps over values; here are the few fields that matter, and the record written from slices of the body.
 """
 
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE, _PyBytes_Resize
 from cpython.bytearray cimport PyByteArray_AS_STRING
 from cpython.datetime cimport (
     datetime_day, datetime_hour, datetime_microsecond, datetime_minute, datetime_month, datetime_second, datetime_year
 )
-from cpython.ref cimport Py_INCREF
-from cpython.tuple cimport PyTuple_New, PyTuple_SET_ITEM
+from cpython.object cimport PyObject
+from cpython.ref cimport Py_DECREF, Py_INCREF, Py_XDECREF
 from cpython.unicode cimport PyUnicode_DecodeUTF8
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc, realloc
@@ -30,6 +30,9 @@ cdef extern from "_scan_json.h" nogil:
     const uint8_t* scan_special_portable(const uint8_t* p, const uint8_t* end)
     int scan_hex4(const uint8_t* p)
 
+cdef extern from "_scan_sha1.h":
+    void scan_sha1(const uint8_t* text, size_t size, uint8_t* digest) noexcept
+
 MAX_DEPTH = 128
 NOT_JSON = "not_json"
 LONE_SURROGATE = "lone_surrogate"
@@ -40,6 +43,7 @@ cdef enum:
     LONGEST_KEY = 32
     MAX_CHARACTERS = 200
     MAX_BYTES = 200  # of a name and an id in the v1 dialect
+    ENVELOPE = 700  # bytes: a guess at what stands around an event in its record
     OWN_HEADERS = 65  # distinct_id, timestamp, event, uuid, and the uuid itself
     GIL_IS_CHEAPER = 65536  # bytes: below that, letting others run costs more than it gives
 
@@ -121,6 +125,7 @@ cdef object _scan(object body, bint engage, Py_ssize_t max_events, bint bearer):
     memset(&root, 0, sizeof(Event))
     walk = Walk(batch._start, batch._start + size, 0, bearer, False, False, False, NULL, 0, 0, max_events)
     batch._engage = engage
+    batch._size = size
     if size < GIL_IS_CHEAPER:
         after = _body(&walk, &root, batch)
     else:
@@ -240,8 +245,6 @@ cdef class Batch:
         Py_ssize_t max_record_bytes,
         distinct_id_of,
         time_of,
-        rider_uuid_of,
-        record,
     ):
         cdef Py_ssize_t at
         cdef bytes quoted = b'"' + leave_out + b'"'
@@ -250,15 +253,12 @@ cdef class Batch:
         writer.max_record_bytes = max_record_bytes
         writer.distinct_id_of = distinct_id_of
         writer.time_of = time_of
-        writer.rider_uuid_of = rider_uuid_of
-        writer.record = record
-        cdef list taken = []
         for at in range(self.count):
             if self._is_named(&self._events[at], quoted):
                 continue
-            if not writer.take(&self._events[at], at, taken):
+            if not writer.take(&self._events[at], at):
                 return None
-        return taken
+        return writer.block()
 
     def records_v1(
         self,
@@ -272,18 +272,15 @@ cdef class Batch:
         Py_ssize_t max_record_bytes,
         bytes library not None,
         nobody not None,
-        record,
     ):
         cdef Py_ssize_t at
         cdef Writer writer = Writer.__new__(Writer)
-        cdef list taken = []
         writer.start(self, token, ip, internal_ip, version, now, sent_at, self.historical_migration)
         writer.max_record_bytes = max_record_bytes
-        writer.record = record
         for at in range(self.count):
-            if not writer.take_v1(&self._events[at], library, nobody, taken):
+            if not writer.take_v1(&self._events[at], library, nobody):
                 return None
-        return taken
+        return writer.block()
 
     cdef void _frame(self, int field, Span span, uint8_t kind) noexcept nogil:
         """What stands beside a v1 batch. None of it may come twice, or be of another type."""
@@ -313,7 +310,7 @@ cdef class Batch:
         return size > len(quoted) and memchr(name, c'\\', size) is not NULL and self._spells(event.event, quoted)
 
     cdef bint _spells(self, Span span, bytes quoted) except -1:
-        return b'"' + self._string(span) + b'"' == quoted
+        return b'"' + self._text(span).encode() + b'"' == quoted
 
     cdef bint _same(self, Span one, Span other) noexcept:
         cdef Py_ssize_t size = one.end - one.start
@@ -333,13 +330,16 @@ cdef class Batch:
             return loads(self._raw(span))
         return PyUnicode_DecodeUTF8(inside, size, NULL)
 
-    cdef bytes _string(self, Span span):
-        """What a string says, in UTF-8."""
-        cdef const char* inside = <const char*>self._start + span.start + 1
+    cdef bytes _read(self, Span span, Text* into):
+        """What a string says, in UTF-8, and the object to hold while it is used: None where that is the body."""
+        cdef const uint8_t* inside = self._start + span.start + 1
         cdef Py_ssize_t size = span.end - span.start - 2
+        cdef bytes held = None
+        into[0] = Text(inside, size)
         if memchr(inside, c'\\', size) is not NULL:
-            return loads(self._raw(span)).encode()
-        return PyBytes_FromStringAndSize(inside, size)
+            held = loads(self._raw(span)).encode()
+            into[0] = _text_of(held)
+        return held
 
 
 include "_scan_writer.pxi"

@@ -25,8 +25,6 @@ import os
 import re
 from collections.abc import Callable, Set
 from datetime import datetime
-from typing import TypeVar
-from uuid import UUID
 
 from libs.fastpath._scan_walk_py import (
     LONE_SURROGATE,
@@ -43,9 +41,10 @@ from libs.fastpath._scan_walk_py import (
 )
 from libs.fastpath._scan_writer_py import (
     SKIP_HEATMAP,
-    Headers,
+    Block,
     Shared,
     added_to,
+    block_of,
     carries_heatmap,
     corrected,
     data_v1,
@@ -56,6 +55,7 @@ from libs.fastpath._scan_writer_py import (
     plain_text,
     record_of,
     rider_of,
+    rider_uuid,
     text_of,
     utc_time,
     uuid7,
@@ -64,7 +64,6 @@ from libs.fastpath._scan_writer_py import (
 )
 
 __all__ = ["LONE_SURROGATE", "MAX_DEPTH", "NOT_JSON", "UNFIT", "Batch", "scan", "scan_v1", "special_at"]
-T = TypeVar("T")
 
 
 def scan(body: bytes | bytearray, engage: bool, max_events: int) -> "Batch | str":
@@ -192,10 +191,12 @@ class Batch:
         max_record_bytes: int,
         distinct_id_of: Callable[[bytes | None, bytes | None], str | None],
         time_of: Callable[[str], datetime | None],
-        rider_uuid_of: Callable[[bytes], bytes],
-        record: Callable[[bytes, bytes, Headers], T],
-    ) -> list[T] | None:
+    ) -> Block | None:
         """The records of all events but those named `leave_out`, or None if one cannot be taken.
+
+        They are given as (MessagePack, how many, bytes of keys and values): the records one behind the other, each
+        [key, value, [[name, value], ...]], where a key and headers of up to 255 bytes have the short form of bytes and
+        the value always has the longest.
 
         An event cannot be taken without a name or a distinct_id, with a `$cookieless_mode` that is no boolean, or when
         its record would be larger than `max_record_bytes` (key, value, headers). Times are in UTC: `now` of receipt,
@@ -204,8 +205,8 @@ class Batch:
         `YYYY-MM-DDTHH:MM:SS[.f]Z`; None means there is none.
 
         An event with clicks on it, or with how far the page before was scrolled, gives a second record, a `$$heatmap`
-        with those properties; the first goes on without the clicks. `rider_uuid_of` gives its uuid from the event's
-        (16 bytes each).
+        with those properties; the first goes on without the clicks. If the event brought a uuid, that of the heatmap
+        follows from it: its time, and the rest as in a UUIDv5 of `$$heatmap` under it.
         """
         shared = Shared(token, ip, internal_ip, version, now, sent_at, historical_migration)
         random = os.urandom(10 * self.count) if any("uuid" not in event.fields for event in self._events) else b""
@@ -223,17 +224,10 @@ class Batch:
             if not carries_heatmap(event):
                 made.append(record_of(event, person, moment, uuid, shared))
                 continue
-            rider_uuid = (
-                str(UUID(bytes=rider_uuid_of(UUID(uuid).bytes)))
-                if "uuid" in event.fields
-                else uuid7(now, os.urandom(10))
-            )
+            named = rider_uuid(uuid) if "uuid" in event.fields else uuid7(now, os.urandom(10))
             made.append(record_of(without_clicks(event), person, moment, uuid, shared, SKIP_HEATMAP))
-            made.append(record_of(rider_of(event, rider_uuid), person, moment, rider_uuid, shared))
-        for key, value, headers in made:
-            if len(key) + len(value) + sum(len(word) + len(said) for word, said in headers) > max_record_bytes:
-                return None
-        return [record(*parts) for parts in made]
+            made.append(record_of(rider_of(event, named), person, moment, named, shared))
+        return block_of(made, max_record_bytes)
 
     def records_v1(
         self,
@@ -247,8 +241,7 @@ class Batch:
         max_record_bytes: int,
         library: bytes,
         nobody: Set[str],
-        record: Callable[[bytes, bytes, Headers], T],
-    ) -> list[T] | None:
+    ) -> Block | None:
         """The records of all events of a v1 batch, or None if there is more to say of one than that it is taken.
 
         That is so without a uuid of 36 characters, a name, an id or a time in UTC; with a name or id of over 200 bytes;
@@ -275,10 +268,7 @@ class Batch:
             moment = given if options.get("$ignore_sent_at") == b"true" else corrected(given, sent_at, now)
             uuid = text_of(event.fields["uuid"]).lower()
             made.append(record_of(added_to(event, options, library), person, moment, uuid, shared, data=data_v1))
-        for key, value, headers in made:
-            if len(key) + len(value) + sum(len(word) + len(said) for word, said in headers) > max_record_bytes:
-                return None
-        return [record(*parts) for parts in made]
+        return block_of(made, max_record_bytes)
 
 
 def special_at(text: bytes, start: int, portable: bool) -> int:

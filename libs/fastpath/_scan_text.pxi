@@ -1,53 +1,114 @@
 # Included by _scan.pyx: bytes put behind each other, and texts, times and uuids read and printed.
 
-cdef inline void _begin(Pieces* out) noexcept:
-    out.count = 0
+cdef int _open(Out* out, Py_ssize_t room) except -1:
+    """Begin with this much room; more is made when it is needed."""
+    out.made = <PyObject*>NULL
+    out.room = room
     out.size = 0
-    out.full = False
+    out.start = NULL
+    made = PyBytes_FromStringAndSize(NULL, room)
+    Py_INCREF(made)
+    out.made = <PyObject*>made
+    out.start = <uint8_t*>PyBytes_AS_STRING(made)
+    return 0
 
 
-cdef inline void _put(Pieces* out, const void* text, Py_ssize_t size) noexcept:
-    """One slice more. What it points to must stay until they are joined."""
-    if out.count == MOST_PIECES:
-        out.full = True
+cdef void _drop(Out* out) noexcept:
+    """Let go of what was written. Nothing, for one that was never opened or is closed."""
+    Py_XDECREF(out.made)
+    out.made = NULL
+
+
+cdef bytes _close(Out* out):
+    """What was written."""
+    cdef PyObject* made = out.made
+    out.made = NULL
+    if made is NULL:
+        raise MemoryError
+    _PyBytes_Resize(&made, out.size)
+    found = <bytes>made
+    Py_DECREF(found)
+    return found
+
+
+cdef bint _grow(Out* out, Py_ssize_t size) noexcept:
+    """Make room for so many bytes more. False when there is none: then nothing more is written, and `_close` raises."""
+    if out.made is NULL:
+        return False
+    try:
+        _PyBytes_Resize(&out.made, 2 * out.room + size)
+    except MemoryError:
+        out.made = NULL
+        out.room = out.size
+        return False
+    out.room = 2 * out.room + size
+    out.start = <uint8_t*>PyBytes_AS_STRING(<object>out.made)
+    return True
+
+
+cdef inline void _put(Out* out, const void* text, Py_ssize_t size) noexcept:
+    if out.room - out.size < size and not _grow(out, size):
         return
-    out.of[out.count].text = text
-    out.of[out.count].size = size
-    out.count += 1
+    memcpy(out.start + out.size, text, size)
     out.size += size
 
 
-cdef inline void _put_bytes(Pieces* out, bytes text) noexcept:
+cdef inline void _put_bytes(Out* out, bytes text) noexcept:
     _put(out, PyBytes_AS_STRING(text), PyBytes_GET_SIZE(text))
 
 
-cdef bytes _joined(const Pieces* out):
-    """All slices behind each other: their size is known by now, so that they are copied once."""
-    cdef bytes made = PyBytes_FromStringAndSize(NULL, out.size)
-    cdef char* into = PyBytes_AS_STRING(made)
-    cdef int at
-    for at in range(out.count):
-        memcpy(into, out.of[at].text, out.of[at].size)
-        into += out.of[at].size
-    return made
+cdef inline void _put_text(Out* out, Text text) noexcept:
+    _put(out, text.start, text.size)
 
 
-cdef bytes _two(bytes one, bytes other):
-    """One behind the other."""
-    cdef bytes made = PyBytes_FromStringAndSize(NULL, PyBytes_GET_SIZE(one) + PyBytes_GET_SIZE(other))
-    memcpy(PyBytes_AS_STRING(made), PyBytes_AS_STRING(one), PyBytes_GET_SIZE(one))
-    memcpy(PyBytes_AS_STRING(made) + PyBytes_GET_SIZE(one), PyBytes_AS_STRING(other), PyBytes_GET_SIZE(other))
-    return made
+cdef inline void _print_big(uint8_t* into, uint64_t value, int size) noexcept:
+    """A number as bytes, the highest first."""
+    while size:
+        size -= 1
+        into[size] = <uint8_t>(value & 0xFF)
+        value >>= 8
 
 
-cdef bytes _json_text(str text):
-    """What stands between the quotes of a JSON string."""
-    cdef bytes raw = text.encode()
+cdef inline void _put_bin(Out* out, Py_ssize_t size) noexcept:
+    """What stands before so many bytes in MessagePack."""
+    cdef uint8_t head[5]
+    if size <= 0xFF:
+        head[0] = 0xC4
+        head[1] = <uint8_t>size
+        _put(out, head, 2)
+    else:
+        head[0] = 0xC6
+        _print_big(head + 1, size, 4)
+        _put(out, head, 5)
+
+
+cdef inline void _put_header(Out* out, const char* name, Py_ssize_t size, Text text) noexcept:
+    """A pair in MessagePack: a name of less than 32 bytes, and bytes."""
+    cdef uint8_t head[2]
+    head[0] = 0x92
+    head[1] = 0xA0 | <uint8_t>size
+    _put(out, head, 2)
+    _put(out, name, size)
+    _put_bin(out, text.size)
+    _put_text(out, text)
+
+
+cdef inline Text _slice(const uint8_t* start, Py_ssize_t size) noexcept:
+    return Text(start, size)
+
+
+cdef inline Text _text_of(bytes held) noexcept:
+    """To be used while the object is held."""
+    return Text(<const uint8_t*>PyBytes_AS_STRING(held), PyBytes_GET_SIZE(held))
+
+
+cdef bytes _json_text(bytes raw):
+    """What stands between the quotes of a JSON string that says this."""
     cdef const uint8_t* p = <const uint8_t*>PyBytes_AS_STRING(raw)
     cdef Py_ssize_t at
     for at in range(len(raw)):
         if p[at] < 0x20 or p[at] == c'"' or p[at] == c'\\':
-            return _escaped(text).encode()
+            return _escaped(raw.decode()).encode()
     return raw
 
 
@@ -192,20 +253,22 @@ cdef int64_t _micros(moment) except? -1:
     return seconds * 1000000 + datetime_microsecond(moment)
 
 
-cdef bytes _decimal(int64_t value):
-    cdef char text[20]
+cdef int _print_decimal(uint8_t* into, int64_t value) noexcept:
+    """20 characters at most. How many there are."""
+    cdef uint8_t text[20]
     cdef int at = 20
     cdef uint64_t rest = <uint64_t>value if value >= 0 else <uint64_t>-value
     while True:
         at -= 1
-        text[at] = <char>(c'0' + rest % 10)
+        text[at] = <uint8_t>(c'0' + rest % 10)
         rest //= 10
         if rest == 0:
             break
     if value < 0:
         at -= 1
         text[at] = c'-'
-    return PyBytes_FromStringAndSize(text + at, 20 - at)
+    memcpy(into, text + at, 20 - at)
+    return 20 - at
 
 
 cdef bytes _time_text(int64_t micros):

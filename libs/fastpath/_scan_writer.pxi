@@ -1,39 +1,32 @@
 # Included by _scan.pyx: the record of an event, written from slices of the body.
 
-SKIP_HEATMAP = ("skip_heatmap_processing", b"true")
-HEATMAP_HEADER = ("event", b"$$heatmap")
-
-cdef inline void _set(tuple into, Py_ssize_t at, object item) noexcept:
-    Py_INCREF(item)  # PyTuple_SET_ITEM takes a reference over
-    PyTuple_SET_ITEM(into, at, item)
+cdef const char* SKIP_HEATMAP = "skip_heatmap_processing"
+cdef const char* HEATMAP = "$$heatmap"
 
 
 cdef class Writer:
-    """What the records of one request share, and the slices each is put together from."""
+    """What the records of one request share, and those that are written: MessagePack, one behind the other."""
+
+    def __dealloc__(self):
+        _drop(&self.out)
 
     cdef int start(
         self, Batch batch, str token, str ip, str internal_ip, bytes version, now, sent_at, bint historical
     ) except -1:
-        cdef Pieces* out = &self.out
+        cdef Out* out = &self.out
         cdef bytes raw_token = token.encode()
-        cdef bytes token_text = _json_text(token)
         cdef bytes now_text
         cdef bytes sent_text
         self.batch = batch
         self.body = batch._start
         self.now = _micros(now)
         now_text = _time_text(self.now)
-        self.headers = (("v", version), ("token", raw_token), ("now", now_text))
-        self.headers_size = 9 + len(version) + len(raw_token) + len(now_text)
-        self.ending = b"}"
-        if historical:
-            self.headers += (("historical_migration", b"true"),)
-            self.headers_size += 24
-            self.ending = b',"historical_migration":true}'
-        self.ip = ip
-        self.internal_ip = internal_ip
-        self.prefix = _two(raw_token, b":")
-        _begin(out)
+        self.share_headers(version, raw_token, now_text, historical)
+        self.ending = b',"historical_migration":true}' if historical else b"}"
+        self.ip = ip.encode()
+        self.internal_ip = internal_ip.encode()
+        self.prefix = raw_token + b":"
+        _open(out, 128 + len(raw_token))
         _put(out, b'},"now":"', 9)
         _put_bytes(out, now_text)
         self.has_sent_at = sent_at is not None
@@ -43,10 +36,31 @@ cdef class Writer:
             _put(out, b'","sent_at":"', 13)
             _put_bytes(out, sent_text)
         _put(out, b'","token":"', 11)
-        _put_bytes(out, token_text)
+        _put_bytes(out, _json_text(raw_token))
         _put(out, b'","event":', 10)
-        self.middle = _joined(out)
+        self.middle = _close(out)
+        _open(out, batch._size + batch.count * (ENVELOPE + 3 * len(raw_token)))
         return 0
+
+    cdef int share_headers(self, bytes version, bytes token, bytes now, bint historical) except -1:
+        cdef Out* out = &self.out
+        cdef bytes true = b"true"
+        _open(out, 80 + len(token) + len(version))
+        _put_header(out, b"v", 1, _text_of(version))
+        _put_header(out, b"token", 5, _text_of(token))
+        _put_header(out, b"now", 3, _text_of(now))
+        self.shared_headers = 3
+        self.headers_size = 9 + len(version) + len(token) + len(now)
+        if historical:
+            _put_header(out, b"historical_migration", 20, _text_of(true))
+            self.shared_headers = 4
+            self.headers_size += 24
+        self.headers = _close(out)
+        return 0
+
+    cdef tuple block(self):
+        """What `Batch.records` gives."""
+        return _close(&self.out), self.count, self.bytes_of_records
 
     cdef bytes opening_of(self, bint internal):
         """From behind the id to the raw event's brace."""
@@ -59,13 +73,10 @@ cdef class Writer:
                 self.opening = opening
         return opening
 
-    cdef bint take(self, const Event* event, Py_ssize_t at, list taken) except -1:
-        """Put the record of an event into `taken`, and that of its heatmap. False if the event cannot be taken."""
+    cdef bint take(self, const Event* event, Py_ssize_t at) except -1:
+        """Write the record of an event, and that of its heatmap. False if the event cannot be taken."""
         cdef Span span = event.known[<int>P_COOKIELESS]
-        cdef int64_t moment
         cdef bint rides = self.batch._carries_heatmap(event)
-        cdef bint taken_too
-        cdef tuple name_header
         self.cookieless = span.end and self.body[span.start] == c't'
         self.internal = event.present & (1 << P_INTERNAL)
         self.session_id = event.known[<int>P_SESSION_ID]
@@ -75,27 +86,22 @@ cdef class Writer:
             return False
         if not self.identify(event):
             return False
-        moment = self.moment(event)
-        self.print_time(moment)
-        self.stamp_header = ("timestamp", _decimal(moment // 1000))
+        self.print_times(self.moment(event))
         if not self.print_uuid(event, at):
             return False
-        self.recall_name(event)
+        self.read_name(event)
         self.put_value(event, rides)
-        if not self.finish(event, SKIP_HEATMAP if rides else None, taken):
+        if not self.finish(rides):
             return False
         if not rides:
             return True
-        name_header = self.name_header
-        self.name_header = HEATMAP_HEADER
+        self.name = Text(<const uint8_t*>HEATMAP, 9)
         self.print_rider_uuid(event)
         self.put_rider(event)
-        taken_too = self.finish(event, None, taken)
-        self.name_header = name_header
-        return taken_too
+        return self.finish(False)
 
-    cdef bint take_v1(self, const Event* event, bytes library, nobody, list taken) except -1:
-        """Put the record of an event of the v1 dialect into `taken`. False if there is more to say of it than ok."""
+    cdef bint take_v1(self, const Event* event, bytes library, nobody) except -1:
+        """Write the record of an event of the v1 dialect. False if there is more to say of it than ok."""
         cdef Span span = event.known[<int>P_COOKIELESS]
         cdef Py_ssize_t size = event.event.end - event.event.start - 2
         cdef int64_t moment = 0
@@ -118,12 +124,11 @@ cdef class Writer:
             self.cookieless = self.switched_on & M_COOKIELESS
         self.internal = event.present & (1 << P_INTERNAL)
         self.session_id = event.session_id if event.session_id.end else event.known[<int>P_SESSION_ID]
-        self.print_time(moment)
-        self.stamp_header = ("timestamp", _decimal(moment // 1000))
+        self.print_times(moment)
         self.print_uuid(event, 0)
-        self.recall_name(event)
+        self.read_name(event)
         self.put_value_v1(event, library)
-        return self.finish(event, None, taken)
+        return self.finish(False)
 
     cdef bint identify_v1(self, const Event* event, nobody) except -1:
         """Who did it. False for nobody, and for an id with anything odd about it."""
@@ -139,10 +144,8 @@ cdef class Writer:
         person = self.batch._text(span)
         if person.lower() in nobody:
             return False
-        self.id_raw = self.id_text = PyBytes_FromStringAndSize(<const char*>text, size)
+        self.id = self.id_json = Text(text, size)
         self.last_id = span
-        self.key = _two(self.prefix, self.id_raw)
-        self.id_header = ("distinct_id", self.id_raw)
         return True
 
     cdef bint read_options(self, const Event* event) noexcept:
@@ -191,7 +194,7 @@ cdef class Writer:
 
     cdef int put_value_v1(self, const Event* event, bytes library) except -1:
         """What the rest of the event says is put behind its properties, in place of what they say of it."""
-        cdef Pieces* out = &self.out
+        cdef Out* out = &self.out
         cdef uint32_t added = self.options
         cdef bint empty = True
         cdef Py_ssize_t before
@@ -237,8 +240,7 @@ cdef class Writer:
             if len(library):
                 _put_bytes(out, library)
             elif out.size > before:
-                out.count -= 1  # the last comma
-                out.size -= 1
+                out.size -= 1  # the last comma
             _put(out, b"}", 1)
         _put(out, b',"timestamp":', 13)
         self.put_span(event.timestamp)
@@ -256,42 +258,70 @@ cdef class Writer:
                 _put(&self.out, b"false", 5)
             _put(&self.out, b",", 1)
 
-    cdef bint finish(self, const Event* event, tuple more, list taken) except -1:
-        """Make a record of what was put together, with a header of its own. False if it is too large."""
-        cdef bytes key = self.key
-        cdef Py_ssize_t size
-        cdef tuple headers
+    cdef void begin(self) noexcept:
+        """A record up to its value."""
+        cdef Out* out = &self.out
+        cdef uint8_t array = 0x93
+        cdef Text person = self.id
         if self.cookieless:
-            key = self.prefix + (self.internal_ip if self.internal else self.ip).encode()
-        headers = self.headers_of(event, more, &size)
-        if self.out.full or len(key) + self.out.size + size > self.max_record_bytes:
-            return False
-        taken.append(self.record(key, _joined(&self.out), headers))
-        return True
+            person = _text_of(self.internal_ip if self.internal else self.ip)
+        self.began = out.size
+        self.key_size = PyBytes_GET_SIZE(self.prefix) + person.size
+        _put(out, &array, 1)
+        _put_bin(out, self.key_size)
+        _put_bytes(out, self.prefix)
+        _put_text(out, person)
+        _put(out, b"\xc6\0\0\0\0", 5)  # how long the value is gets known later
+        self.value_at = out.size
+
+    cdef bint finish(self, bint skips_heatmap) except -1:
+        """The headers behind a value. False if the record is too large."""
+        cdef Out* out = &self.out
+        cdef Py_ssize_t value_size = out.size - self.value_at
+        cdef Py_ssize_t size = self.headers_size + OWN_HEADERS + self.id.size + self.stamp_size + self.name.size
+        cdef Text text = Text(NULL, 0)
+        cdef bytes held = None
+        cdef bint has_session = self.session_id.end and self.body[self.session_id.start] == c'"'
+        cdef uint8_t array = <uint8_t>(0x90 | (self.shared_headers + 4 + has_session + skips_heatmap))
+        if out.made is NULL:
+            raise MemoryError
+        _print_big(out.start + self.value_at - 4, value_size, 4)
+        _put(out, &array, 1)
+        _put_bytes(out, self.headers)
+        _put_header(out, b"distinct_id", 11, self.id)
+        _put_header(out, b"timestamp", 9, _slice(self.stamp, self.stamp_size))
+        _put_header(out, b"event", 5, self.name)
+        _put_header(out, b"uuid", 4, _slice(self.uuid, 36))
+        if has_session:
+            held = self.batch._read(self.session_id, &text)
+            _put_header(out, b"session_id", 10, text)
+            size += 10 + text.size
+        if skips_heatmap:
+            _put_header(out, SKIP_HEATMAP, 23, Text(<const uint8_t*>b"true", 4))
+            size += 27
+        self.count += 1
+        self.bytes_of_records += self.key_size + value_size
+        return self.key_size + value_size + size <= self.max_record_bytes
 
     cdef bint identify(self, const Event* event) except -1:
-        """Who did it. False for nobody. Neighbours are often of one person: what was made for it is kept."""
+        """Who did it. False for nobody."""
         cdef Span span = event.distinct_id
         cdef Py_ssize_t size = -1
         if not span.end or self.body[span.start] == c'n':
             span = event.known[<int>P_DISTINCT_ID]
-        if self.last_id.end and self.batch._same(span, self.last_id):
-            return True
         if span.end and self.body[span.start] == c'"':
             size = _plain_id(self.body + span.start + 1, span.end - span.start - 2)
         if size >= 0:
-            self.id_raw = self.id_text = PyBytes_FromStringAndSize(<const char*>self.body + span.start + 1, size)
-            self.last_id = span
-        else:
-            person = self.distinct_id_of(
-                self.batch._raw(event.distinct_id), self.batch._raw(event.known[<int>P_DISTINCT_ID]))
-            if person is None:
-                return False
-            self.id_raw = person.encode()
-            self.id_text = _json_text(person)
-            self.last_id = Span(0, 0)
-        self.key = _two(self.prefix, self.id_raw)
-        self.id_header = ("distinct_id", self.id_raw)
+            self.id = self.id_json = Text(self.body + span.start + 1, size)
+            return True
+        person = self.distinct_id_of(
+            self.batch._raw(event.distinct_id), self.batch._raw(event.known[<int>P_DISTINCT_ID]))
+        if person is None:
+            return False
+        self.id_held = (<str?>person).encode()
+        self.id = _text_of(self.id_held)
+        self.id_json_held = _json_text(self.id_held)
+        self.id_json = _text_of(self.id_json_held)
         return True
 
     cdef bint print_uuid(self, const Event* event, Py_ssize_t at) except -1:
@@ -311,29 +341,33 @@ cdef class Writer:
 
     cdef int print_rider_uuid(self, const Event* event) except -1:
         """That of the heatmap which rides on this event: it follows from the event's own, if it brought one."""
-        cdef bytes after
-        cdef uint8_t raw[16]
+        cdef bytes random
+        cdef uint8_t named[25]
+        cdef uint8_t digest[20]
         if event.uuid.end:
-            _read_uuid(raw, self.uuid)
-            after = self.rider_uuid_of(PyBytes_FromStringAndSize(<const char*>raw, 16))
-            if len(after) != 16:
-                raise ValueError("a uuid has 16 bytes")
-            _print_uuid(self.uuid, <const uint8_t*>PyBytes_AS_STRING(after))
+            _read_uuid(named, self.uuid)
+            memcpy(named + 16, HEATMAP, 9)
+            scan_sha1(named, 25, digest)
+            memcpy(named + 6, digest + 6, 10)
+            named[6] = 0x70 | (named[6] & 0x0F)
+            named[8] = 0x80 | (named[8] & 0x3F)
+            _print_uuid(self.uuid, named)
         else:
-            after = os.urandom(10)
-            _print_uuid7(self.uuid, self.now // 1000, <const uint8_t*>PyBytes_AS_STRING(after))
+            random = os.urandom(10)
+            _print_uuid7(self.uuid, self.now // 1000, <const uint8_t*>PyBytes_AS_STRING(random))
         return 0
 
-    cdef void print_time(self, int64_t moment) noexcept:
-        """Into `time`. Neighbours are mostly of one day, which is the dearer half to print."""
+    cdef void print_times(self, int64_t moment) noexcept:
+        """Into `time` and, in milliseconds since 1970, `stamp`. Neighbours are mostly of one day, which is the dearer half to print."""
         cdef int64_t day = moment // DAY
         if self.time_size == 0 or day != self.day:
             _print_date(self.time, day)
             self.day = day
         self.time_size = _print_hour(self.time, moment - day * DAY)
+        self.stamp_size = _print_decimal(self.stamp, moment // 1000)
 
     cdef int put_value(self, const Event* event, bint rides) except -1:
-        cdef Pieces* out = &self.out
+        cdef Out* out = &self.out
         self.put_head()
         self.put_ids(event)
         if event.uuid.end:
@@ -365,7 +399,7 @@ cdef class Writer:
 
     cdef int put_rider(self, const Event* event) except -1:
         """The heatmap that rides on an event, as a raw event of its own: who, where and when are the carrier's."""
-        cdef Pieces* out = &self.out
+        cdef Out* out = &self.out
         self.put_head()
         self.put_ids(event)
         _put(out, b'"uuid":"', 8)
@@ -381,14 +415,14 @@ cdef class Writer:
         return 0
 
     cdef int put_head(self) except -1:
-        """From the record's brace to that of the raw event."""
-        cdef Pieces* out = &self.out
+        """From the record's first byte to the brace of the raw event."""
+        cdef Out* out = &self.out
         cdef bytes opening = self.opening_of(self.internal)
-        _begin(out)
+        self.begin()
         _put(out, b'{"uuid":"', 9)
         _put(out, self.uuid, 36)
         _put(out, b'","distinct_id":"', 17)
-        _put_bytes(out, self.id_text)
+        _put_text(out, self.id_json)
         _put_bytes(out, opening)
         return 0
 
@@ -467,44 +501,12 @@ cdef class Writer:
         else:
             _put(&self.out, IDENTIFY, 11)
 
-    cdef tuple headers_of(self, const Event* event, tuple more, Py_ssize_t* size):
-        """Those all records share, those of this one, and one more; `size` is what they take."""
-        cdef Span span = self.session_id
-        cdef bint has_session = span.end and self.body[span.start] == c'"'
-        cdef Py_ssize_t shared = len(self.headers)
-        cdef tuple found = PyTuple_New(shared + 4 + has_session + (more is not None))
-        cdef Py_ssize_t at
-        for at in range(shared):
-            _set(found, at, self.headers[at])
-        _set(found, shared, self.id_header)
-        _set(found, shared + 1, self.stamp_header)
-        _set(found, shared + 2, self.name_header)
-        _set(found, shared + 3, ("uuid", PyBytes_FromStringAndSize(<const char*>self.uuid, 36)))
-        size[0] = self.headers_size + OWN_HEADERS + len(self.id_raw) + len(<bytes>self.stamp_header[1])
-        size[0] += len(<bytes>self.name_header[1])
-        at = shared + 4
-        if has_session:
-            self.recall_session(span)
-            _set(found, at, self.session_header)
-            size[0] += 10 + len(<bytes>self.session_header[1])
-            at += 1
-        if more is not None:
-            _set(found, at, more)
-            size[0] += len(<str>more[0]) + len(<bytes>more[1])
-        return found
-
-    cdef int recall_name(self, const Event* event) except -1:
-        """`name_header` of this event. Neighbours often have the name in common, and the session."""
-        if self.name_header is None or not self.batch._same(event.event, self.last_name):
-            self.name_header = ("event", self.batch._string(event.event) if event.event.end else b"$identify")
-            self.last_name = event.event
-        return 0
-
-    cdef int recall_session(self, Span span) except -1:
-        """`session_header` of this session."""
-        if self.session_header is None or not self.batch._same(span, self.last_session):
-            self.session_header = ("session_id", self.batch._string(span))
-            self.last_session = span
+    cdef int read_name(self, const Event* event) except -1:
+        """What the event is called."""
+        if event.event.end:
+            self.name_held = self.batch._read(event.event, &self.name)
+        else:
+            self.name = Text(<const uint8_t*>IDENTIFY + 1, 9)
         return 0
 
     cdef int64_t moment(self, const Event* event) except? -1:

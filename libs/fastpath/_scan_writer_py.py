@@ -1,15 +1,20 @@
 """The record of an event, from slices of the body: `_scan_py.Batch` says which."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from hashlib import sha1
 from json import dumps, loads
 from uuid import UUID
+
+import msgspec
 
 from libs.fastpath._scan_walk_py import MAX_DEPTH, VALUES, Event, Reader
 
 Headers = tuple[tuple[str, bytes], ...]
+Record = tuple[bytes, bytes, Headers]
+Block = tuple[bytes, int, int]
 
 _MAX_CHARACTERS = 200
 _MAX_BYTES = 200  # of a name and an id in the v1 dialect
@@ -127,7 +132,7 @@ def record_of(
     shared: Shared,
     more: Headers = (),
     data: Callable[[Event, str], bytes] = _data,
-) -> tuple[bytes, bytes, Headers]:
+) -> Record:
     """Key, value and headers."""
     cookieless = event.known.get("$cookieless_mode") == b"true"
     address = shared.internal_ip if "capture_internal" in event.present else shared.ip
@@ -160,6 +165,31 @@ def record_of(
     return f"{shared.token}:{address if cookieless else person}".encode(), value, headers + more
 
 
+def block_of(records: Sequence[Record], max_record_bytes: int) -> Block | None:
+    """Records in MessagePack, one behind the other; how many; the bytes of their keys and values. None if one of them,
+    headers included, is larger than it may be."""
+    for key, value, headers in records:
+        if len(key) + len(value) + sum(len(name) + len(said) for name, said in headers) > max_record_bytes:
+            return None
+    payload = b"".join(
+        b"\x93" + _packed(key) + b"\xc6" + len(value).to_bytes(4, "big") + value + _pairs_packed(headers)
+        for key, value, headers in records
+    )
+    return payload, len(records), sum(len(key) + len(value) for key, value, _ in records)
+
+
+def _pairs_packed(headers: Headers) -> bytes:
+    return bytes([0x90 | len(headers)]) + b"".join(
+        b"\x92" + msgspec.msgpack.encode(name) + _packed(said) for name, said in headers
+    )
+
+
+def _packed(raw: bytes) -> bytes:
+    """Bytes in MessagePack, in two forms of its three."""
+    size = len(raw)
+    return (b"\xc4" + bytes([size]) if size <= 0xFF else b"\xc6" + size.to_bytes(4, "big")) + raw
+
+
 def carries_heatmap(event: Event) -> bool:
     """Whether the event has clicks, or tells how far the page before it was scrolled (but `$$heatmap` itself)."""
     rides = "$heatmap_data" in event.present or event.present >= {"$prev_pageview_pathname", "$current_url"}
@@ -179,6 +209,13 @@ def rider_of(event: Event, uuid: str) -> Event:
     for name in ("$set", "$set_once"):
         rider.fields.pop(name, None)
     return rider
+
+
+def rider_uuid(carrier: str) -> str:
+    """A UUIDv7 that is the same whenever the carrier is."""
+    raw = UUID(carrier).bytes
+    name = sha1(raw + _HEATMAP, usedforsecurity=False).digest()
+    return str(UUID(bytes=raw[:6] + bytes((0x70 | name[6] & 0x0F, name[7], 0x80 | name[8] & 0x3F)) + name[9:16]))
 
 
 def _with(event: Event, /, **fields: bytes) -> Event:

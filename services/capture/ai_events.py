@@ -2,6 +2,8 @@
 
 from uuid import UUID
 
+from msgspec import structs
+
 from libs.kit.contracts.ai_blobs import document
 from services.capture.ai_multipart import AiEvent, ai_token, read_ai_event
 from services.capture.answers import Refused, undecodable
@@ -41,7 +43,8 @@ def take_ai(request: Request, limits: Limits) -> Decision:
 
 def _decision(sent: AiEvent, text: bytes, circumstances: Circumstances) -> Decision:
     submission = parse_submission(text, engage=False, max_events=1)
-    return Decision(sent.success, records_of(submission.events, circumstances), events=1)
+    records = records_of(submission.events, circumstances)
+    return Decision(sent.success, records, events=1, token=circumstances.token)
 
 
 def _apart(sent: AiEvent, circumstances: Circumstances, bucket: str) -> Decision:
@@ -52,4 +55,4 @@ def _apart(sent: AiEvent, circumstances: Circumstances, bucket: str) -> Decision
         raise undecodable("Event UUID is required", "bad_ai_event") from exc
     blob = document(circumstances.token, uuid, sent.blobs, bucket)
     decision = _decision(sent, sent.referring(blob.references), circumstances)
-    return Decision(decision.answer, decision.records, events=1, blob=blob)
+    return structs.replace(decision, blob=blob)

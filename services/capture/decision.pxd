@@ -23,3 +23,4 @@ cdef class Decision:
         object answer, records, refused, drops, not_taken, blob
         Py_ssize_t events
         str token
+        bint historical

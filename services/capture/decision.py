@@ -64,11 +64,11 @@ class Decision:
     """Produce `records`, then say `answer`; if the log did not take them, say `not_taken`.
 
     `refused` is the reason when nothing is taken; `events` were asked for, of which `drops` are left out on purpose, by
-    reason. `token` says whose they are where `records` do not, if that got known. `blob` is referred to by a record and
-    must be durable before it.
+    reason. `token` says whose they are, if that got known; `historical`, that they are an import. `blob` is referred to
+    by a record and must be durable before it.
     """
 
-    __slots__ = ("answer", "blob", "drops", "events", "not_taken", "records", "refused", "token")
+    __slots__ = ("answer", "blob", "drops", "events", "historical", "not_taken", "records", "refused", "token")
 
     def __init__(
         self,
@@ -79,6 +79,7 @@ class Decision:
         drops: Mapping[str, int] = NO_DROPS,
         not_taken: Answer = answers.TRANSIENT,
         token: str = "",
+        historical: bool = False,
         blob: BlobDocument | None = None,
     ):
         self.answer = answer
@@ -88,6 +89,7 @@ class Decision:
         self.drops = drops
         self.not_taken = not_taken
         self.token = token
+        self.historical = historical
         self.blob = blob
 
     @property

@@ -12,6 +12,8 @@ from time import perf_counter
 from libs.kit import metrics
 from libs.kit.errors import OutcomeUnknown, PayloadTooLarge
 from libs.kit.eventlog import EventLog, NewRecord
+from libs.kit.eventlog.base import record_bytes
+from libs.kit.eventlog.block import RecordBlock, joined
 from libs.kit.logging import get_logger
 
 log = get_logger(__name__)
@@ -36,7 +38,7 @@ class _Group:
 
 
 class GroupCommit:
-    """`EventLog.produce` for many small requests. `most_bytes`: of values that may wait for the log at once."""
+    """`EventLog.produce` for many small requests. `most_bytes`: of keys and values that may wait at once."""
 
     def __init__(self, event_log: EventLog, most_bytes: int):
         self._log = event_log
@@ -96,7 +98,7 @@ class GroupCommit:
             if len(members) == 1:
                 _tell(members, await self._attempt(topic, members[0][0]))
                 return
-            error = await self._attempt(topic, [record for records, _ in members for record in records])
+            error = await self._attempt(topic, joined([records for records, _ in members]))
             if isinstance(error, PayloadTooLarge):  # nothing was written, and one of them alone is to blame
                 for member in members:
                     _tell([member], await self._attempt(topic, member[0]))
@@ -117,10 +119,7 @@ class GroupCommit:
 
 
 def _size_of(records: Sequence[NewRecord]) -> int:
-    size = 0
-    for record in records:
-        size += len(record.value)
-    return size
+    return records.size if isinstance(records, RecordBlock) else record_bytes(records)
 
 
 def _once_all(topics: int, done: Done) -> Done:

@@ -122,10 +122,11 @@ def _by_scan(text: Bytes, query: Query, request: Request, route: str, limits: Li
     token = batch.token
     if token is None:
         token = one_token(batch.tokens(_LEFT_OUT), kept)
+    token = checked_token(token, kept)
     records = records_of_scanned(
         batch,
         leave_out=_LEFT_OUT,
-        token=checked_token(token, kept),
+        token=token,
         ip=client_ip(request.headers, request.peer),
         now=request.now,
         sent_at=parse_sent_at(batch.sent_at, query.sent_at_ms),
@@ -133,7 +134,16 @@ def _by_scan(text: Bytes, query: Query, request: Request, route: str, limits: Li
     )
     if records is None:
         return None
-    return Decision(success, records, None, count, _performance(dropped))
+    return Decision(
+        success,
+        records,
+        None,
+        count,
+        _performance(dropped),
+        answers.TRANSIENT,
+        token,
+        batch.historical_migration,
+    )
 
 
 def _by_msgspec(text: Bytes, query: Query, request: Request, route: str, limits: Limits) -> Decision:
@@ -155,7 +165,14 @@ def _by_msgspec(text: Bytes, query: Query, request: Request, route: str, limits:
     )
     with refused_to(circumstances.token):
         records = records_of(kept, circumstances)
-    return Decision(success, records, events=total, drops=_performance(total - len(kept)))
+    return Decision(
+        success,
+        records,
+        events=total,
+        drops=_performance(total - len(kept)),
+        token=circumstances.token,
+        historical=circumstances.historical_migration,
+    )
 
 
 def _performance(events: int) -> Mapping[str, int]:

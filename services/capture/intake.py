@@ -26,7 +26,7 @@ from services.capture.group_commit import GroupCommit, LogBacklog
 from services.capture.handle import decide, dialect_of
 from services.capture.policies.answering import amended
 from services.capture.policies.policies import Policies, TooFast
-from services.capture.policies.routing import Routing, token_of
+from services.capture.policies.routing import Routing
 from services.capture.settings import CaptureSettings
 
 log = get_logger(__name__)
@@ -150,15 +150,15 @@ class Intake:
             self._note("refused", decision.refused, decision.events, decision.token)
         elif decision.drops:
             for reason, events in decision.drops.items():
-                self._note("dropped", reason, events, _owner(decision))
+                self._note("dropped", reason, events, decision.token)
         if decision.refused or not decision.records:
             answered(decision.answer)
             return
         try:
-            routing = self._policies.route(decision.records)
+            routing = self._policies.route(decision.records, decision.token, historical=decision.historical)
         except TooFast:
             refused = too_fast(len(decision.records))
-            refused.token = _owner(decision)
+            refused.token = decision.token
             answered(self._refused(request.path, refused))
             return
         except Exception as exc:
@@ -194,7 +194,7 @@ class Intake:
         try:
             self._commit.submit(topics, _Waiting(self, request, decision, routing, answered).told)
         except LogBacklog:
-            self._note("refused", "overloaded", len(decision.records), _owner(decision))
+            self._note("refused", "overloaded", len(decision.records), decision.token)
             answered(decision.not_taken)
 
     def concluded(
@@ -212,7 +212,7 @@ class Intake:
         """The answer to a request whose records the log has, or has not."""
         if error is None:
             crash_point("capture.after_produce")
-            self._policies.settled(decision.records, routing)
+            self._policies.settled(decision.records, routing, decision.token)
             if routing is None:
                 self.accounting.events("accepted", "", len(decision.records))
                 return decision.answer
@@ -224,7 +224,7 @@ class Intake:
             return self._refused(request.path, too_large(error.detail, "event_too_large"))
         if isinstance(error, Unavailable | DeadlineExceeded):
             _warn(error, decision)
-            self._note("refused", type(error).__name__, len(decision.records), _owner(decision))
+            self._note("refused", type(error).__name__, len(decision.records), decision.token)
             return decision.not_taken
         return _our_bug(request, error)
 
@@ -235,10 +235,6 @@ class Intake:
     def _note(self, result: str, reason: str, events: int, token: str) -> None:
         self.accounting.events(result, reason, events)
         self._policies.noted(result, reason, events, token)
-
-
-def _owner(decision: Decision) -> str:
-    return token_of(decision.records[0]).decode() if decision.records else decision.token
 
 
 def _warn(error: HedgerowError, decision: Decision) -> None:

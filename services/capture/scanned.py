@@ -11,9 +11,8 @@ from msgspec import Raw
 
 from libs import fastpath
 from libs.kit.contracts.events import FORMAT_VERSION
-from libs.kit.eventlog import NewRecord
+from libs.kit.eventlog.block import RecordBlock
 from services.capture.answers import Refused
-from services.capture.heatmaps import uuid_after
 from services.capture.identity import distinct_id
 from services.capture.records import INTERNAL_IP
 from services.capture.shapes import repair_surrogates
@@ -48,10 +47,10 @@ def records_of_scanned(
     now: datetime,
     sent_at: datetime | None,
     max_record_bytes: int,
-) -> list[NewRecord] | None:
+) -> RecordBlock | None:
     """One record an event, two for one that carries a heatmap, none for those named `leave_out`. None if the slow way
     must look at them."""
-    return batch.records(
+    block = batch.records(
         leave_out=leave_out,
         token=token,
         ip=ip,
@@ -63,9 +62,8 @@ def records_of_scanned(
         max_record_bytes=max_record_bytes,
         distinct_id_of=_distinct_id_of,
         time_of=parse_timestamp,
-        rider_uuid_of=uuid_after,
-        record=NewRecord,
     )
+    return None if block is None else RecordBlock(*block)
 
 
 def _distinct_id_of(root: bytes | None, in_properties: bytes | None) -> str | None:

@@ -15,6 +15,7 @@ from msgspec import UNSET, Raw, Struct, UnsetType
 from libs.fastpath import CHOSEN
 from libs.kit.contracts.events import FORMAT_VERSION
 from libs.kit.eventlog import NewRecord
+from libs.kit.eventlog.block import RecordBlock
 from services.capture.answers import JSON, RETRY_SOON, V1, Answer, Refused, refused_to
 from services.capture.client import client_ip
 from services.capture.content_codings import decoded
@@ -116,6 +117,7 @@ def _take(request: Request, limits: Limits, echo: tuple[tuple[bytes, bytes], ...
         events=len(judged),
         drops=drops,
         token=preamble.token,
+        historical=circumstances.historical_migration,
         not_taken=_results(judged, echo, taken=False),
     )
 
@@ -130,7 +132,7 @@ def _by_scan(
     uuids = batch.uuids()
     if len({uuid.lower() for uuid in uuids}) < len(uuids):
         return None
-    records = batch.records_v1(
+    block = batch.records_v1(
         token=preamble.token,
         ip=INTERNAL_IP if batch.capture_internal else client_ip(request.headers, request.peer),
         internal_ip=INTERNAL_IP,
@@ -140,15 +142,15 @@ def _by_scan(
         max_record_bytes=limits.max_record_bytes,
         library=_library(preamble.sdk),
         nobody=NOBODY,
-        record=NewRecord,
     )
-    if records is None:
+    if block is None:
         return None
     return Decision(
         Answer(200, _said_of_all(uuids, TAKEN), JSON, echo),
-        records,
+        RecordBlock(*block),
         events=len(uuids),
         token=preamble.token,
+        historical=batch.historical_migration,
         not_taken=Answer(200, _said_of_all(uuids, NOT_TAKEN), JSON, (*echo, RETRY_SOON)),
     )
 

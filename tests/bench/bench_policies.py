@@ -52,14 +52,15 @@ def main() -> None:
     """Print the table."""
     for events in (1, 50):
         request = Request("POST", "/batch/", b"", {}, body(events), "127.0.0.1", NOW)
-        records = decide(request, LIMITS).records
+        decision = decide(request, LIMITS)
+        records, token = decision.records, decision.token
         baseline = microseconds(lambda request=request: decide(request, LIMITS))  # type: ignore[misc]
         print(f"{events} events: deciding takes {baseline:.1f} us a request")
         for name, settings in CASES.items():
             policies = Policies(Redis(port=1), ManualClock(NOW), CaptureSettings(**settings))
 
-            def settle(policies: Policies = policies, records: Any = records) -> None:
-                policies.settled(records, policies.route(records))
+            def settle(policies: Policies = policies, records: Any = records, token: str = token) -> None:
+                policies.settled(records, policies.route(records, token, historical=False), token)
 
             taken = microseconds(settle)
             print(f"  {name:24} {taken:7.2f} us a request  {taken / events:6.2f} us an event  {taken / baseline:6.1%}")

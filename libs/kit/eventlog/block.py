@@ -19,10 +19,10 @@ class RecordBlock(Sequence[NewRecord]):
     `NewRecord`). size: what `record_bytes` says of them.
     """
 
-    __slots__ = ("_length", "_records", "payload", "size")
+    __slots__ = ("_length", "_parts", "_records", "size")
 
     def __init__(self, payload: bytes, length: int, size: int):
-        self.payload = payload
+        self._parts = [payload]
         self._length = length
         self.size = size
         self._records: list[NewRecord] | None = None
@@ -49,6 +49,20 @@ class RecordBlock(Sequence[NewRecord]):
     def __iter__(self) -> Iterator[NewRecord]:
         return iter(self.records())
 
+    @property
+    def payload(self) -> bytes:
+        """All of it in one piece."""
+        if len(self._parts) != 1:
+            self._parts = [b"".join(self._parts)]
+        return self._parts[0]
+
+    def joined_with(self, others: Sequence["RecordBlock"]) -> "RecordBlock":
+        """One block of all, in order. Their bytes are copied only when somebody asks for them."""
+        blocks = (self, *others)
+        found = RecordBlock(b"", sum([len(block) for block in blocks]), sum([block.size for block in blocks]))
+        found._parts = [part for block in blocks for part in block._parts]
+        return found
+
     def records(self) -> list[NewRecord]:
         """The records as objects, made once."""
         if self._records is None:
@@ -72,10 +86,6 @@ def joined(parts: Sequence[Sequence[NewRecord]]) -> Sequence[NewRecord]:
 
 
 def join_blocks(blocks: Iterable[RecordBlock]) -> RecordBlock:
-    """One block of all, in order."""
-    blocks = list(blocks)
-    return RecordBlock(
-        b"".join([block.payload for block in blocks]),
-        sum([len(block) for block in blocks]),
-        sum([block.size for block in blocks]),
-    )
+    """One block of all, at least one, in order."""
+    first, *others = blocks
+    return first.joined_with(others)

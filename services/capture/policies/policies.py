@@ -27,9 +27,7 @@ from services.capture.policies.routing import (
     Standing,
     header,
     imported,
-    is_historical,
     route,
-    token_of,
 )
 from services.capture.settings import CaptureSettings
 
@@ -78,20 +76,20 @@ class Policies:
         self._loaded_at = float("-inf")
         self._become(Rules(self._listed))
 
-    def route(self, records: Sequence[NewRecord]) -> Routing | None:
+    def route(self, records: Sequence[NewRecord], owner: str, *, historical: bool) -> Routing | None:
         """Where the records of one request, at least one, go; None: all to the live topic, as they are. Raises TooFast
-        when none may."""
+        when none may. `historical`: the request says that it is an import."""
         if self._idle:
-            return imported(records)
-        token, rules = token_of(records[0]), self._rules
+            return imported(records, historical=historical)
+        token, rules = owner.encode(), self._rules
         concerned, days = token in self._concerned, self._settings.historical_after_days
         if not (concerned or days or self._rates):
-            return imported(records)
+            return imported(records, historical=historical)
         now = self._clock.now()
         at = now.timestamp()
         over_rate, over_burst = self._above_rates(token, records, at) if self._rates else ({}, {})
         if not (concerned or days or over_rate or over_burst):
-            return imported(records)
+            return imported(records, historical=historical)
         standing = Standing(
             restrictions=rules.restrictions.get(token, ()),
             limited=rules.limited.get(token, frozenset()),
@@ -101,16 +99,15 @@ class Policies:
             overflow_keeps_key=self._settings.overflow_keeps_key,
             dry=self._dry,
         )
-        routing = route(records, standing, historical=is_historical(records), now=now)
+        routing = route(records, standing, historical=historical, now=now)
         for limit, events in routing.dry.items():
             metrics.CAPTURE_DRY_RUN.labels(limit).inc(events)
         if counted := rules.counted.get(token):
             self._count_use(token, counted, records, routing)
         return routing
 
-    def settled(self, records: Sequence[NewRecord], routing: Routing | None) -> None:
+    def settled(self, records: Sequence[NewRecord], routing: Routing | None, token: str) -> None:
         """The log has them: count what became of each, and remember those that went no further."""
-        token = token_of(records[0])
         if routing is None:
             self._outcomes.count(token, "accepted", "", len(records))
             return

@@ -69,26 +69,14 @@ class Routing:
     limited: tuple[str, ...] = ()
 
 
-def token_of(record: NewRecord) -> bytes:
-    """The project API key of a record, and so of its whole request. Capture writes it second; see records.py."""
-    name, value = record.headers[1]
-    return value if name == "token" else header(record, "token")
-
-
 def header(record: NewRecord, name: str) -> bytes:
     """A header of a record; empty when it has none."""
     return next((value for known, value in record.headers if known == name), b"")
 
 
-def is_historical(records: Sequence[NewRecord]) -> bool:
-    """Whether the request is an import; its records all say so, or none does."""
-    headers = records[0].headers
-    return len(headers) > 3 and headers[3][0] == "historical_migration"
-
-
-def imported(records: Sequence[NewRecord]) -> Routing | None:
+def imported(records: Sequence[NewRecord], *, historical: bool) -> Routing | None:
     """The routing while nothing is configured: None, for as they are, unless the request is an import."""
-    return route(records, Standing(), historical=True) if is_historical(records) else None
+    return route(records, Standing(), historical=True) if historical else None
 
 
 def route(

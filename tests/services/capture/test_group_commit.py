@@ -7,6 +7,7 @@ import pytest
 
 from libs.kit.errors import LogFull, OutcomeUnknown, PayloadTooLarge, Unavailable
 from libs.kit.eventlog import NewRecord
+from libs.kit.eventlog.block import RecordBlock
 from services.capture.group_commit import MOST_BYTES, MOST_RECORDS, GroupCommit, LogBacklog
 from tests.support.capturing import KeptLog
 
@@ -43,6 +44,30 @@ async def test_what_comes_in_one_turn_is_one_produce_in_order() -> None:
     assert log.produces == 1
     assert log.records == [record(number + more) for number in range(10) for more in (0, 100)]
     assert commit.waiting_bytes == 0
+
+
+async def test_blocks_stay_bytes_on_their_way_to_the_log(monkeypatch: pytest.MonkeyPatch) -> None:
+    taken: list[tuple[bytes, int, int]] = []
+
+    class Bytes(ByTopic):
+        async def produce(self, topic: str, records: Sequence[NewRecord]) -> None:
+            assert isinstance(records, RecordBlock)
+            taken.append((records.payload, len(records), records.size))
+
+    blocks = [RecordBlock.of([record(number), record(number + 100)]) for number in range(3)]
+    expected = b"".join([block.payload for block in blocks]), 6, sum(block.size for block in blocks)
+
+    def fail(_: RecordBlock) -> list[NewRecord]:
+        raise AssertionError("decoded")
+
+    monkeypatch.setattr(RecordBlock, "records", fail)
+    log, told = Bytes(), list[object]()
+    commit = GroupCommit(log, 10**6)  # type: ignore[arg-type]  # not a whole log
+    for block in blocks:
+        commit.submit({"t": block}, told.append)
+    assert commit.waiting_bytes == expected[2]
+    await commit.drain()
+    assert (taken, told) == ([expected], 3 * [None])
 
 
 @pytest.mark.parametrize(("count", "size"), [(MOST_RECORDS, 1), (20, MOST_BYTES // 5)])

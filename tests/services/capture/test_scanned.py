@@ -10,12 +10,18 @@ import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from redis.asyncio import Redis
 
 from libs.fastpath import _scan_py
+from libs.kit.clock import SystemClock
+from libs.kit.contracts.topics import HISTORICAL
 from libs.kit.eventlog import NewRecord
+from libs.kit.eventlog.block import RecordBlock
 from services.capture import handle, scanned, v1
 from services.capture.decision import Decision, Limits, Request
 from services.capture.handle import decide
+from services.capture.policies.policies import Policies
+from services.capture.settings import CaptureSettings
 from services.capture.shapes import MAX_DEPTH
 from tests.support.capturing import NOW
 from tests.support.json_texts import bodies, broken, carriers, v1_bodies
@@ -73,8 +79,8 @@ def read(raw: msgspec.Raw) -> Any:
 def check_same(body: bytes, **changed: Any) -> None:
     """Both ways: the same answer, the same counts, the same records."""
     fast, slow = decided(body, True, **changed), decided(body, False, **changed)
-    assert (fast.answer, fast.refused, fast.events, fast.dropped) == (
-        slow.answer, slow.refused, slow.events, slow.dropped
+    assert (fast.answer, fast.refused, fast.events, fast.dropped, fast.token, fast.historical) == (
+        slow.answer, slow.refused, slow.events, slow.dropped, slow.token, slow.historical
     )  # fmt: skip
     if any(word in body for word in PRINTED_ANEW):
         assert [as_read(record) for record in fast.records] == [as_read(record) for record in slow.records]
@@ -120,8 +126,8 @@ def decided_v1(body: bytes, scans: bool, **headers: bytes) -> Decision:
 @given(st.one_of(v1_bodies(), v1_bodies(), broken()), st.sampled_from([b"posthog-node/5.1", b"none"]))
 def test_both_ways_of_v1_decide_the_same(version: ModuleType, body: bytes, sdk: bytes) -> None:
     fast, slow = (decided_v1(body, scans, posthog_sdk_info=sdk) for scans in (True, False))
-    assert (fast.answer, fast.not_taken, fast.refused, fast.events, dict(fast.drops), fast.token) == (
-        slow.answer, slow.not_taken, slow.refused, slow.events, dict(slow.drops), slow.token
+    assert (fast.answer, fast.not_taken, fast.refused, fast.events, dict(fast.drops), fast.token, fast.historical) == (
+        slow.answer, slow.not_taken, slow.refused, slow.events, dict(slow.drops), slow.token, slow.historical
     )  # fmt: skip
     assert [as_read(record) for record in fast.records] == [as_read(record) for record in slow.records]
 
@@ -178,6 +184,24 @@ def test_what_sdks_send_is_not_left_to_the_slow_way(
     monkeypatch.setattr(handle, "parse_submission", fail)
     heatmaps = b"$heatmap_data" in SENT_BY_SDKS[name] or b"$prev_pageview_pathname" in SENT_BY_SDKS[name]
     assert len(decided(SENT_BY_SDKS[name], True, path=path).records) == 1 + heatmaps
+
+
+def test_nothing_is_made_of_a_block_while_no_policy_concerns_it(
+    version: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch = b'{"api_key":"phc_t","historical_migration":%s,"batch":[{"event":"a","distinct_id":"u"}]}'
+    usual, imported = decided(batch % b"false", True), decided(batch % b"true", True)
+    policies = Policies(Redis(port=1), SystemClock(), CaptureSettings())  # asks nothing of it
+    routing = policies.route(imported.records, imported.token, historical=imported.historical)
+    assert routing is not None
+    assert list(routing.topics) == [HISTORICAL.name]
+
+    def fail(_: RecordBlock) -> list[NewRecord]:
+        raise AssertionError("decoded")
+
+    monkeypatch.setattr(RecordBlock, "records", fail)
+    assert policies.route(usual.records, usual.token, historical=usual.historical) is None
+    policies.settled(usual.records, None, usual.token)
 
 
 def test_constants_are_captures_own(version: ModuleType) -> None:

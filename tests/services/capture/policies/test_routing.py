@@ -24,7 +24,7 @@ def topics(records: Sequence[NewRecord], historical: bool = False, **standing: A
 
 def test_without_policies_records_go_through_untouched() -> None:
     records = [record(), record("b")]
-    assert imported(records) is None
+    assert imported(records, historical=False) is None
     same = route(records, Standing(), historical=False)
     assert (same.fates, same.outcomes) == ({}, {("accepted", ""): 2})
     assert all(one is other for one, other in zip(same.topics[EVENTS.name], records, strict=True))
@@ -32,7 +32,7 @@ def test_without_policies_records_go_through_untouched() -> None:
 
 def test_imports_have_a_topic_but_for_events_with_a_lane_of_their_own() -> None:
     names = ["a", "$exception", "$$heatmap", "$$client_ingestion_warning"]
-    routing = imported([record(name, historical=True) for name in names])
+    routing = imported([record(name, historical=True) for name in names], historical=True)
     assert routing is not None
     assert [len(routing.topics[name]) for name in (HISTORICAL.name, EVENTS.name)] == [1, 3]
     assert routing.topics[HISTORICAL.name][0].key == b"phc_t:u"
