@@ -38,7 +38,7 @@ OPTIONS = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",
     "max_connections": "40",
-    "shared_buffers": "32MB",
+    "shared_buffers": "128MB",
     "effective_cache_size": "256MB",
     "work_mem": "4MB",
     "maintenance_work_mem": "32MB",

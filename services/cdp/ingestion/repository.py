@@ -43,14 +43,10 @@ _MOVE = """
 # thousand persons for every batch, which costs five times as much at 50,000 and more with each person that comes.
 _PERSON = """person.uuid, person.created_at, person.properties::text AS properties, person.version, person.is_deleted,
            person.is_identified, coalesce(person.last_seen_at, person.created_at) AS last_seen_at"""
-# A distinct id whose link is missing or leads nowhere may still have a person under its own uuid, left by a merge or a
-# deletion.
+# A distinct id without a link may still have a person under its own uuid, left by a merge or a deletion. So may one
+# whose link leads nowhere, which is asked for afterwards: it is rare, and one more look-up for each row is not cheap.
 _PERSONS = """
-    SELECT wanted.team_id, wanted.distinct_id, link.person_uuid, link.version, link.is_deleted,
-           coalesce(linked.uuid, own.uuid) AS uuid, coalesce(linked.created_at, own.created_at),
-           coalesce(linked.properties, own.properties), coalesce(linked.version, own.version),
-           coalesce(linked.is_deleted, own.is_deleted), coalesce(linked.is_identified, own.is_identified),
-           coalesce(linked.last_seen_at, own.last_seen_at)
+    SELECT wanted.team_id, wanted.distinct_id, link.person_uuid, link.version, link.is_deleted, person.*
     FROM unnest($1::bigint[], $2::text[], $3::uuid[]) AS wanted (team_id, distinct_id, uuid)
     LEFT JOIN LATERAL (
         SELECT link.person_uuid, link.version, link.is_deleted FROM posthog_persondistinctid AS link
@@ -60,13 +56,8 @@ _PERSONS = """
         SELECT @person FROM posthog_person AS person
         WHERE person.team_id = wanted.team_id
           AND person.uuid = CASE WHEN NOT link.is_deleted THEN link.person_uuid ELSE wanted.uuid END LIMIT 1
-    ) AS linked ON true
-    LEFT JOIN LATERAL (
-        SELECT @person FROM posthog_person AS person
-        WHERE linked.uuid IS NULL AND NOT link.is_deleted
-          AND person.team_id = wanted.team_id AND person.uuid = wanted.uuid LIMIT 1
-    ) AS own ON true
-    WHERE link.person_uuid IS NOT NULL OR linked.uuid IS NOT NULL
+    ) AS person ON true
+    WHERE link.person_uuid IS NOT NULL OR person.uuid IS NOT NULL
 """.replace("@person", _PERSON)
 _LINKS_OF = """
     SELECT wanted.team_id, link.distinct_id, wanted.uuid, link.version, link.is_deleted
@@ -247,7 +238,7 @@ class PersonStore:
         return {row["partition"]: row["next_offset"] for row in rows}
 
     async def load(self, asked: Needs) -> tuple[Loaded, LoadedGroups]:
-        """All that a batch needs: two to six queries, however many events it has."""
+        """All that a batch needs: two to seven queries, however many events it has."""
         with _outages():
             people = await self._people(asked)
             return people, await self._groups(asked)
@@ -259,6 +250,7 @@ class PersonStore:
         names = [person_uuid(*key) for key in keys]
         persons: dict[PersonId, Person] = {}
         links: dict[PersonKey, Link] = {}
+        nowhere: list[PersonKey] = []
         for team, distinct_id, owner, version, is_deleted, *person in await self._postgres.fetch(
             _PERSONS, *_key_columns(keys), names
         ):
@@ -266,6 +258,9 @@ class PersonStore:
                 links[team, distinct_id] = Link((team, distinct_id), owner, version, version, is_deleted)
             if person[0] is not None:
                 persons[team, person[0].int] = _person(team, *person)
+            elif not is_deleted:
+                nowhere.append((team, distinct_id))
+        await self._add_own(persons, nowhere)
         first = Loaded(persons, links)
         retold = {person for key in asked.retold for person in persons_of(key, first)}
         if opened := sorted(mingling(asked.merges, first) | retold):
@@ -274,15 +269,21 @@ class PersonStore:
             columns = ([team for team, _ in opened], [UUID(int=number) for _, number in opened])
             for team, distinct_id, owner, version, is_deleted in await self._postgres.fetch(_LINKS_OF, *columns):
                 links[team, distinct_id] = Link((team, distinct_id), owner, version, version, is_deleted)
-        if former := [key for key, link in links.items() if (key[0], link.person.int) in retold]:
-            columns = ([key[0] for key in former], [person_uuid(*key) for key in former])
-            found = [_person(*row) for row in await self._postgres.fetch(_BY_UUID, *columns)]
-            persons |= {one.id: one for one in found if one.id not in persons}
+        await self._add_own(persons, [key for key, link in links.items() if (key[0], link.person.int) in retold])
         personless: dict[PersonKey, bool] = {}
         if asked.personless:
             rows = await self._postgres.fetch(_PERSONLESS, *_key_columns(list(asked.personless)))
             personless = {(row["team_id"], row["distinct_id"]): row["is_merged"] for row in rows}
         return Loaded(persons, links, personless)
+
+    async def _add_own(self, persons: dict[PersonId, Person], keys: Sequence[PersonKey]) -> None:
+        """Add the persons whose uuids follow from these distinct ids, whoever these belong to."""
+        if not keys:
+            return
+        columns = ([key[0] for key in keys], [person_uuid(*key) for key in keys])
+        for row in await self._postgres.fetch(_BY_UUID, *columns):
+            one = _person(*row)
+            persons.setdefault(one.id, one)
 
     async def _groups(self, asked: Needs) -> LoadedGroups:
         if not asked.teams_with_groups:
