@@ -4,14 +4,15 @@ import sys
 
 from tests.support.require import require
 
-# a batch's worth of small buffers, made and let go of, as each batch does
+# a batch's worth of small buffers and a large one, made and let go of, as each batch does
 FAULTS = """
 import resource, sys
 from libs.kit.heap import settle
 if sys.argv[1] == "settled":
     settle()
 def batch():
-    return len([bytes(3_000) for _ in range(3_000)])
+    return len([bytes(3_000) for _ in range(3_000)]), len(b"x" * 8_000_000)
+batch()
 batch()
 before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 for _ in range(5):
