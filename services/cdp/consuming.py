@@ -1,4 +1,4 @@
-"""What both loops share: batches of the right size, a member that stays alive while it waits, and its health."""
+"""What the loops share: batches of the right size, read ahead of the work; a member that stays alive; its health."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
@@ -94,17 +94,27 @@ class Loop:
 async def fetch(consumer: Consumer, limits: Limits) -> Sequence[Batch]:
     """One fetch; when it brings little, another one a moment later, so that few and large batches are written."""
     first = await consumer.fetch(max_records=limits.records, timeout=limits.fetch_seconds)
-    have = count(first)
-    if not first or not limits.linger_seconds or have >= limits.records // 2:
-        return first
-    await asyncio.sleep(limits.linger_seconds)
-    try:
-        more = await consumer.fetch(max_records=limits.records - have, timeout=0)
-    except HedgerowError as exc:
-        # The consumer stands behind `first` now: let go of, it would be skipped by the next commit, and lost.
-        log.info("batch_not_grown", error=exc.detail)
-        return first
-    return joined([*first, *more])
+    return await grown(consumer, limits, first, ownership(consumer, first)) if first else first
+
+
+async def grown(consumer: Consumer, limits: Limits, first: Sequence[Batch], owned: Ownership) -> Sequence[Batch]:
+    """What was fetched under that ownership, with what comes in a moment when it is little. What is no longer ours is
+    left out, so that the caller may ask for the ownership of all of it."""
+    more: Sequence[Batch] = ()
+    if limits.linger_seconds and not is_enough(first, limits):
+        await asyncio.sleep(limits.linger_seconds)
+        try:
+            more = await consumer.fetch(max_records=limits.records - count(first), timeout=0)
+        except HedgerowError as exc:
+            # The consumer stands behind `first` now: let go of, it would be skipped by the next commit, and lost.
+            log.info("batch_not_grown", error=exc.detail)
+    return joined([*(batch for batch in first if still_ours(consumer, batch, owned)), *more])
+
+
+def is_enough(batches: Sequence[Batch], limits: Limits) -> bool:
+    """Half of what is worked on at once, by number or by size: so much came because the log holds more of it."""
+    size = sum([len(record.value) for batch in batches for record in batch.records])
+    return count(batches) >= limits.records // 2 or size >= limits.bytes // 2
 
 
 def joined(batches: Iterable[Batch]) -> list[Batch]:
@@ -156,6 +166,86 @@ def still_ours(consumer: Consumer, batch: Batch, owned: Ownership) -> bool:
     at its committed position: moving it for an old batch would skip what that batch left undone."""
     assignment = owned.get((batch.topic, batch.partition))
     return assignment is not None and consumer.assignments().get((batch.topic, batch.partition)) is assignment
+
+
+class InTurns:
+    """A consumer that several tasks may use at once: one call begins when the last one has ended."""
+
+    def __init__(self, consumer: Consumer):
+        self._consumer = consumer
+        self._turn = asyncio.Lock()
+
+    async def fetch(self, *, max_records: int, timeout: float) -> Sequence[Batch]:
+        async with self._turn:
+            return await self._consumer.fetch(max_records=max_records, timeout=timeout)
+
+    async def keep_alive(self) -> None:
+        async with self._turn:
+            await self._consumer.keep_alive()
+
+    async def commit(self, topic: str, partition: int, next_offset: int) -> None:
+        async with self._turn:
+            await self._consumer.commit(topic, partition, next_offset)
+
+    def assignments(self) -> Mapping[tuple[str, int], Assignment]:
+        return self._consumer.assignments()
+
+    async def rewind(self, topic: str, partition: int, offset: int) -> None:
+        async with self._turn:
+            await self._consumer.rewind(topic, partition, offset)
+
+    async def lag(self) -> Mapping[tuple[str, int], int]:
+        async with self._turn:
+            return await self._consumer.lag()
+
+
+class Reader:
+    """The batches of one loop. While the log holds more, the next one is fetched as one is settled: the loop would
+    otherwise wait in turn for the log and for what is behind it. At most one batch is held beside the one at work.
+
+    consumer: for all that is asked of the consumer meanwhile.
+    """
+
+    def __init__(self, loop: Loop, consumer: Consumer):
+        self.consumer = InTurns(consumer)
+        self._loop = loop
+        self._ahead: asyncio.Task[tuple[Sequence[Batch], Ownership]] | None = None
+
+    async def __aenter__(self) -> "Reader":
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """What was fetched and not asked for comes back to whoever reads next: nothing of it is committed."""
+        if self._ahead is not None:
+            self._ahead.cancel()
+            await asyncio.gather(self._ahead, return_exceptions=True)
+
+    async def next(self, limits: Limits) -> tuple[Sequence[Batch], Ownership]:
+        """The next records and the ownership they were fetched under; none when there are none, or when the loop is
+        to stop. An outage of the log is waited out."""
+        first, owned = await self._fetched_ahead()
+        if first := [batch for batch in first if still_ours(self.consumer, batch, owned)]:
+            batches = await grown(self.consumer, limits, first, owned)
+        else:
+            batches = await self._loop.fetched(self.consumer, limits)
+        owned = ownership(self.consumer, batches)
+        if is_enough(batches, limits):
+            self._ahead = asyncio.create_task(self._fetch_ahead(limits.records))
+        return batches, owned
+
+    async def _fetch_ahead(self, records: int) -> tuple[Sequence[Batch], Ownership]:
+        batches = await self.consumer.fetch(max_records=records, timeout=0)
+        return batches, ownership(self.consumer, batches)
+
+    async def _fetched_ahead(self) -> tuple[Sequence[Batch], Ownership]:
+        task, self._ahead = self._ahead, None
+        if task is None:
+            return (), {}
+        try:
+            return await task
+        except HedgerowError as exc:  # nothing was passed over: the fetch that follows will meet it again
+            log.info("not_fetched_ahead", error=exc.detail)
+            return (), {}
 
 
 @asynccontextmanager

@@ -30,7 +30,7 @@ from libs.kit.outcomes import Outcomes, team_owner
 from libs.kit.retry import until_settled
 from libs.kit.runtime import Runtime
 from libs.kit.teams import Teams
-from services.cdp.consuming import Limits, Loop, Ownership, Pulse, count, cut, kept_alive, ownership, still_ours
+from services.cdp.consuming import Limits, Loop, Ownership, Pulse, Reader, count, cut, kept_alive, still_ours
 from services.cdp.dead_letters import dead_letter
 from services.cdp.ingestion.definitions import Catalogue
 from services.cdp.ingestion.needs import needs
@@ -80,13 +80,12 @@ async def _read(
     runtime.health.add(worker, pulse.check)
     loop = Loop(worker, runtime.clock, stop, pulse)
     limits = Limits(settings.batch_records, settings.batch_bytes, settings.linger_seconds, settings.fetch_seconds)
-    async with runtime.log.consumer([topic.name], worker) as consumer:
-        ingestion = Ingestion(runtime, topic, known, consumer, loop)
+    async with runtime.log.consumer([topic.name], worker) as consumer, Reader(loop, consumer) as reader:
+        ingestion = Ingestion(runtime, topic, known, reader.consumer, loop)
         while not stop.is_set():
-            batches = await loop.fetched(consumer, limits)
-            owned = ownership(consumer, batches)
+            batches, owned = await reader.next(limits)
             pulse.beat()
-            async with kept_alive(consumer):
+            async with kept_alive(reader.consumer):
                 for piece in cut(batches, limits):
                     if piece and not await ingestion.settle(piece, owned):
                         return

@@ -17,7 +17,7 @@ from libs.kit.eventlog import Assignment, Batch, Consumer, NewRecord
 from libs.kit.logging import get_logger
 from libs.kit.retry import until_settled
 from libs.kit.runtime import Runtime
-from services.cdp.consuming import Limits, Loop, Ownership, Pulse, count, cut, kept_alive, ownership, still_ours
+from services.cdp.consuming import Limits, Loop, Ownership, Pulse, Reader, count, cut, kept_alive, still_ours
 from services.cdp.dead_letters import dead_letter
 from services.cdp.settings import WriterSettings
 from services.cdp.writer.copies import SeenWindow
@@ -42,16 +42,15 @@ async def _write_events(runtime: Runtime, settings: WriterSettings, stop: asynci
     runtime.health.add(WORKER, pulse.check)
     loop = Loop(WORKER, runtime.clock, stop, pulse)
     limits = Limits(settings.batch_records, settings.batch_bytes, settings.linger_seconds, settings.fetch_seconds)
-    async with runtime.log.consumer([STORED_EVENTS.name], WRITER_GROUP) as consumer:
-        writer = Writer(runtime, settings, consumer, loop)
+    async with runtime.log.consumer([STORED_EVENTS.name], WRITER_GROUP) as consumer, Reader(loop, consumer) as reader:
+        writer = Writer(runtime, settings, reader.consumer, loop)
         took = 0.0
         while not stop.is_set():
             patient = replace(limits, linger_seconds=linger(took, settings.linger_seconds, settings.max_linger_seconds))
-            batches = await loop.fetched(consumer, patient)
+            batches, owned = await reader.next(patient)
             began = runtime.clock.monotonic()
-            owned = ownership(consumer, batches)
             pulse.beat()
-            async with kept_alive(consumer):
+            async with kept_alive(reader.consumer):
                 if not await writer.ready():
                     return
                 for piece in cut(batches, limits):

@@ -9,7 +9,20 @@ from hypothesis import strategies as st
 from libs.kit.clock import ManualClock
 from libs.kit.errors import Unavailable
 from libs.kit.eventlog import Assignment, Batch, Record
-from services.cdp.consuming import Limits, Loop, Pulse, count, cut, fetch, joined, kept_alive, ownership, still_ours
+from services.cdp.consuming import (
+    InTurns,
+    Limits,
+    Loop,
+    Pulse,
+    Reader,
+    count,
+    cut,
+    fetch,
+    joined,
+    kept_alive,
+    ownership,
+    still_ours,
+)
 
 TOPIC = "t"
 
@@ -74,6 +87,13 @@ async def test_large_batch_goes_at_once() -> None:
     assert count(await fetch(Script(), limits())) == 0
 
 
+async def test_batch_of_large_records_goes_at_once() -> None:
+    """Its number may never reach half of the limit: a log with a backlog would be waited for in every turn."""
+    consumer = Script([batch(0, 0, 5, size=100)], [batch(0, 5, 5)])
+    assert count(await fetch(consumer, limits(records=100, size=1000))) == 5
+    assert consumer.asked == [100]
+
+
 def test_partition_that_came_back_starts_again() -> None:
     [whole] = joined([batch(0, 10, 5), batch(0, 12, 5)])
     assert [record.offset for record in whole.records] == list(range(10, 17))
@@ -133,3 +153,104 @@ async def test_outage_of_the_log_is_waited_out() -> None:
     clock.advance(121)
     with pytest.raises(Unavailable, match="no progress"):
         await pulse.check()
+
+
+def offsets(batches: Sequence[Batch]) -> list[int]:
+    return [record.offset for one in batches for record in one.records]
+
+
+def loop_of(name: str = "writer") -> Loop:
+    clock = ManualClock(datetime(2026, 1, 1, tzinfo=UTC))
+    return Loop(name, clock, asyncio.Event(), Pulse(clock))
+
+
+async def turns_of_the_loop() -> None:
+    """Whatever can be done without us is done."""
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
+async def test_backlog_is_fetched_while_a_batch_is_worked_on() -> None:
+    consumer = Script([batch(0, 0, 60)], [batch(0, 60, 70)], [batch(0, 130, 2)])
+    async with Reader(loop_of(), consumer) as reader:
+        first, _ = await reader.next(limits())
+        await turns_of_the_loop()
+        assert consumer.asked == [100, 100]
+        second, owned = await reader.next(limits())
+        assert (offsets(first), offsets(second)) == (list(range(60)), list(range(60, 130)))
+        assert still_ours(reader.consumer, second[0], owned)
+
+
+async def test_nothing_is_fetched_ahead_of_a_small_batch() -> None:
+    """What comes while it is worked on makes one larger batch."""
+    consumer = Script([batch(0, 0, 3)], [], [batch(0, 3, 3)])
+    async with Reader(loop_of(), consumer) as reader:
+        assert offsets((await reader.next(limits()))[0]) == [0, 1, 2]
+        await turns_of_the_loop()
+        assert len(consumer.asked) == 2  # one, and one more after a moment
+
+
+async def test_little_that_was_fetched_ahead_grows() -> None:
+    consumer = Script([batch(0, 0, 60)], [batch(0, 60, 2)], [batch(0, 62, 3)])
+    async with Reader(loop_of(), consumer) as reader:
+        await reader.next(limits())
+        assert offsets((await reader.next(limits()))[0]) == list(range(60, 65))
+
+
+async def test_what_was_fetched_ahead_of_a_change_of_hands_is_left_alone() -> None:
+    """The partition starts again at its committed position: its records come once more, under the new ownership."""
+    consumer = Script([batch(0, 0, 60)], [batch(0, 60, 70)], [batch(0, 60, 50)])
+    async with Reader(loop_of(), consumer) as reader:
+        await reader.next(limits())
+        await turns_of_the_loop()
+        consumer.owned = {(TOPIC, 0): Assignment(TOPIC, 0, 60)}
+        second, owned = await reader.next(limits())
+        assert offsets(second) == list(range(60, 110))
+        assert still_ours(reader.consumer, second[0], owned)
+
+
+async def test_partition_that_leaves_while_little_grows_is_left_out() -> None:
+    class Leaving(Script):
+        async def fetch(self, *, max_records: int, timeout: float) -> Sequence[Batch]:
+            if len(self.answers) == 1:
+                self.owned = {**self.owned, (TOPIC, 0): Assignment(TOPIC, 0, 60)}
+            return await super().fetch(max_records=max_records, timeout=timeout)
+
+    consumer = Leaving([batch(0, 0, 60), batch(1, 0, 1)], [batch(0, 60, 2), batch(1, 1, 1)], [batch(1, 2, 1)])
+    consumer.owned[TOPIC, 1] = Assignment(TOPIC, 1, 0)
+    async with Reader(loop_of(), consumer) as reader:
+        await reader.next(limits())
+        second, _ = await reader.next(limits())
+        assert [(one.partition, len(one.records)) for one in second] == [(1, 2)]
+
+
+async def test_fetch_ahead_that_fails_is_made_again() -> None:
+    consumer = Script([batch(0, 0, 60)], Unavailable("killed"), [batch(0, 60, 60)])
+    async with Reader(loop_of(), consumer) as reader:
+        await reader.next(limits())
+        await turns_of_the_loop()
+        assert offsets((await reader.next(limits()))[0]) == list(range(60, 120))
+
+
+async def test_calls_of_a_consumer_come_one_after_the_other() -> None:
+    under_way: list[str] = []
+
+    class Slow(Script):
+        async def fetch(self, *, max_records: int, timeout: float) -> Sequence[Batch]:
+            return await self._alone("fetch") or ()
+
+        async def keep_alive(self) -> None:
+            await self._alone("keep_alive")
+
+        async def commit(self, topic: str, partition: int, next_offset: int) -> None:
+            await self._alone("commit")
+
+        async def _alone(self, name: str) -> None:
+            under_way.append(name)
+            await turns_of_the_loop()
+            assert under_way == [name]
+            under_way.clear()
+
+    consumer = InTurns(Slow())
+    calls = (consumer.fetch(max_records=1, timeout=0), consumer.keep_alive(), consumer.commit(TOPIC, 0, 1))
+    await asyncio.gather(*calls)
