@@ -43,21 +43,17 @@ _MOVE = """
 # thousand persons for every batch, which costs five times as much at 50,000 and more with each person that comes.
 _PERSON = """person.uuid, person.created_at, person.properties::text AS properties, person.version, person.is_deleted,
            person.is_identified, coalesce(person.last_seen_at, person.created_at) AS last_seen_at"""
-# A distinct id without a link may still have a person under its own uuid, left by a merge or a deletion. So may one
-# whose link leads nowhere, which is asked for afterwards: it is rare, and one more look-up for each row is not cheap.
 _PERSONS = """
     SELECT wanted.team_id, wanted.distinct_id, link.person_uuid, link.version, link.is_deleted, person.*
-    FROM unnest($1::bigint[], $2::text[], $3::uuid[]) AS wanted (team_id, distinct_id, uuid)
-    LEFT JOIN LATERAL (
+    FROM unnest($1::bigint[], $2::text[]) AS wanted (team_id, distinct_id)
+    CROSS JOIN LATERAL (
         SELECT link.person_uuid, link.version, link.is_deleted FROM posthog_persondistinctid AS link
         WHERE link.team_id = wanted.team_id AND link.distinct_id = wanted.distinct_id LIMIT 1
-    ) AS link ON true
+    ) AS link
     LEFT JOIN LATERAL (
         SELECT @person FROM posthog_person AS person
-        WHERE person.team_id = wanted.team_id
-          AND person.uuid = CASE WHEN NOT link.is_deleted THEN link.person_uuid ELSE wanted.uuid END LIMIT 1
+        WHERE person.team_id = wanted.team_id AND person.uuid = link.person_uuid AND NOT link.is_deleted LIMIT 1
     ) AS person ON true
-    WHERE link.person_uuid IS NOT NULL OR person.uuid IS NOT NULL
 """.replace("@person", _PERSON)
 _LINKS_OF = """
     SELECT wanted.team_id, link.distinct_id, wanted.uuid, link.version, link.is_deleted
@@ -247,20 +243,18 @@ class PersonStore:
         if not asked.persons:
             return Loaded()
         keys = list(asked.persons)
-        names = [person_uuid(*key) for key in keys]
         persons: dict[PersonId, Person] = {}
         links: dict[PersonKey, Link] = {}
-        nowhere: list[PersonKey] = []
-        for team, distinct_id, owner, version, is_deleted, *person in await self._postgres.fetch(
-            _PERSONS, *_key_columns(keys), names
-        ):
-            if owner is not None:
-                links[team, distinct_id] = Link((team, distinct_id), owner, version, version, is_deleted)
+        linked: set[PersonKey] = set()
+        rows = await self._postgres.fetch(_PERSONS, *_key_columns(keys))
+        for team, distinct_id, owner, version, is_deleted, *person in rows:
+            key = (team, distinct_id)
+            links[key] = Link(key, owner, version, version, is_deleted)
             if person[0] is not None:
-                persons[team, person[0].int] = _person(team, *person)
-            elif not is_deleted:
-                nowhere.append((team, distinct_id))
-        await self._add_own(persons, nowhere)
+                persons[team, owner.int] = _person(team, *person)
+                linked.add(key)
+        # One whose link is missing or leads nowhere may have a person under its own uuid, left by a merge or deletion.
+        await self._add_own(persons, [key for key in keys if key not in linked])
         first = Loaded(persons, links)
         retold = {person for key in asked.retold for person in persons_of(key, first)}
         if opened := sorted(mingling(asked.merges, first) | retold):

@@ -1,6 +1,7 @@
 """Kill the workers at every named place, send everything several times: each event is stored once, none is lost."""
 
 import uuid
+from functools import partial
 
 from libs.kit.contracts import topics
 from libs.kit.eventlog import NewRecord
@@ -8,7 +9,18 @@ from libs.kit.runtime import Runtime
 from services.cdp.crashpoints import CRASH_POINTS
 from tests.support.captured import captured_new
 from tests.support.cdp_process import Forks
-from tests.support.pipeline import Workers, dead, drained, events, prepare, stored
+from tests.support.pipeline import (
+    QUICK_INGESTION,
+    QUICK_WRITER,
+    Workers,
+    dead,
+    drained,
+    events,
+    lag,
+    prepare,
+    stored,
+    until,
+)
 
 SHORT_LEASE = {"log_lease_seconds": 1.1}
 
@@ -54,6 +66,28 @@ async def test_copies_in_one_batch_across_batches_and_across_restarts(runtime: R
                 await runtime.log.produce(topics.EVENTS.name, batch * 2)
                 await drained(runtime)
     assert await stored(runtime) == (60, 60)
+
+
+async def test_what_was_fetched_ahead_comes_back_after_a_stop(runtime: Runtime) -> None:
+    """Workers with a backlog hold a batch that nobody works on yet. They stop again and again while they do."""
+    await prepare(runtime)
+    batch = events(900)
+    await runtime.log.produce(topics.EVENTS.name, batch)
+    few = {"batch_records": 20, "linger_seconds": 0.0, "fetch_seconds": 0.1}
+    ingestion, writer = QUICK_INGESTION.model_copy(update=few), QUICK_WRITER.model_copy(update=few)
+    for _ in range(4):
+        left = await lag(runtime, topics.EVENTS.name, topics.INGESTION_GROUP)
+        async with Workers(runtime, ingestion, writer):
+            await until(partial(moved, runtime, left))
+    async with Workers(runtime, ingestion, writer):
+        await drained(runtime)
+    assert await stored(runtime) == (900, 900)
+    people = await runtime.postgres.fetch("SELECT properties ->> 'last' AS last FROM posthog_person")
+    assert sorted(int(row["last"]) for row in people) == list(range(893, 900))  # each one's events were in order
+
+
+async def moved(runtime: Runtime, left: int) -> bool:
+    return await lag(runtime, topics.EVENTS.name, topics.INGESTION_GROUP) < left
 
 
 async def test_same_uuid_of_another_event_is_no_copy(runtime: Runtime) -> None:
