@@ -14,7 +14,7 @@ _SENT_AS = {
     # sent plain: the engine makes dictionaries of its own
     "properties_objects": "Array(String)",
     "_log_id": "String",
-    **{one.column: one.kind for one in m0008_paths.operations},
+    **{one.column: one.kind for one in m0008_paths.JSON_COLUMNS},
 }
 
 

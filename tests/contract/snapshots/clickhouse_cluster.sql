@@ -577,3 +577,5 @@ ALTER TABLE `hedgerow`.`events` ON CLUSTER `main` MODIFY COLUMN properties JSON(
 ALTER TABLE `hedgerow`.`sharded_events` ON CLUSTER `main` MODIFY COLUMN person_properties JSON(max_dynamic_paths = 64) SETTINGS alter_sync = 0;
 
 ALTER TABLE `hedgerow`.`events` ON CLUSTER `main` MODIFY COLUMN person_properties JSON(max_dynamic_paths = 64) SETTINGS alter_sync = 0;
+
+ALTER TABLE `hedgerow`.`sharded_events` ON CLUSTER `main` MODIFY SETTING merge_selector_base = 15;
