@@ -109,8 +109,8 @@ class DropColumn:
 
 @dataclass(frozen=True)
 class ModifyColumn:
-    """Another type for a column. Rows that are there are rewritten behind the scenes, and until then converted when they
-    are read. Nobody waits for that: it may take hours."""
+    """Another type for a column. Rows that are there are rewritten behind the scenes, and until then converted when
+    they are read. Nobody waits for that: it may take hours."""
 
     table: str
     column: str
