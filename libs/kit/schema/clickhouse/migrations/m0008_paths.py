@@ -11,8 +11,8 @@ from libs.kit.schema.clickhouse.operations import ModifyColumn, ModifySettings
 _TYPED = ", ".join(f"`{path}` Nullable(String)" for path in m0001_events.HOT_PATHS)
 
 JSON_COLUMNS = (
-    ModifyColumn("events", "properties", f"JSON(max_dynamic_paths = 128, {_TYPED})"),
-    ModifyColumn("events", "person_properties", "JSON(max_dynamic_paths = 64)"),
+    ModifyColumn("events", "properties", f"JSON(max_dynamic_paths = 64, {_TYPED})"),
+    ModifyColumn("events", "person_properties", "JSON(max_dynamic_paths = 32)"),
 )
 
 blocking = False
