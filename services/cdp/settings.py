@@ -72,6 +72,9 @@ class WriterSettings(BaseSettings):
     max_linger_seconds: float = Field(
         0.5, ge=0, description="Under load the wait grows to the time that the last batch took, up to this."
     )
+    tables_max_linger_seconds: float = Field(
+        2.0, ge=0, description="The same for persons, groups, heatmaps and metrics: ten times what the last batch took."
+    )
     fetch_seconds: float = Field(1.0, gt=0, description="Wait for the first record.")
     duplicate_window_hours: float = Field(
         24.0, gt=0, description="Copies that arrive within it are dropped. Not shorter than the raw log's retention."

@@ -18,7 +18,7 @@ from tests.support.hogql import Engine
 TEAM = 77
 ROUNDS = 5
 PATHS = {"typed": "$browser", "dynamic": "plan", "shared data": "rare_77"}
-COMMON, RARE, BLOCK, MADE = 24, 100, 100_000, 1_000_000
+COMMON, RARE, BLOCK, MADE = 24, 1_000, 100_000, 1_000_000
 UNHEARD = "SETTINGS use_query_condition_cache = 0"
 
 

@@ -1,6 +1,7 @@
 """Migrations on the real engines: once each, safe to repeat, and never edited afterwards."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -139,6 +140,37 @@ async def test_operations_and_their_reverses(clickhouse: ClickHouse, fresh_setti
             await clickhouse.execute(statement)
     with pytest.raises(QueryRefused):
         await clickhouse.fetch("SELECT * FROM x")
+
+
+async def test_events_of_before_read_the_same_while_and_after_their_columns_change(
+    clickhouse: ClickHouse, fresh_settings: KitSettings
+) -> None:
+    before = [each for each in clickhouse_runner.shipped() if each.number < 8]
+    await migrate_clickhouse(clickhouse, fresh_settings, CLOCK, None, before)
+    properties = {f"key {number:02}": number for number in range(60)} | {"$browser": "Chrome", "o": {"l": ["a", "b"]}}
+    person = {f"trait {number:02}": "x" for number in range(40)}
+    row = {"team_id": 1, "properties": properties, "person_properties": person}
+    await clickhouse.insert("events", json.dumps({**row, "event": "before"}).encode())
+    await clickhouse.execute(f"SYSTEM STOP MERGES {fresh_settings.clickhouse_database}.events")
+    await migrate_clickhouse(clickhouse, fresh_settings, CLOCK)
+    await clickhouse.insert("events", json.dumps({**row, "event": "after"}).encode())
+    read = (
+        "SELECT event, properties.`$browser`, properties.`key 59`, dynamicType(properties.`key 59`), properties.o.l, "
+        "properties.^o, person_properties.`trait 39`, mapSort(JSONAllPathsWithTypes(properties)) FROM events"
+    )
+    undone = "SELECT count() > 0 FROM system.mutations WHERE database = currentDatabase() AND NOT is_done"
+
+    async def same() -> bool:
+        old, new = sorted((await clickhouse.query(read)).rows, key=lambda one: one[0] == "after")
+        return (old[0], new[0], old[1:]) == ("before", "after", new[1:])
+
+    assert await same()
+    assert (await clickhouse.query(undone)).rows == [[1]]
+    await clickhouse.execute(f"SYSTEM START MERGES {fresh_settings.clickhouse_database}.events")
+    async with asyncio.timeout(60):
+        while (await clickhouse.query(undone)).rows != [[0]]:
+            await asyncio.sleep(0.1)
+    assert await same()
 
 
 def test_what_a_cluster_is_given() -> None:

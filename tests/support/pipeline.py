@@ -19,7 +19,9 @@ from tests.support.captured import captured_new
 TOKEN = "phc_one"
 PATIENCE = 120.0  # seconds; most of it is for a machine that is busy elsewhere
 QUICK_INGESTION = IngestionSettings(fetch_seconds=0.1, linger_seconds=0.01)
-QUICK_WRITER = WriterSettings(fetch_seconds=0.1, linger_seconds=0.01, seen_filter_mebibytes=1)
+QUICK_WRITER = WriterSettings(
+    fetch_seconds=0.1, linger_seconds=0.01, tables_max_linger_seconds=0.1, seen_filter_mebibytes=1
+)
 GROUPS = (
     *((topic.name, topic.groups[0]) for topic in topics.CAPTURED),
     (topics.STORED_EVENTS.name, topics.WRITER_GROUP),

@@ -7,11 +7,15 @@ out of the block and travels as a line (`event_row.line`); both give the same ro
 from collections.abc import Sequence
 
 from libs.fastpath import event_block
-from libs.kit.schema.clickhouse.migrations import m0001_events
+from libs.kit.schema.clickhouse.migrations import m0001_events, m0008_paths
 from libs.kit.schema.clickhouse.operations import CreateTable
 
-# Sent plain: the engine makes dictionaries of its own.
-_SENT_AS = {"properties_objects": "Array(String)", "_log_id": "String"}
+_SENT_AS = {
+    # sent plain: the engine makes dictionaries of its own
+    "properties_objects": "Array(String)",
+    "_log_id": "String",
+    **{one.column: one.kind for one in m0008_paths.JSON_COLUMNS},
+}
 
 
 def _header() -> tuple[tuple[bytes, bytes], ...]:

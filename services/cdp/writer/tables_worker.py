@@ -4,6 +4,7 @@ no offsets are looked up, no copies are searched. The position moves last."""
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 
 from libs.kit import metrics
 from libs.kit.clickhouse import ClickHouse
@@ -17,7 +18,7 @@ from libs.kit.runtime import Runtime
 from services.cdp.consuming import Limits, Loop, Ownership, Pulse, count, cut, kept_alive, ownership, still_ours
 from services.cdp.dead_letters import dead_letter
 from services.cdp.settings import WriterSettings
-from services.cdp.writer.decide import halves
+from services.cdp.writer.decide import halves, linger
 from services.cdp.writer.tables import TOPICS, Line, lines
 
 WORKER = "tables"
@@ -25,6 +26,9 @@ log = get_logger(__name__)
 
 # A part holds every row it was sent, older versions too, so that whoever counts what was stored finds all of it.
 _EACH_ROW = {"optimize_on_insert": 0}
+# An insert costs ClickHouse 20 to 40 ms of CPU whatever is in it, and a batch is one for each of its tables: under load
+# rows wait so many times as long as the last batch took.
+_WAIT_PER_WORK = 10
 
 
 async def write_tables(runtime: Runtime, settings: WriterSettings, stop: asyncio.Event) -> None:
@@ -35,14 +39,19 @@ async def write_tables(runtime: Runtime, settings: WriterSettings, stop: asyncio
     limits = Limits(settings.batch_records, settings.batch_bytes, settings.linger_seconds, settings.fetch_seconds)
     async with runtime.log.consumer(list(TOPICS), TABLES_GROUP) as consumer:
         writer = TablesWriter(runtime, consumer, loop, settings.ai_retention_days)
+        wait = settings.linger_seconds
         while not stop.is_set():
-            batches = await loop.fetched(consumer, limits)
+            batches = await loop.fetched(consumer, replace(limits, linger_seconds=wait))
+            began = runtime.clock.monotonic()
             owned = ownership(consumer, batches)
             pulse.beat()
             async with kept_alive(consumer):
                 for piece in cut(batches, limits):
                     if piece and not await writer.settle(piece, owned):
                         return
+            # after a pause the next row waits for nobody
+            took = _WAIT_PER_WORK * (runtime.clock.monotonic() - began) if batches else 0.0
+            wait = linger(took, settings.linger_seconds, settings.tables_max_linger_seconds)
 
 
 class TablesWriter:

@@ -570,6 +570,16 @@ ALTER TABLE `hedgerow`.`sharded_logs` ON CLUSTER `main` MODIFY TTL toDateTime(ti
 
 ALTER TABLE `hedgerow`.`sharded_document_embeddings` ON CLUSTER `main` MODIFY TTL toDateTime(timestamp) + INTERVAL 90 DAY;
 
+ALTER TABLE `hedgerow`.`sharded_events` ON CLUSTER `main` MODIFY COLUMN properties JSON(max_dynamic_paths = 64, `$browser` Nullable(String), `$current_url` Nullable(String), `$device_type` Nullable(String), `$os` Nullable(String), `$pathname` Nullable(String), `$session_id` Nullable(String)) SETTINGS alter_sync = 0;
+
+ALTER TABLE `hedgerow`.`events` ON CLUSTER `main` MODIFY COLUMN properties JSON(max_dynamic_paths = 64, `$browser` Nullable(String), `$current_url` Nullable(String), `$device_type` Nullable(String), `$os` Nullable(String), `$pathname` Nullable(String), `$session_id` Nullable(String)) SETTINGS alter_sync = 0;
+
+ALTER TABLE `hedgerow`.`sharded_events` ON CLUSTER `main` MODIFY COLUMN person_properties JSON(max_dynamic_paths = 32) SETTINGS alter_sync = 0;
+
+ALTER TABLE `hedgerow`.`events` ON CLUSTER `main` MODIFY COLUMN person_properties JSON(max_dynamic_paths = 32) SETTINGS alter_sync = 0;
+
+ALTER TABLE `hedgerow`.`sharded_events` ON CLUSTER `main` MODIFY SETTING merge_selector_base = 15;
+
 CREATE TABLE IF NOT EXISTS `hedgerow`.`sharded_ai_events` ON CLUSTER `main`
 (
     uuid UUID,

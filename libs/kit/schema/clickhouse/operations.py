@@ -108,6 +108,21 @@ class DropColumn:
 
 
 @dataclass(frozen=True)
+class ModifyColumn:
+    """Another type for a column. Rows that are there are rewritten behind the scenes, and until then converted when
+    they are read. Nobody waits for that: it may take hours."""
+
+    table: str
+    column: str
+    kind: str
+    sharded: bool = True
+
+    def render(self, layout: Layout) -> list[str]:
+        change = f"MODIFY COLUMN {self.column} {self.kind}"
+        return [f"{one} SETTINGS alter_sync = 0" for one in _alter(layout, self.table, self.sharded, change)]
+
+
+@dataclass(frozen=True)
 class AddIndex:
     """A data-skipping index, for rows that come after it. `index` is `name expression TYPE ...`."""
 
