@@ -2,9 +2,7 @@
 
 from uuid import UUID
 
-from msgspec import structs
-
-from libs.kit.contracts.ai_blobs import document
+from libs.kit.contracts.ai_blobs import BlobDocument, document
 from services.capture.ai_multipart import AiEvent, ai_token, read_ai_event
 from services.capture.answers import Refused, undecodable
 from services.capture.client import client_ip
@@ -41,10 +39,10 @@ def take_ai(request: Request, limits: Limits) -> Decision:
     return _apart(sent, circumstances, limits.blob_bucket)
 
 
-def _decision(sent: AiEvent, text: bytes, circumstances: Circumstances) -> Decision:
+def _decision(sent: AiEvent, text: bytes, circumstances: Circumstances, blob: BlobDocument | None = None) -> Decision:
     submission = parse_submission(text, engage=False, max_events=1)
     records = records_of(submission.events, circumstances)
-    return Decision(sent.success, records, events=1, token=circumstances.token)
+    return Decision(sent.success, records, events=1, token=circumstances.token, blob=blob)
 
 
 def _apart(sent: AiEvent, circumstances: Circumstances, bucket: str) -> Decision:
@@ -54,5 +52,4 @@ def _apart(sent: AiEvent, circumstances: Circumstances, bucket: str) -> Decision
     except ValueError as exc:  # one of ours would be another with each attempt, and so would the blob
         raise undecodable("Event UUID is required", "bad_ai_event") from exc
     blob = document(circumstances.token, uuid, sent.blobs, bucket)
-    decision = _decision(sent, sent.referring(blob.references), circumstances)
-    return structs.replace(decision, blob=blob)
+    return _decision(sent, sent.referring(blob.references), circumstances, blob)
