@@ -1,6 +1,7 @@
 """What the ClickHouse client promises, held against a real server: the embedded one."""
 
 import asyncio
+import gc
 import json
 import math
 import time
@@ -11,6 +12,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID, uuid4
 
+import httpx
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -299,6 +301,23 @@ async def test_an_insert_is_stored_when_it_returns(clickhouse: ClickHouse, table
     assert (await clickhouse.query(f"SELECT id, at, p FROM {table}")).rows == [
         [1, "2026-01-02 03:04:05.678", {"a": {"b": "2026-01-02"}}]
     ]
+
+
+async def test_what_was_sent_and_answered_goes_with_its_last_reference(clickhouse: ClickHouse, table: str) -> None:
+    async def talk() -> None:
+        await clickhouse.insert(table, b'{"id":1}')
+        await clickhouse.query("SELECT 1")
+        async for _ in clickhouse.stream("SELECT 1", output_format="TSV"):
+            pass
+
+    await talk()
+    gc.collect()
+    gc.disable()
+    try:
+        await talk()
+        assert [one for one in gc.get_objects() if isinstance(one, httpx.Request | httpx.Response)] == []
+    finally:
+        gc.enable()
 
 
 async def test_a_bad_row_refuses_the_whole_insert(clickhouse: ClickHouse, table: str) -> None:

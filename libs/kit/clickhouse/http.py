@@ -130,6 +130,7 @@ class Http:
             raise DeadlineExceeded("The query took longer than its limit.") from exc
         except httpx.HTTPError as exc:
             raise Unavailable(f"ClickHouse: {type(exc).__name__}") from exc
+        _untie(response)
         if error := _failure(response.status_code, response.headers, response.content):
             raise _of_read(error)
         return decode(response.content)
@@ -144,6 +145,7 @@ class Http:
             raise Unavailable(f"ClickHouse: {type(exc).__name__}") from exc
         except (TimeoutError, httpx.HTTPError) as exc:
             raise OutcomeUnknown(f"ClickHouse did not say what became of an insert: {type(exc).__name__}") from exc
+        _untie(response)
         if error := _failure(response.status_code, response.headers, response.content):
             raise failures.of_insert(error)
 
@@ -178,6 +180,7 @@ class Http:
                 "POST", "/", params=address, files=_form(sql, params), timeout=limits
             ) as response:
                 yield response
+            _untie(response)
         except httpx.ReadTimeout as exc:
             raise DeadlineExceeded("The query took longer than its limit.") from exc
         except httpx.HTTPError as exc:
@@ -186,6 +189,12 @@ class Http:
     def _limits(self, timeout: float) -> httpx.Timeout:
         connect = self._client.timeout.connect
         return httpx.Timeout(timeout + _ANSWER_GRACE_SECONDS, connect=connect, pool=timeout)
+
+
+def _untie(response: httpx.Response) -> None:
+    """Let an answer that was read, and the request with all its rows, go with their last reference: httpx ties them in
+    a circle, and the writer's memory grew by 100 MB before the collector looked."""
+    response.stream = httpx.ByteStream(b"")
 
 
 def _of_read(error: failures.ServerError) -> HedgerowError:
