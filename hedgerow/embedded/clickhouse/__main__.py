@@ -1,11 +1,12 @@
 """`python -m hedgerow.embedded.clickhouse`: the embedded ClickHouse server as a process of its own."""
 
 import argparse
-import asyncio
 import logging
 import os
 import sys
 from pathlib import Path
+
+import uvloop
 
 from hedgerow.embedded.clickhouse.config import EngineConfig
 from hedgerow.embedded.clickhouse.server import DirectoryInUse, ServerConfig, run
@@ -60,7 +61,7 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s %(message)s", stream=sys.stderr)
     config = parse(sys.argv[1:])
     try:
-        asyncio.run(run(config))
+        uvloop.run(run(config))
     except DirectoryInUse as error:
         sys.exit(f"{error}")
 

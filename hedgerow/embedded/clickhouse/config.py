@@ -19,6 +19,9 @@ class EngineConfig:
     mark_cache: int = 32 * MIB
     uncompressed_cache: int = 0
     background_threads: int = 2
+    # Merges can wait, inserts and queries are waited for: when all cores are busy, threads at 5 get a third of what
+    # those at 0 do. Not less, or parts would pile up under a long load.
+    merge_nice: int = 5
     keep_free: int = 256 * MIB
 
     def render(self, data_dir: Path) -> str:
@@ -37,6 +40,7 @@ class EngineConfig:
             "compiled_expression_cache_size": 4 * MIB,
             "background_pool_size": self.background_threads,
             "background_merges_mutations_concurrency_ratio": 2,
+            "os_threads_nice_value_merge_mutate": self.merge_nice,
             "background_move_pool_size": 1,
             "background_fetches_pool_size": 1,
             "background_common_pool_size": 2,
