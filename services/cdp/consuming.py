@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from libs.kit import metrics
 from libs.kit.clock import Clock
@@ -19,6 +20,7 @@ Ownership = Mapping[tuple[str, int], Assignment | None]
 STUCK_AFTER_SECONDS = 120.0
 _ALIVE_EVERY_SECONDS = 0.5
 _LAG_EVERY_SECONDS = 5.0
+_LOOK_EVERY_SECONDS = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,16 +73,8 @@ class Loop:
         metrics.CONSUMER_RETRIES.labels(self.worker, error.code).inc()
         log.warning("batch_retried", worker=self.worker, code=error.code, error=error.detail)
 
-    async def fetched(self, consumer: Consumer, limits: Limits) -> Sequence[Batch]:
-        """The next records; empty when there are none, or when `stop` was set. An outage of the log is waited out."""
-        batches: Sequence[Batch] = ()
-        async for attempt in until_settled(self.clock, self.stop, on_retry=self.retried):
-            with attempt:
-                batches = await fetch(consumer, limits)
-                await self._report_lag(consumer)
-        return batches
-
-    async def _report_lag(self, consumer: Consumer) -> None:
+    async def report_lag(self, consumer: Consumer) -> None:
+        """Once in a while."""
         if self.clock.monotonic() - self._lag_reported_at < _LAG_EVERY_SECONDS:
             return
         self._lag_reported_at = self.clock.monotonic()
@@ -104,7 +98,7 @@ async def grown(consumer: Consumer, limits: Limits, first: Sequence[Batch], owne
     if limits.linger_seconds and not is_enough(first, limits):
         await asyncio.sleep(limits.linger_seconds)
         try:
-            more = await consumer.fetch(max_records=limits.records - count(first), timeout=0)
+            more = await consumer.fetch(max_records=room(first, limits), timeout=0)
         except HedgerowError as exc:
             # The consumer stands behind `first` now: let go of, it would be skipped by the next commit, and lost.
             log.info("batch_not_grown", error=exc.detail)
@@ -113,8 +107,19 @@ async def grown(consumer: Consumer, limits: Limits, first: Sequence[Batch], owne
 
 def is_enough(batches: Sequence[Batch], limits: Limits) -> bool:
     """Half of what is worked on at once, by number or by size: so much came because the log holds more of it."""
-    size = sum([len(record.value) for batch in batches for record in batch.records])
-    return count(batches) >= limits.records // 2 or size >= limits.bytes // 2
+    return count(batches) >= limits.records // 2 or byte_count(batches) >= limits.bytes // 2
+
+
+def is_full(batches: Sequence[Batch], limits: Limits) -> bool:
+    """As much as is worked on at once, nearly: what is missing is not worth another fetch."""
+    return count(batches) >= limits.records * 7 // 8 or byte_count(batches) >= limits.bytes * 7 // 8
+
+
+def room(batches: Sequence[Batch], limits: Limits) -> int:
+    """How many more records may be worked on at once, if they are as large as these."""
+    number, size = count(batches), byte_count(batches)
+    fitting = (limits.bytes - size) * number // size if size else limits.records
+    return max(1, min(limits.records - number, fitting))
 
 
 def joined(batches: Iterable[Batch]) -> list[Batch]:
@@ -131,7 +136,9 @@ def joined(batches: Iterable[Batch]) -> list[Batch]:
 
 
 def cut(batches: Sequence[Batch], limits: Limits) -> list[list[Batch]]:
-    """The batches in pieces within the limits; a record larger than the limit goes alone. Order stays."""
+    """The batches in pieces within the limits; a record larger than the limit goes alone. Order stays. A fetch brings a
+    little more than it is asked for: up to an eighth of the bytes stay with the piece before, since a piece has its
+    price whatever is in it."""
     pieces: list[list[Batch]] = [[]]
     records = size = 0
     for batch in batches:
@@ -147,12 +154,23 @@ def cut(batches: Sequence[Batch], limits: Limits) -> list[list[Batch]]:
             size += len(record.value)
         if part:
             pieces[-1].append(Batch(batch.topic, batch.partition, part))
+    if len(pieces) > 1 and _is_a_rest(pieces[-1], pieces[-2], limits):
+        pieces[-2:] = [joined([*pieces[-2], *pieces[-1]])]
     return pieces
+
+
+def _is_a_rest(last: Sequence[Batch], before: Sequence[Batch], limits: Limits) -> bool:
+    return byte_count(last) <= limits.bytes // 8 and count(last) + count(before) <= limits.records
 
 
 def count(batches: Iterable[Batch]) -> int:
     """Records in all of them."""
     return sum(len(batch.records) for batch in batches)
+
+
+def byte_count(batches: Iterable[Batch]) -> int:
+    """Bytes of all their values."""
+    return sum([len(record.value) for batch in batches for record in batch.records])
 
 
 def ownership(consumer: Consumer, batches: Iterable[Batch]) -> Ownership:
@@ -202,6 +220,7 @@ class InTurns:
 class Reader:
     """The batches of one loop. While the log holds more, the next one is fetched as one is settled: the loop would
     otherwise wait in turn for the log and for what is behind it. At most one batch is held beside the one at work.
+    A loop that prepares a batch while the one before is being settled says so (`next`), and reads no further ahead.
 
     consumer: for all that is asked of the consumer meanwhile.
     """
@@ -220,18 +239,55 @@ class Reader:
             self._ahead.cancel()
             await asyncio.gather(self._ahead, return_exceptions=True)
 
-    async def next(self, limits: Limits) -> tuple[Sequence[Batch], Ownership]:
+    async def next(
+        self, limits: Limits, beside: asyncio.Future[Any] | None = None
+    ) -> tuple[Sequence[Batch], Ownership]:
         """The next records and the ownership they were fetched under; none when there are none, or when the loop is
-        to stop. An outage of the log is waited out."""
+        to stop. An outage of the log is waited out.
+
+        beside: the work on the batch before. As long as it takes, what comes makes one larger batch, up to the limits;
+        it is all that is held beside that work, so nothing is read ahead of it."""
         first, owned = await self._fetched_ahead()
-        if first := [batch for batch in first if still_ours(self.consumer, batch, owned)]:
-            batches = await grown(self.consumer, limits, first, owned)
+        first = [batch for batch in first if still_ours(self.consumer, batch, owned)]
+        if beside is not None:
+            batches = await self._grown_beside(beside, limits, first, owned)
         else:
-            batches = await self._loop.fetched(self.consumer, limits)
+            batches = await grown(self.consumer, limits, first, owned) if first else ()
+        batches = batches or await self._waited_for(limits)
         owned = ownership(self.consumer, batches)
-        if is_enough(batches, limits):
+        if beside is None and is_enough(batches, limits):
             self._ahead = asyncio.create_task(self._fetch_ahead(limits.records))
+        await self._loop.report_lag(self.consumer)
         return batches, owned
+
+    async def _waited_for(self, limits: Limits) -> Sequence[Batch]:
+        batches: Sequence[Batch] = ()
+        async for attempt in until_settled(self._loop.clock, self._loop.stop, on_retry=self._loop.retried):
+            with attempt:
+                batches = await fetch(self.consumer, limits)
+        return batches
+
+    async def _grown_beside(
+        self, work: asyncio.Future[Any], limits: Limits, batches: Sequence[Batch], owned: Ownership
+    ) -> Sequence[Batch]:
+        """Never waits in a fetch: whoever does the work needs the consumer too."""
+        patience = asyncio.create_task(_both(work, limits.linger_seconds))
+        try:
+            while not is_full(batches, limits):
+                last = patience.done()
+                try:
+                    more = await self.consumer.fetch(max_records=room(batches, limits), timeout=0)
+                except HedgerowError as exc:  # nothing was passed over; what is held is kept
+                    log.info("batch_not_grown", error=exc.detail)
+                    more = ()
+                batches = joined([*(one for one in batches if still_ours(self.consumer, one, owned)), *more])
+                owned = ownership(self.consumer, batches)
+                if last:
+                    break
+                await asyncio.wait((patience,), timeout=_LOOK_EVERY_SECONDS)
+        finally:
+            patience.cancel()
+        return [one for one in batches if still_ours(self.consumer, one, owned)]
 
     async def _fetch_ahead(self, records: int) -> tuple[Sequence[Batch], Ownership]:
         batches = await self.consumer.fetch(max_records=records, timeout=0)
@@ -246,6 +302,11 @@ class Reader:
         except HedgerowError as exc:  # nothing was passed over: the fetch that follows will meet it again
             log.info("not_fetched_ahead", error=exc.detail)
             return (), {}
+
+
+async def _both(work: asyncio.Future[Any], seconds: float) -> None:
+    """Until the work has ended, however, and that much time has passed."""
+    await asyncio.gather(asyncio.wait((work,)), asyncio.sleep(seconds))
 
 
 @asynccontextmanager

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
+from typing import NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -70,17 +71,25 @@ def row(record: Record, log_id: str) -> Row | Unusable:
         return Unusable(record, "failed_parse_message")
 
 
-def packed(rows: Sequence[Row]) -> tuple[bytes, list[Row], list[Row]]:
-    """A block of Native, empty when no row is in it; the rows in it; and those that must be sent as lines."""
+class Packed(NamedTuple):
+    """Rows on their way: a block of Native, empty when no row is in it; the rows in it; those to be sent as lines."""
+
+    block: bytes
+    inside: Sequence[Row]
+    lines: Sequence[Row]
+
+
+def packed(rows: Sequence[Row]) -> Packed:
+    """As many rows as can be in a block."""
     able = [one for one in rows if one.made is None]
     if not able:
-        return b"", [], list(rows)
+        return Packed(b"", [], rows)
     places = [(one.record.value, one.record.partition, one.record.offset, one.arrived_ms // 1000) for one in able]
     data, declined = block(places, able[0].log_id)
     left = set(declined)
     out = [one for at, one in enumerate(able) if at in left]
     inside = [one for at, one in enumerate(able) if at not in left] if left else able
-    return data, inside, out + [one for one in rows if one.made is not None]
+    return Packed(data, inside, out + [one for one in rows if one.made is not None])
 
 
 def _ordinary(record: Record, log_id: str, arrived: int) -> Row | None:

@@ -15,7 +15,7 @@ from libs.kit.eventlog import Batch, Consumer, NewRecord
 from libs.kit.logging import get_logger
 from libs.kit.retry import until_settled
 from libs.kit.runtime import Runtime
-from services.cdp.consuming import Limits, Loop, Ownership, Pulse, count, cut, kept_alive, ownership, still_ours
+from services.cdp.consuming import Limits, Loop, Ownership, Pulse, Reader, count, cut, kept_alive, still_ours
 from services.cdp.dead_letters import dead_letter
 from services.cdp.settings import WriterSettings
 from services.cdp.writer.decide import halves, linger
@@ -37,15 +37,14 @@ async def write_tables(runtime: Runtime, settings: WriterSettings, stop: asyncio
     runtime.health.add(WORKER, pulse.check)
     loop = Loop(WORKER, runtime.clock, stop, pulse)
     limits = Limits(settings.batch_records, settings.batch_bytes, settings.linger_seconds, settings.fetch_seconds)
-    async with runtime.log.consumer(list(TOPICS), TABLES_GROUP) as consumer:
-        writer = TablesWriter(runtime, consumer, loop, settings.ai_retention_days)
+    async with runtime.log.consumer(list(TOPICS), TABLES_GROUP) as consumer, Reader(loop, consumer) as reader:
+        writer = TablesWriter(runtime, reader.consumer, loop, settings.ai_retention_days)
         wait = settings.linger_seconds
         while not stop.is_set():
-            batches = await loop.fetched(consumer, replace(limits, linger_seconds=wait))
+            batches, owned = await reader.next(replace(limits, linger_seconds=wait))
             began = runtime.clock.monotonic()
-            owned = ownership(consumer, batches)
             pulse.beat()
-            async with kept_alive(consumer):
+            async with kept_alive(reader.consumer):
                 for piece in cut(batches, limits):
                     if piece and not await writer.settle(piece, owned):
                         return

@@ -8,6 +8,7 @@ At every start, on every partition that becomes ours, and after every insert who
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import Self
 
 from libs.kit import metrics
 from libs.kit.contracts.topics import DEAD_LETTERS, STORED_EVENTS, WRITER_GROUP
@@ -21,8 +22,8 @@ from services.cdp.consuming import Limits, Loop, Ownership, Pulse, Reader, count
 from services.cdp.dead_letters import dead_letter
 from services.cdp.settings import WriterSettings
 from services.cdp.writer.copies import SeenWindow
-from services.cdp.writer.decide import decide, halves, in_doubt, inserts, linger, orphans
-from services.cdp.writer.rows import Row, Unusable, packed, row
+from services.cdp.writer.decide import Decision, decide, halves, in_doubt, inserts, linger, orphans
+from services.cdp.writer.rows import Packed, Row, Unusable, packed, row
 from services.cdp.writer.store import EventStore
 from services.cdp.writer.tables_worker import write_tables
 
@@ -42,21 +43,19 @@ async def _write_events(runtime: Runtime, settings: WriterSettings, stop: asynci
     runtime.health.add(WORKER, pulse.check)
     loop = Loop(WORKER, runtime.clock, stop, pulse)
     limits = Limits(settings.batch_records, settings.batch_bytes, settings.linger_seconds, settings.fetch_seconds)
-    async with runtime.log.consumer([STORED_EVENTS.name], WRITER_GROUP) as consumer, Reader(loop, consumer) as reader:
-        writer = Writer(runtime, settings, reader.consumer, loop)
-        took = 0.0
+    async with (
+        runtime.log.consumer([STORED_EVENTS.name], WRITER_GROUP) as consumer,
+        Reader(loop, consumer) as reader,
+        Writer(runtime, settings, reader.consumer, loop) as writer,
+    ):
         while not stop.is_set():
-            patient = replace(limits, linger_seconds=linger(took, settings.linger_seconds, settings.max_linger_seconds))
-            batches, owned = await reader.next(patient)
-            began = runtime.clock.monotonic()
-            pulse.beat()
-            async with kept_alive(reader.consumer):
-                if not await writer.ready():
+            wait = linger(writer.took, settings.linger_seconds, settings.max_linger_seconds)
+            batches, owned = await reader.next(replace(limits, linger_seconds=wait), writer.under_way)
+            if not await writer.ready():
+                return
+            for piece in cut(batches, limits):
+                if piece and not await writer.take(piece, owned):
                     return
-                for piece in cut(batches, limits):
-                    if piece and not await writer.settle(piece, owned):
-                        return
-            took = runtime.clock.monotonic() - began
 
 
 @dataclass(slots=True)
@@ -81,8 +80,27 @@ class Tally:
     dead: list[NewRecord] = field(default_factory=list)
 
 
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A batch as far as it can be brought while the one before is still being inserted.
+
+    asked: rows that must be looked up, once that one is stored. When there are none, `decision` is made and `packed`
+    holds its inserts. recoveries: how often the writer had recovered then; after another time all of it is void."""
+
+    batches: Sequence[Batch]
+    tally: Tally
+    rows: Sequence[Row]
+    asked: Sequence[Row]
+    decision: Decision | None
+    packed: Sequence[Packed]
+    recoveries: int
+
+
 class Writer:
-    """The state of one member: its partitions and what it remembers having seen."""
+    """The state of one member: its partitions, what it remembers having seen, and the batch it is settling.
+
+    While one batch is inserted the next one is prepared, and no third one begun. Batches are inserted and their
+    positions moved one after the other; a batch that cannot be settled stops the one behind it."""
 
     def __init__(self, runtime: Runtime, settings: WriterSettings, consumer: Consumer, loop: Loop):
         self._clock = runtime.clock
@@ -96,22 +114,71 @@ class Writer:
         self._seen = SeenWindow(window_ms, settings.seen_filter_mebibytes * 1024 * 1024)
         self._partitions: dict[int, Partition] = {}
         self._log_id = ""
+        self._recoveries = 0
+        # seconds that the last batch took, from its first row to its position
+        self.took = 0.0
+        self.under_way: asyncio.Task[bool] | None = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """What is under way is brought to its end, unless something failed."""
+        if kind is None:
+            await self._settled()
+        elif self.under_way is not None:
+            self.under_way.cancel()
+            await asyncio.gather(self.under_way, return_exceptions=True)
 
     async def ready(self) -> bool:
-        """Recover what became ours since the last call, so that its first batch need not wait. False when stopped."""
+        """Recover what became ours since the last call, so that its first batch need not wait. False when stopped.
+        Raises what ended a batch that `take` began."""
+        if self.under_way is not None and not self.under_way.done():
+            return True  # the next batch looks before it is inserted
+        if not await self._settled():
+            return False
+        self._loop.pulse.beat()
+        async with kept_alive(self._consumer):
+            return await self._recovered()
+
+    async def take(self, batches: Sequence[Batch], owned: Ownership) -> bool:
+        """Prepare a batch, and begin to settle it as soon as the one before is settled. False when `stop` ended that
+        one's attempts; raises what ended them otherwise."""
+        began = self._clock.monotonic()
+        prepared = self._prepared(batches, owned)
+        preparing = self._clock.monotonic() - began
+        if not await self._settled():
+            return False
+        self.under_way = asyncio.create_task(self._taken(batches, owned, prepared, preparing))
+        return True
+
+    async def _taken(self, batches: Sequence[Batch], owned: Ownership, prepared: Prepared, preparing: float) -> bool:
+        began = self._clock.monotonic()
+        async with kept_alive(self._consumer):
+            settled = await self._settle_until_done(batches, owned, prepared)
+        self.took = preparing + self._clock.monotonic() - began
+        return settled
+
+    async def _settled(self) -> bool:
+        """Wait for the batch under way, if there is one. False when `stop` ended its attempts."""
+        task, self.under_way = self.under_way, None
+        return await task if task is not None else True
+
+    async def _recovered(self) -> bool:
         async for attempt in until_settled(self._clock, self._loop.stop, on_retry=self._loop.retried):
             with attempt:
                 await self._recover()
                 return True
         return False
 
-    async def settle(self, batches: Sequence[Batch], owned: Ownership) -> bool:
+    async def _settle_until_done(self, batches: Sequence[Batch], owned: Ownership, prepared: Prepared | None) -> bool:
         """Insert, then move. False when `stop` ended the attempts: the batch comes back at the next start."""
         metrics.CONSUMER_BATCH_SIZE.labels(WORKER).observe(count(batches))
         async for attempt in until_settled(self._clock, self._loop.stop, on_retry=self._loop.retried):
             with attempt:
+                first, prepared = prepared, None  # what an attempt leaves behind is looked at anew
                 try:
-                    await self._settle(batches, owned)
+                    await self._settle(batches, owned, first)
                 except OutcomeUnknown:
                     for partition in self._partitions.values():
                         partition.doubtful = True
@@ -122,21 +189,46 @@ class Writer:
                 return True
         return False
 
-    async def _settle(self, batches: Sequence[Batch], owned: Ownership) -> None:
+    async def _settle(self, batches: Sequence[Batch], owned: Ownership, prepared: Prepared | None) -> None:
         await self._recover()
-        ours = [batch for batch in batches if still_ours(self._consumer, batch, owned)]
-        tally = Tally()
-        with metrics.CONSUMER_STEP_SECONDS.labels(WORKER, "rows").time():
-            rows = self._rows(ours, tally)
-        while rows:
-            rows = await self._inserted(rows, ours, owned, tally)
+        if prepared is None or prepared.recoveries != self._recoveries:
+            prepared = self._prepared(batches, owned)
+        tally = prepared.tally
+        waiting = await self._inserted(prepared, owned)
+        while waiting:
+            waiting = await self._inserted(self._looked_through(waiting, prepared.batches, tally), owned)
         if tally.dead:
             crash_point("writer.before_dead_letters")
             await self._log.produce(DEAD_LETTERS.name, tally.dead)
             crash_point("writer.after_dead_letters")
-        for batch in ours:
+        for batch in prepared.batches:
             await self._moved(batch, owned)
         _count(tally)
+
+    def _prepared(self, batches: Sequence[Batch], owned: Ownership) -> Prepared:
+        """Of the batches that are ours and known to us; what is not known yet is void after `_recover` anyway."""
+        known = {number: state.owned for number, state in self._partitions.items()}
+        ours = [
+            batch
+            for batch in batches
+            if still_ours(self._consumer, batch, owned)
+            and known.get(batch.partition) is owned[batch.topic, batch.partition]
+        ]
+        tally = Tally()
+        with metrics.CONSUMER_STEP_SECONDS.labels(WORKER, "rows").time():
+            rows = self._rows(ours, tally)
+            return self._looked_through(rows, ours, tally)
+
+    def _looked_through(self, rows: Sequence[Row], batches: Sequence[Batch], tally: Tally) -> Prepared:
+        """From here on every row is remembered: the next batch is compared with this one before it is stored."""
+        asked = in_doubt(rows, self._seen)
+        for one in rows:
+            self._seen.add(one.key, one.arrived_ms)
+        metrics.SEEN_LOOKUPS.labels("maybe").inc(len(asked))
+        metrics.SEEN_LOOKUPS.labels("new").inc(len(rows) - len(asked))
+        decision = None if asked else decide(rows, frozenset())
+        parts = [packed(piece) for piece in inserts(decision.fresh)] if decision else []
+        return Prepared(batches, tally, rows, asked, decision, parts, self._recoveries)
 
     def _rows(self, batches: Sequence[Batch], tally: Tally) -> list[Row]:
         """The rows that are not stored yet, in order."""
@@ -153,22 +245,20 @@ class Writer:
                     rows.append(made)
         return rows
 
-    async def _inserted(
-        self, rows: Sequence[Row], batches: Sequence[Batch], owned: Ownership, tally: Tally
-    ) -> list[Row]:
+    async def _inserted(self, prepared: Prepared, owned: Ownership) -> list[Row]:
         """Insert what is no copy. Returns rows that were taken for copies of one that ClickHouse then refused."""
-        with metrics.CONSUMER_STEP_SECONDS.labels(WORKER, "lookup").time():
-            asked = in_doubt(rows, self._seen)
-            since = min((one.arrived_ms for one in asked), default=0) - self._seen.window_ms
-            decision = decide(rows, await self._store.stored_copies(asked, since) if asked else set())
-        metrics.SEEN_LOOKUPS.labels("maybe").inc(len(asked))
-        metrics.SEEN_LOOKUPS.labels("new").inc(len(rows) - len(asked))
+        tally, decision, parts = prepared.tally, prepared.decision, prepared.packed
+        if decision is None:
+            with metrics.CONSUMER_STEP_SECONDS.labels(WORKER, "lookup").time():
+                since = min(one.arrived_ms for one in prepared.asked) - self._seen.window_ms
+                decision = decide(prepared.rows, await self._store.stored_copies(prepared.asked, since))
+            parts = [packed(piece) for piece in inserts(decision.fresh)]
         refused: list[tuple[Row, str]] = []
         with metrics.CONSUMER_STEP_SECONDS.labels(WORKER, "insert").time():
-            for number, piece in enumerate(inserts(decision.fresh)):
+            for number, part in enumerate(parts):
                 if number:
                     crash_point("writer.between_inserts")
-                refused += await self._insert(piece, batches, owned)
+                refused += await self._insert(part, prepared.batches, owned)
         for one, why in refused:
             log.warning("row_refused", worker=WORKER, error=why[:300], offset=one.record.offset)
             tally.dead.append(dead_letter(one.record, "refused_by_clickhouse", "insert", self._clock.now()))
@@ -177,16 +267,16 @@ class Writer:
         tally.copies += len(decision.copies) - len(waiting)
         return waiting
 
-    async def _insert(self, rows: Sequence[Row], batches: Sequence[Batch], owned: Ownership) -> list[tuple[Row, str]]:
+    async def _insert(self, part: Packed, batches: Sequence[Batch], owned: Ownership) -> list[tuple[Row, str]]:
         """Insert rows, and return those that ClickHouse refuses."""
-        block, inside, lines = packed(rows)
-        if block:
+        lines = part.lines
+        if part.block:
             try:
-                await self._stored(inside, batches, owned, block)
+                await self._stored(part.inside, batches, owned, part.block)
             except QueryRefused as exc:
                 # the lines will tell which row is at fault, if one is
-                log.warning("block_refused", worker=WORKER, error=exc.detail[:300], rows=len(inside))
-                lines = list(rows)
+                log.warning("block_refused", worker=WORKER, error=exc.detail[:300], rows=len(part.inside))
+                lines = [*part.inside, *lines]
         return await self._insert_lines(lines, batches, owned) if lines else []
 
     async def _insert_lines(
@@ -207,8 +297,6 @@ class Writer:
     ) -> None:
         """One insert, as the owner. Raises what EventStore.insert does."""
         await self._confirm(batches, owned)
-        for one in rows:
-            self._seen.add(one.key, one.arrived_ms)
         crash_point("writer.before_insert")
         await self._store.insert(self._log_id, rows, block)
         crash_point("writer.after_insert")
@@ -260,6 +348,7 @@ class Writer:
         if new:
             await self._refill(new)
         self._partitions.update(found)
+        self._recoveries += 1  # last: what was prepared meanwhile knows nothing of these partitions
         ahead = {number: len(state.stored) for number, state in found.items()}
         log.info("partitions_recovered", worker=WORKER, ended=len(ended), stored_ahead=ahead)
         crash_point("writer.after_recovery")
