@@ -70,7 +70,7 @@ class WriterSettings(BaseSettings):
     )
     linger_seconds: float = Field(0.1, ge=0, description="Wait for a small batch to grow: fewer, larger parts.")
     max_linger_seconds: float = Field(
-        0.2, ge=0, description="Under load the wait grows to the time that the last batch took, up to this."
+        0.8, ge=0, description="Under load the wait grows to twice the time that the last batch took, up to this."
     )
     tables_max_linger_seconds: float = Field(
         2.0, ge=0, description="The same for persons, groups, heatmaps and metrics: ten times what the last batch took."
