@@ -281,6 +281,20 @@ async def test_the_memory_limit_of_all_holds_and_the_server_lives(server: Server
     assert server.process.pid == pid
 
 
+async def test_parts_that_are_attached_are_whole(server: Server) -> None:
+    """They have a file more than those of an insert, and were taken for truncated ones and dropped."""
+    first = await made(server, "a Int64, s String")
+    second = await made(server, "a Int64, s String")
+    assert code(await post(server, first, lines(*range(500)))) == 0
+    await server.ask(f"ALTER TABLE {second} ATTACH PARTITION tuple() FROM {first}")
+    await server.ask(f"ALTER TABLE {first} DETACH PARTITION tuple()")
+    await server.ask(f"ALTER TABLE {first} ATTACH PARTITION tuple()")
+    assert (await count(server, first), await count(server, second)) == (500, 500)
+    await server.ask(f"ALTER TABLE {second} REPLACE PARTITION tuple() FROM {first}")
+    await server.ask(f"ALTER TABLE {first} MOVE PARTITION tuple() TO TABLE {second}")
+    assert (await count(server, first), await count(server, second)) == (0, 1000)
+
+
 async def test_what_was_answered_survives_a_kill_and_a_full_disk_is_an_error(tmp_path: Path) -> None:
     process = ClickHouseProcess(tmp_path / "data", "secret")
     await process.start()

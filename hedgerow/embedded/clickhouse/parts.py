@@ -22,6 +22,8 @@ _NOT_IN_CHECKSUMS = frozenset(
     (
         *("checksums.txt", "columns.txt", "columns_substreams.txt", "metadata_version.txt"),
         *("default_compression_codec.txt", "txn_version.txt"),
+        # of parts that ATTACH brought
+        "invalidated_system_columns.txt",
     )
 )
 _RECENT = (

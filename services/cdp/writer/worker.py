@@ -28,7 +28,7 @@ from services.cdp.writer.store import EventStore
 from services.cdp.writer.tables_worker import write_tables
 
 WORKER = "writer"
-# The next batch grows while the last one is inserted. It goes on growing for as long again: one that was begun as soon as
+# The next batch grows while the last one is inserted, and then for as long again: one that was begun as soon as
 # ClickHouse is free would be half as large, with twice the inserts, parts and merges for the same rows.
 _WAIT_PER_WORK = 2
 log = get_logger(__name__)

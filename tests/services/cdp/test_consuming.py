@@ -21,6 +21,7 @@ from services.cdp.consuming import (
     joined,
     kept_alive,
     ownership,
+    room,
     still_ours,
 )
 
@@ -231,6 +232,78 @@ async def test_fetch_ahead_that_fails_is_made_again() -> None:
         await reader.next(limits())
         await turns_of_the_loop()
         assert offsets((await reader.next(limits()))[0]) == list(range(60, 120))
+
+
+async def test_batch_grows_beside_the_work_on_the_one_before() -> None:
+    """However long that takes, without a fetch that waits: the work needs the consumer too."""
+
+    class Never(Script):
+        async def fetch(self, *, max_records: int, timeout: float) -> Sequence[Batch]:
+            assert timeout == 0
+            return await super().fetch(max_records=max_records, timeout=timeout)
+
+    consumer = Never([], [batch(0, 0, 2)], Unavailable("killed"), [batch(0, 2, 3)])
+    work: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+    async with Reader(loop_of(), consumer) as reader:
+        task = asyncio.create_task(reader.next(limits(), work))
+        async with asyncio.timeout(60):
+            while consumer.answers:
+                await asyncio.sleep(0.01)
+        assert not task.done()
+        work.set_exception(Unavailable("what became of the work is not the reader's affair"))
+        got, owned = await task
+        assert offsets(got) == [0, 1, 2, 3, 4]
+        assert consumer.asked[:4] == [100, 100, 98, 98]
+        assert still_ours(reader.consumer, got[0], owned)
+    assert isinstance(work.exception(), Unavailable)
+
+
+async def test_full_batch_does_not_wait_for_the_work_on_the_one_before() -> None:
+    """Nothing is read ahead of it: this work, and it, are all that is held."""
+    consumer = Script([batch(0, 0, 50)], [batch(0, 50, 40)], [batch(0, 90, 9)])
+    work: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+    async with Reader(loop_of(), consumer) as reader:
+        assert offsets((await reader.next(limits(), work))[0]) == list(range(90))
+        await turns_of_the_loop()
+        assert consumer.asked == [100, 50]
+        assert not work.done()
+
+
+async def test_nothing_came_beside_the_work() -> None:
+    """Then the next record is waited for as ever."""
+    consumer = Script([], [batch(0, 0, 60)])
+    work: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+    work.set_result(True)
+    async with Reader(loop_of(), consumer) as reader:
+        assert count((await reader.next(limits(linger=0), work))[0]) == 60
+
+
+async def test_partition_that_leaves_beside_the_work_is_left_out() -> None:
+    consumer = Script([batch(0, 0, 2), batch(1, 0, 1)], [batch(1, 1, 1)])
+    consumer.owned[TOPIC, 1] = Assignment(TOPIC, 1, 0)
+    work: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+    async with Reader(loop_of(), consumer) as reader:
+        task = asyncio.create_task(reader.next(limits(), work))
+        async with asyncio.timeout(60):
+            while len(consumer.answers) == 2:
+                await asyncio.sleep(0)
+        consumer.owned = {**consumer.owned, (TOPIC, 0): Assignment(TOPIC, 0, 0)}
+        work.set_result(True)
+        got, _ = await task
+        assert [(one.partition, len(one.records)) for one in got] == [(1, 2)]
+
+
+def test_room_is_what_fits_by_number_and_by_size() -> None:
+    assert room([], limits(records=100, size=1000)) == 100
+    assert room([batch(0, 0, 10, size=1)], limits(records=100, size=1000)) == 90
+    assert room([batch(0, 0, 10, size=50)], limits(records=100, size=1000)) == 10
+    assert room([batch(0, 0, 10, size=500)], limits(records=100, size=1000)) == 1
+
+
+def test_rest_of_a_fetch_is_no_piece_of_its_own() -> None:
+    assert [count(piece) for piece in cut([batch(0, 0, 22, size=50)], limits(100, 1000))] == [22]
+    assert [count(piece) for piece in cut([batch(0, 0, 23, size=50)], limits(100, 1000))] == [20, 3]
+    assert [count(piece) for piece in cut([batch(0, 0, 102)], limits(100, 1000))] == [100, 2]
 
 
 async def test_calls_of_a_consumer_come_one_after_the_other() -> None:

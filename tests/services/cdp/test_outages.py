@@ -29,7 +29,9 @@ from services.cdp.ingestion.persons import Link, Person, person_uuid
 from services.cdp.ingestion.plan import Writes
 from services.cdp.ingestion.repository import Move, PersonStore, Source
 from services.cdp.raw_json import nothing
+from services.cdp.writer import decide
 from services.cdp.writer import worker as writer
+from services.cdp.writer.copies import SeenWindow
 from services.cdp.writer.rows import Row, row
 from services.cdp.writer.store import query_id
 from tests.support import engines as support
@@ -78,6 +80,19 @@ class SilentClickHouse:
             raise OutcomeUnknown("no answer")
 
 
+class HeldClickHouse(SilentClickHouse):
+    """Begins its first insert of events only once `go` is set."""
+
+    def __init__(self, real: ClickHouse, outcomes: Iterable[What]):
+        super().__init__(real, outcomes)
+        self.go = asyncio.Event()
+
+    async def insert(self, table: str, body: bytes, **more: Any) -> None:
+        if table == "events":
+            await self.go.wait()
+        await super().insert(table, body, **more)
+
+
 class SilentPostgres:
     """The real one, but for commits whose answer is lost: done or not."""
 
@@ -97,6 +112,31 @@ class SilentPostgres:
                 raise OutcomeUnknown("no answer")
         if outcome:
             raise OutcomeUnknown("no answer")
+
+
+@pytest.mark.parametrize("outcomes", [[], ["done"], ["half"], ["nothing"]], ids=lambda outcomes: "".join(outcomes))
+async def test_batch_that_was_prepared_beside_an_insert_knows_its_rows(
+    runtime: Runtime, outcomes: list[What], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Copies of rows that are neither stored nor in the same batch, whatever becomes of the insert that holds these."""
+    await prepare(runtime)
+    held = HeldClickHouse(runtime.clickhouse, outcomes)
+    looked_through = 0
+
+    def in_doubt(rows: Iterable[Row], seen: SeenWindow) -> list[Row]:
+        nonlocal looked_through
+        looked_through += 1
+        if looked_through == 2:
+            held.go.set()
+        return decide.in_doubt(rows, seen)
+
+    monkeypatch.setattr(writer, "in_doubt", in_doubt)
+    small = QUICK_WRITER.model_copy(update={"batch_records": 10})
+    batch = events(30)
+    await runtime.log.produce(topics.EVENTS.name, batch + batch)
+    async with Workers(replace(runtime, clickhouse=held), writer_settings=small):  # type: ignore[arg-type]
+        await drained(runtime)  # would never be, if the second batch waited for the first one's insert
+    assert await stored(runtime) == (30, 30)
 
 
 async def test_inserts_of_unknown_outcome(runtime: Runtime) -> None:
