@@ -114,7 +114,7 @@ class SilentPostgres:
             raise OutcomeUnknown("no answer")
 
 
-@pytest.mark.parametrize("outcomes", [[], ["done"], ["half"], ["nothing"]], ids=lambda outcomes: "".join(outcomes))
+@pytest.mark.parametrize("outcomes", [[], ["half"], ["nothing"]], ids=lambda outcomes: "".join(outcomes))
 async def test_batch_that_was_prepared_beside_an_insert_knows_its_rows(
     runtime: Runtime, outcomes: list[What], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -132,11 +132,10 @@ async def test_batch_that_was_prepared_beside_an_insert_knows_its_rows(
 
     monkeypatch.setattr(writer, "in_doubt", in_doubt)
     small = QUICK_WRITER.model_copy(update={"batch_records": 10})
-    batch = events(30)
-    await runtime.log.produce(topics.EVENTS.name, batch + batch)
+    await runtime.log.produce(topics.EVENTS.name, events(10) * 4)
     async with Workers(replace(runtime, clickhouse=held), writer_settings=small):  # type: ignore[arg-type]
         await drained(runtime)  # would never be, if the second batch waited for the first one's insert
-    assert await stored(runtime) == (30, 30)
+    assert await stored(runtime) == (10, 10)
 
 
 async def test_inserts_of_unknown_outcome(runtime: Runtime) -> None:
