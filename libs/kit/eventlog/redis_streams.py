@@ -16,7 +16,7 @@ from libs.kit.eventlog.redis_wire import Argument, Wire
 ENTRY_RECORDS = 256
 ENTRY_BYTES = 64 * 1024
 # An entry of at least this much is compressed: of few records the gain is small, and the time for each is not. Level -1
-# because Valkey copies an entry some six times, so that eight times fewer bytes are worth more than the last of them.
+# because Valkey copies an entry some six times: that eight times fewer bytes are copied counts, not the last of them.
 COMPRESSED_BYTES = 8 * 1024
 _compress = zstandard.ZstdCompressor(level=-1).compress
 _decompress = zstandard.ZstdDecompressor().decompress
