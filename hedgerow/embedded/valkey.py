@@ -47,8 +47,11 @@ def command(
         "appendfsync": appendfsync,
         "no-appendfsync-on-rewrite": "no",  # yes would stop syncing while the file is rewritten
         "aof-use-rdb-preamble": "yes",
+        # What the log has let go of stays in the file until it is written anew, by a fork whose every first write to a
+        # page costs a fault; and compressing what is kept was the half of that.
         "auto-aof-rewrite-percentage": 100,
-        "auto-aof-rewrite-min-size": "64mb",
+        "auto-aof-rewrite-min-size": max_memory,
+        "rdbcompression": "no",
         # A kill in the middle of a write leaves half a command, which was not acknowledged.
         "aof-load-truncated": "yes",
         "save": '""',

@@ -28,6 +28,7 @@ from libs.kit.eventlog.redis_streams import (
     Incarnation,
     Source,
     StreamReader,
+    as_kept,
     entry_head,
     read_ends,
     topic_key,
@@ -133,7 +134,7 @@ class RedisEventLog:
         entries, self._turn = pieces(
             block.payload, head, incarnation.partitions, self._turn, ENTRY_RECORDS, ENTRY_BYTES
         )
-        return entries
+        return [(partition, count, as_kept(entry)) for partition, count, entry in entries]
 
     async def _write(self, incarnation: Incarnation, entries: Sequence[Entry]) -> Any:
         settings = self._settings

@@ -69,7 +69,7 @@ if topic[2] == '' then
   local room = most * tonumber(ARGV[4])
   for stream, last in pairs(ends) do
     local key, first = KEYS[stream], last - tonumber(ARGV[3]) + 1
-    if first > 0 then redis.call('XTRIM', key, 'MINID', '~', string.format('0-%.0f', first)) end
+    if first > 0 then redis.call('XTRIM', key, 'MINID', '=', string.format('0-%.0f', first)) end
     local size = redis.call('MEMORY', 'USAGE', key) or 0
     if most > 0 and size > room then
       redis.call('XTRIM', key, 'MAXLEN', '=', math.floor(redis.call('XLEN', key) * room / size * 0.9))

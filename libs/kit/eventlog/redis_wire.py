@@ -13,6 +13,8 @@ from redis.asyncio.connection import AbstractConnection, Connection, parse_url
 from libs.kit.errors import LogFull, OutcomeUnknown, Unavailable
 
 Argument = bytes | str | int
+# A larger value is handed to the socket as it is; smaller ones are packed together.
+_ALONE_BYTES = 4096
 _pack: Callable[[tuple[Argument, ...]], bytes] = cast(Any, hiredis.pack_command)  # its stub allows one argument only
 # Answers of a server that did not run the command: starting up, a replica, or not for this user.
 _NOT_DONE = (
@@ -53,7 +55,7 @@ class Wire:
         """Send one command and return its answer."""
         async with self._lock:
             await self._open()
-            return await self._exchange(_pack(command))
+            return await self._exchange(_pieces_of(command))
 
     async def script(self, script: Script, keys: list[str], arguments: list[Argument]) -> Any:
         """Run a script by its name, sending its text when the server has not seen it since it started."""
@@ -61,9 +63,9 @@ class Wire:
         async with self._lock:
             await self._open()
             try:
-                return await self._exchange(_pack(("EVALSHA", script.sha, *tail)))
+                return await self._exchange(_pieces_of(("EVALSHA", script.sha, *tail)))
             except redis_errors.NoScriptError:
-                return await self._exchange(_pack(("EVAL", script.source, *tail)))
+                return await self._exchange(_pieces_of(("EVAL", script.source, *tail)))
 
     async def close(self) -> None:
         """Close the connection; a call in another task fails."""
@@ -84,7 +86,7 @@ class Wire:
             await connection.disconnect(nowait=True)
             raise Unavailable(f"the event log cannot be reached: {exc}") from exc
 
-    async def _exchange(self, packed: bytes) -> Any:
+    async def _exchange(self, packed: list[bytes]) -> Any:
         try:
             async with asyncio.timeout(self._timeout_seconds):
                 await self._connection.send_packed_command(packed, check_health=False)
@@ -103,3 +105,21 @@ class Wire:
             if str(exc).startswith("MISCONF"):
                 raise Unavailable(f"the event log cannot write: {exc}") from exc
             raise
+
+
+def _pieces_of(command: tuple[Argument, ...]) -> list[bytes]:
+    """A command as the server reads it, in pieces to be sent together. hiredis would copy a large value twice."""
+    if not any(isinstance(value, bytes) and len(value) > _ALONE_BYTES for value in command):
+        return [_pack(command)]
+    pieces: list[bytes] = []
+    small = bytearray(b"*%d\r\n" % len(command))
+    for argument in command:
+        value = argument if isinstance(argument, bytes) else str(argument).encode()
+        small += b"$%d\r\n" % len(value)
+        if len(value) > _ALONE_BYTES:
+            pieces += (bytes(small), value)
+            small = bytearray()
+        else:
+            small += value
+        small += b"\r\n"
+    return [*pieces, bytes(small)]

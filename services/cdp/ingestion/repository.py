@@ -1,6 +1,6 @@
 """All SQL of ingestion: persons, and the position they are committed with."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -41,18 +41,24 @@ _MOVE = """
 # All that is looked up for a batch is looked up row by row, each in the one partition that can have it: LATERAL with
 # a LIMIT or OFFSET cannot be made another join. Left to choose, PostgreSQL reads whole tables of up to some hundred
 # thousand persons for every batch, which costs five times as much at 50,000 and more with each person that comes.
-_PERSON = """person.uuid, person.created_at, person.properties::text AS properties, person.version, person.is_deleted,
+_PERSON = """person.version, person.created_at, person.properties::text AS properties, person.is_deleted,
            person.is_identified, coalesce(person.last_seen_at, person.created_at) AS last_seen_at"""
+# `at` says which of the keys a row is for, so that none is read again. Persons are looked up in the order of their
+# index: in any other one, each look-up meets pages that the last one did not.
 _PERSONS = """
-    SELECT wanted.team_id, wanted.distinct_id, link.person_uuid, link.version, link.is_deleted, person.*
-    FROM unnest($1::bigint[], $2::text[]) AS wanted (team_id, distinct_id)
-    CROSS JOIN LATERAL (
-        SELECT link.person_uuid, link.version, link.is_deleted FROM posthog_persondistinctid AS link
-        WHERE link.team_id = wanted.team_id AND link.distinct_id = wanted.distinct_id LIMIT 1
-    ) AS link
+    SELECT linked.at, linked.person_uuid, linked.version, linked.is_deleted, person.*
+    FROM (
+        SELECT wanted.at, wanted.team_id, link.person_uuid, link.version, link.is_deleted
+        FROM unnest($1::text::bigint[], $2::text[]) WITH ORDINALITY AS wanted (team_id, distinct_id, at)
+        CROSS JOIN LATERAL (
+            SELECT link.person_uuid, link.version, link.is_deleted FROM posthog_persondistinctid AS link
+            WHERE link.team_id = wanted.team_id AND link.distinct_id = wanted.distinct_id LIMIT 1
+        ) AS link
+        ORDER BY wanted.team_id, link.person_uuid
+    ) AS linked
     LEFT JOIN LATERAL (
         SELECT @person FROM posthog_person AS person
-        WHERE person.team_id = wanted.team_id AND person.uuid = link.person_uuid AND NOT link.is_deleted LIMIT 1
+        WHERE person.team_id = linked.team_id AND person.uuid = linked.person_uuid AND NOT linked.is_deleted LIMIT 1
     ) AS person ON true
 """.replace("@person", _PERSON)
 _LINKS_OF = """
@@ -64,7 +70,7 @@ _LINKS_OF = """
     ) AS link
 """
 _BY_UUID = """
-    SELECT wanted.team_id, found.*
+    SELECT wanted.team_id, wanted.uuid, found.*
     FROM unnest($1::bigint[], $2::uuid[]) AS wanted (team_id, uuid)
     CROSS JOIN LATERAL (
         SELECT @person FROM posthog_person AS person
@@ -246,12 +252,12 @@ class PersonStore:
         persons: dict[PersonId, Person] = {}
         links: dict[PersonKey, Link] = {}
         linked: set[PersonKey] = set()
-        rows = await self._postgres.fetch(_PERSONS, *_key_columns(keys))
-        for team, distinct_id, owner, version, is_deleted, *person in rows:
-            key = (team, distinct_id)
+        rows = await self._postgres.fetch(_PERSONS, _array_of(team for team, _ in keys), [name for _, name in keys])
+        for at, owner, version, is_deleted, *person in rows:
+            key = keys[at - 1]
             links[key] = Link(key, owner, version, version, is_deleted)
             if person[0] is not None:
-                persons[team, owner.int] = _person(team, *person)
+                persons[key[0], owner.int] = _person(key[0], owner, *person)
                 linked.add(key)
         # One whose link is missing or leads nowhere may have a person under its own uuid, left by a merge or deletion.
         await self._add_own(persons, [key for key in keys if key not in linked])
@@ -427,6 +433,11 @@ def _group_columns(groups: Sequence[Group]) -> tuple[list[Any], ...]:
     )
 
 
+def _array_of(numbers: Iterable[int]) -> str:
+    """For `$1::text::bigint[]`: of each item of an array, asyncpg asks at length whether it is an array itself."""
+    return "{" + ",".join(map(str, numbers)) + "}"
+
+
 def _key_columns(keys: Sequence[PersonKey]) -> tuple[list[int], list[str]]:
     return [key[0] for key in keys], [key[1] for key in keys]
 
@@ -434,9 +445,9 @@ def _key_columns(keys: Sequence[PersonKey]) -> tuple[list[int], list[str]]:
 def _person(
     team_id: int,
     uuid: UUID,
+    version: int,
     created_at: datetime,
     properties: str,
-    version: int,
     is_deleted: bool,
     is_identified: bool,
     last_seen_at: datetime,

@@ -9,6 +9,7 @@ Two lanes that change one person meet in PostgreSQL as two members of a group do
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from libs.kit import metrics
 from libs.kit.contracts.topics import (
@@ -30,7 +31,18 @@ from libs.kit.outcomes import Outcomes, team_owner
 from libs.kit.retry import until_settled
 from libs.kit.runtime import Runtime
 from libs.kit.teams import Teams
-from services.cdp.consuming import Limits, Loop, Ownership, Pulse, Reader, count, cut, kept_alive, still_ours
+from services.cdp.consuming import (
+    Limits,
+    Loop,
+    Ownership,
+    Pulse,
+    Reader,
+    count,
+    cut,
+    is_enough,
+    kept_alive,
+    still_ours,
+)
 from services.cdp.dead_letters import dead_letter
 from services.cdp.ingestion.definitions import Catalogue
 from services.cdp.ingestion.needs import needs
@@ -80,8 +92,11 @@ async def _read(
     runtime.health.add(worker, pulse.check)
     loop = Loop(worker, runtime.clock, stop, pulse)
     limits = Limits(settings.batch_records, settings.batch_bytes, settings.linger_seconds, settings.fetch_seconds)
-    async with runtime.log.consumer([topic.name], worker) as consumer, Reader(loop, consumer) as reader:
-        ingestion = Ingestion(runtime, topic, known, reader.consumer, loop)
+    async with (
+        runtime.log.consumer([topic.name], worker) as consumer,
+        Reader(loop, consumer) as reader,
+        Ingestion(runtime, topic, known, reader.consumer, loop) as ingestion,
+    ):
         while not stop.is_set():
             batches, owned = await reader.next(limits)
             pulse.beat()
@@ -89,6 +104,8 @@ async def _read(
                 for piece in cut(batches, limits):
                     if piece and not await ingestion.settle(piece, owned):
                         return
+                if not is_enough(batches, limits) and not await ingestion.delivered():
+                    return
 
 
 @dataclass(slots=True)
@@ -143,7 +160,7 @@ class Remembered:
 
 class Ingestion:
     """The state of one lane's member: where PostgreSQL says each partition stands, for the ownership it was read
-    under."""
+    under, and the batch that is committed there and on its way to the log. The next one is decided meanwhile."""
 
     def __init__(self, runtime: Runtime, topic: Topic, known: Remembered, consumer: Consumer, loop: Loop):
         self._clock = runtime.clock
@@ -162,16 +179,37 @@ class Ingestion:
         self._begun = known.begun
         self._outcomes = known.outcomes
         self._listed = known.listed
+        self._tasks = asyncio.TaskGroup()
+        self._delivery: asyncio.Task[bool] | None = None
+
+    async def __aenter__(self) -> "Ingestion":
+        await self._tasks.__aenter__()
+        return self
+
+    async def __aexit__(self, *failure: Any) -> None:
+        await self._tasks.__aexit__(*failure)
 
     async def settle(self, batches: Sequence[Batch], owned: Ownership) -> bool:
-        """Commit, produce, move. False when `stop` ended the attempts: the batch comes back at the next start.
+        """Commit; then produce and move, which goes on after the return: `delivered` waits for it, and so does the
+        next batch before it does the same. False when `stop` ended the attempts: what was not moved comes back at the
+        next start.
 
         owned: the ownership all of these were fetched under. What was lost since is left to its new owner, even when
         that is ourselves again.
         """
         metrics.CONSUMER_BATCH_SIZE.labels(WORKER).observe(count(batches))
         output = await self._committed(batches, owned)
-        if output is None or not await self._produced(output):
+        if output is None or not await self.delivered():
+            return False
+        self._delivery = self._tasks.create_task(self._deliver(output, batches, owned))
+        return True
+
+    async def delivered(self) -> bool:
+        """Nothing is on its way any more; false when `stop` ended the attempts."""
+        return self._delivery is None or await self._delivery
+
+    async def _deliver(self, output: Output, batches: Sequence[Batch], owned: Ownership) -> bool:
+        if not await self._produced(output):
             return False
         for batch in batches:
             if not await self._moved(batch, owned):
@@ -224,7 +262,8 @@ class Ingestion:
             await self._store.commit(self._source, moves, decided.writes)
             crash_point("ingestion.after_commit")
             for partition, move in moves.items():
-                self._positions[partition] = (self._positions[partition][0], move.new)
+                if partition in self._positions:  # else the delivery before this one has just met a new owner
+                    self._positions[partition] = (self._positions[partition][0], move.new)
         _count(decided)
         _note(decided, self._outcomes)
         dead = [dead_letter(one.record, one.reason, one.step, now) for one in decided.dead]

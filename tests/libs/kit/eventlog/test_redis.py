@@ -1,6 +1,7 @@
 """What only the log in Redis Streams promises: its memory, its trimming, and what a killed server leaves behind."""
 
 import asyncio
+import os
 import random
 import uuid
 from collections.abc import AsyncIterator, Iterator
@@ -58,7 +59,7 @@ def unique(*groups: str, admission: float | None = None) -> Topic:
 async def fill(log: EventLog, topic: str) -> int:
     """Produce until the log refuses; how many records it took."""
     taken = 0
-    batch = [NewRecord(b"key%d" % i, b"x" * 2000) for i in range(50)]
+    batch = [NewRecord(b"key%d" % i, os.urandom(2000)) for i in range(50)]
     while taken < 100_000:
         try:
             await log.produce(topic, batch)
@@ -121,7 +122,7 @@ async def test_a_large_produce_that_meets_the_mark_half_way_says_so(log: EventLo
     await log.ensure([topic])
     # It goes out in requests of up to 4 MiB: the first ones fit under 70% of 24 MiB, and then one does not.
     with pytest.raises(OutcomeUnknown):
-        await log.produce(topic.name, [NewRecord(b"k", b"x" * 1_000_000) for _ in range(18)])
+        await log.produce(topic.name, [NewRecord(b"k", os.urandom(1_000_000)) for _ in range(18)])
 
 
 async def test_trimming_waits_for_the_slowest_declared_group(log: EventLog, server: ValkeyServer) -> None:
@@ -180,7 +181,7 @@ async def test_dead_letters_never_take_the_room_of_events(log: EventLog, server:
     dead, events = unique(admission=0.97), unique(GROUP)
     await log.ensure([dead, events])
     for _ in range(60):
-        await log.produce(dead.name, [NewRecord(b"%d" % i, b"x" * 100_000) for i in range(10)])
+        await log.produce(dead.name, [NewRecord(b"%d" % i, os.urandom(100_000)) for i in range(10)])
     async with Redis.from_url(server.url) as client:
         assert (await client.info("memory"))["used_memory"] < 0.25 * 24 * 1024 * 1024
     assert await kept(server, dead.name) > 4
@@ -390,6 +391,25 @@ async def test_an_entry_is_bounded_and_a_larger_record_has_its_own(log: EventLog
     assert all(len(records) <= ENTRY_RECORDS for records in held)
     assert all(len(records) == 1 or sum(len(r.value) for r in records) <= ENTRY_BYTES for records in held)
     assert len(held) < 10
+
+
+@pytest.mark.parametrize(
+    ("values", "compressed"),
+    [([b"{}" * 50] * 200, True), ([os.urandom(100)] * 5, False), ([os.urandom(100) for _ in range(200)], False)],
+    ids=["alike", "few", "nothing to gain"],
+)
+async def test_large_entries_are_kept_compressed(
+    log: EventLog, server: ValkeyServer, values: list[bytes], compressed: bool
+) -> None:
+    topic = unique(GROUP)
+    await log.ensure([topic])
+    await log.produce(topic.name, [NewRecord(b"one", value) for value in values])
+    (entry,) = await entries(server, topic.name)
+    assert (len(entry[1][1]) < sum(map(len, values)) / 4) == compressed
+    assert [record.value for record in read_entry(topic.name, 0, entry)] == values
+    async with log.consumer([topic.name], GROUP) as consumer:
+        (batch,) = await consumer.fetch(max_records=1000, timeout=5)
+    assert [record.value for record in batch.records] == values
 
 
 async def test_what_the_first_form_left_in_a_log_is_read(log: EventLog, server: ValkeyServer) -> None:

@@ -38,7 +38,7 @@ async def test_no_batch_reads_a_whole_table(peopled: Runtime) -> None:
     teams, names, uuids = [1] * WANTED, NAMES[:WANTED], UUIDS[:WANTED]
     columns = (teams, uuids, [NOW] * WANTED, ["{}"] * WANTED, [1] * WANTED, [False] * WANTED, [False] * WANTED)
     asked = {
-        repository._PERSONS: (teams, names),
+        repository._PERSONS: (repository._array_of(teams), names),
         repository._LINKS_OF: (teams, uuids),
         repository._BY_UUID: (teams, uuids),
         repository._PERSONLESS: (teams, names),

@@ -1,0 +1,94 @@
+"""How the loop overlaps: a batch is on its way to the log while the next one is committed, and no more than one."""
+
+import asyncio
+import dataclasses
+import json
+from collections.abc import Sequence
+from typing import Any, cast
+
+from libs.kit.contracts import topics
+from libs.kit.eventlog import EventLog, NewRecord
+from libs.kit.runtime import Runtime
+from services.cdp.ingestion import worker
+from tests.support.captured import captured_new
+from tests.support.pipeline import QUICK_INGESTION, lag, prepare, rest_of, until
+
+BATCH = 10
+ONE_LANE = QUICK_INGESTION.model_copy(update={"lanes": "live", "batch_records": BATCH})
+
+
+class Gate:
+    """A log that takes no rows before it is opened. asked: the names of the events of each produce of rows."""
+
+    def __init__(self, log: EventLog):
+        self._log = log
+        self.open = asyncio.Event()
+        self.asked: list[list[str]] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._log, name)
+
+    async def produce(self, topic: str, records: Sequence[NewRecord]) -> None:
+        if topic == topics.STORED_EVENTS.name:
+            self.asked.append([json.loads(record.value)["event"] for record in records])
+            await self.open.wait()
+        await self._log.produce(topic, records)
+
+
+async def test_one_batch_is_on_its_way_while_the_next_is_committed(runtime: Runtime) -> None:
+    await prepare(runtime)
+    names = [f"e{number}" for number in range(5 * BATCH)]
+    await runtime.log.produce(topics.EVENTS.name, [captured_new(event=name, distinct_id="one") for name in names])
+    gate, stop = Gate(runtime.log), asyncio.Event()
+    gated = dataclasses.replace(runtime, log=cast(EventLog, gate))
+    running = asyncio.create_task(worker.run(gated, ONE_LANE, stop))
+
+    async def committed() -> bool:
+        row = await runtime.postgres.fetch_one("SELECT sum(next_offset)::int AS stands FROM hedgerow_log_position")
+        return row is not None and row["stands"] == 2 * BATCH
+
+    async def moved() -> bool:
+        return not await lag(runtime, topics.EVENTS.name, topics.INGESTION_GROUP)
+
+    try:
+        await until(committed)
+        assert gate.asked == [names[:BATCH]]
+        assert await lag(runtime, topics.EVENTS.name, topics.INGESTION_GROUP) == len(names)
+        gate.open.set()
+        await until(moved)
+    finally:
+        gate.open.set()
+        stop.set()
+        await running
+    assert [name for asked in gate.asked for name in asked] == names
+    assert max(map(len, gate.asked)) <= BATCH
+    async with runtime.log.tail(topics.STORED_EVENTS.name, last=1000) as tail:
+        assert sorted(json.loads(record.value)["event"] for record in await rest_of(tail)) == sorted(names)
+
+
+async def test_what_was_on_its_way_when_the_process_ended_comes_again(runtime: Runtime) -> None:
+    await prepare(runtime)
+    names = [f"e{number}" for number in range(2 * BATCH)]
+    await runtime.log.produce(topics.EVENTS.name, [captured_new(event=name, distinct_id="one") for name in names])
+    gate, stop = Gate(runtime.log), asyncio.Event()
+    running = asyncio.create_task(worker.run(dataclasses.replace(runtime, log=cast(EventLog, gate)), ONE_LANE, stop))
+
+    async def asked() -> bool:
+        return bool(gate.asked)
+
+    await until(asked)
+    running.cancel()  # as a process that is killed while a batch is on its way
+    await asyncio.gather(running, return_exceptions=True)
+    assert await lag(runtime, topics.EVENTS.name, topics.INGESTION_GROUP) == len(names)
+    again = asyncio.create_task(worker.run(runtime, ONE_LANE, stop))
+
+    async def moved() -> bool:
+        return not await lag(runtime, topics.EVENTS.name, topics.INGESTION_GROUP)
+
+    try:
+        await until(moved)
+    finally:
+        stop.set()
+        await again
+    async with runtime.log.tail(topics.STORED_EVENTS.name, last=1000) as tail:
+        assert sorted(json.loads(record.value)["event"] for record in await rest_of(tail)) == sorted(names)
