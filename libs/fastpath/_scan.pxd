@@ -126,7 +126,7 @@ cdef class Writer:
         object time_of
 
     cdef int start(
-        self, Batch batch, str token, str ip, str internal_ip, bytes version, now, sent_at, bint historical) except -1
+        self, Batch batch, str token, str ip, str internal_ip, bytes version, now, sent_at_us, bint historical) except -1
     cdef int share_headers(self, bytes version, bytes token, bytes now, bint historical) except -1
     cdef tuple block(self)
     cdef bint take(self, const Event* event, Py_ssize_t at) except -1

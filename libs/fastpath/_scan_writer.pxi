@@ -11,7 +11,7 @@ cdef class Writer:
         _drop(&self.out)
 
     cdef int start(
-        self, Batch batch, str token, str ip, str internal_ip, bytes version, now, sent_at, bint historical
+        self, Batch batch, str token, str ip, str internal_ip, bytes version, now, sent_at_us, bint historical
     ) except -1:
         cdef Out* out = &self.out
         cdef bytes raw_token = token.encode()
@@ -29,9 +29,9 @@ cdef class Writer:
         _open(out, 128 + len(raw_token))
         _put(out, b'},"now":"', 9)
         _put_bytes(out, now_text)
-        self.has_sent_at = sent_at is not None
+        self.has_sent_at = sent_at_us is not None
         if self.has_sent_at:
-            self.sent_at = _micros(sent_at)
+            self.sent_at = sent_at_us
             sent_text = _time_text(self.sent_at)
             _put(out, b'","sent_at":"', 13)
             _put_bytes(out, sent_text)

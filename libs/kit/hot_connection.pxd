@@ -9,10 +9,12 @@ cdef class HotCycle:
     cdef public:
         HotConnection protocol
         object receiver, message_event
-        bint disconnected, expects, keep_alive, more_body, response_complete
+        bint disconnected, expects, keep_alive, more_body, refused, response_complete
         double patience
         int status
         bytes lines, body
+
+    cpdef object reply(self, int status, bytes lines, bytes body)
 
 
 cdef class HotConnection:
@@ -36,6 +38,7 @@ cdef class HotConnection:
     cdef bint is_idle(self) except -1
     @cython.locals(cycle=HotCycle, plain=tuple, found=tuple, path=bytes, query=bytes, headers=dict, body=bytes)
     cdef bint receive_plain(self, bytes data) except -1
+    cdef object peer(self)
     cdef tuple service_of(self, bytes path)
     cdef object hand_over(self, HotCycle cycle, tuple found, bytes query, dict headers)
     cdef object enqueue(self, HotCycle cycle)

@@ -36,7 +36,7 @@ class HotCycle:
 
     __slots__ = (
         "body", "disconnected", "expects", "keep_alive", "lines", "message_event", "more_body", "patience", "protocol",
-        "receiver", "response_complete", "status",
+        "receiver", "refused", "response_complete", "status",
     )  # fmt: skip
     receiver: "Receiver | None"
 
@@ -49,12 +49,14 @@ class HotCycle:
         self.more_body = True
         self.response_complete = False
         self.disconnected = False
+        self.refused = False  # its bytes, by us
         self.message_event = _NOBODY
         self.status = 0  # until there is an answer
         self.lines = self.body = b""
 
     def reply(self, status: int, lines: bytes, body: bytes) -> None:
-        """See `hot_http.Reply`."""
+        """Answer: status, header lines (each with its line end; content-length among them), body. Counts once; later
+        ones are ignored."""
         if self.status or self.disconnected:
             return
         self.status, self.lines, self.body = status, lines, body
@@ -68,6 +70,7 @@ class HotCycle:
         self.disconnected = True
         if not self.status and self.receiver is not None:
             self.receiver.gone()
+        self.receiver = None
 
 
 class HotConnection:
@@ -270,14 +273,10 @@ class HotConnection:
         if found is None:
             return False
         cycle = HotCycle(self, True, False)
-        self.cycle = self.turn = cycle
-        self.hand_over(cycle, found, query, headers)
         cycle.more_body = False
-        if not cycle.status and cycle.receiver is not None:
-            if body:
-                cycle.receiver.piece(body)
-            if not cycle.status:
-                cycle.receiver.complete()
+        self.cycle = self.turn = cycle
+        known, service = found
+        service.take(known, query, headers, self.peer(), body, cycle)
         return True
 
     def service_of(self, path: bytes) -> "tuple[str, HotService] | None":
@@ -293,8 +292,11 @@ class HotConnection:
         """To whom it is for."""
         path, service = found
         cycle.patience = service.body_idle_seconds
-        peer = self.client[0] if self.client else None
-        cycle.receiver = service.receive(path, query, headers, peer, cycle.reply)
+        cycle.receiver = service.receive(path, query, headers, self.peer(), cycle)
+
+    def peer(self) -> str | None:
+        """The address at the other end."""
+        return self.client[0] if self.client else None
 
     # -- answers, in turn
 
@@ -356,11 +358,11 @@ class HotConnection:
         else:
             self.transport.write(b"".join((line, usual, cycle.lines, b"connection: close\r\n\r\n", cycle.body)))
             self.hang_up(cycle)
-        cycle.receiver = None  # it knows us by `reply`: a circle, which only the collector would find
+        cycle.receiver = None  # it knows us: a circle, which only the collector would find
 
     def hang_up(self, cycle: HotCycle) -> None:
         """Behind the last answer."""
-        if cycle.receiver is None and self.transport.can_write_eof():  # one that we refused to read
+        if cycle.refused and self.transport.can_write_eof():
             self.transport.write_eof()
             self.lingering = True
         else:
@@ -391,5 +393,6 @@ class HotConnection:
         else:
             cycle = HotCycle(self, False, False)
             self.enqueue(cycle)
+        cycle.refused = True
         cycle.keep_alive = cycle.more_body = cycle.expects = False
         cycle.reply(status, _PLAIN % len(text), text)

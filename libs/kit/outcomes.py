@@ -4,6 +4,8 @@ In the `state` server, for whoever asks "where is my event". Nothing is written 
 memory and told once a second, and only drops are named. All of it is bounded, and may be lost: it explains, it decides
 nothing.
 
+Compiled when there is a compiler (outcomes.pxd).
+
 An owner is a project API key, or `team:<id>` where a stage knows the project.
 
     outcomes:<YYYY-MM-DDTHH>  hash  owner|step|result|reason -> events; 48 hours; owner `*` for what finds no room

@@ -7,7 +7,7 @@ cdef class Accounting:
         Py_ssize_t _every, _successes
         dict _events, _requests
         list _bodies
-        object _loop
+        bint _flushing
 
     @cython.locals(name=tuple)
     cpdef object events(self, str result, str reason, Py_ssize_t events)

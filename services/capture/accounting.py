@@ -52,7 +52,7 @@ class Accounting:
         self._events: dict[tuple[str, str], int] = {}
         self._requests: dict[tuple[str, str, int], list[float]] = {}  # seconds, by method, path and status
         self._bodies: list[int] = []
-        self._loop: asyncio.AbstractEventLoop | None = None  # that will flush
+        self._flushing = False  # soon
 
     def events(self, result: str, reason: str, events: int) -> None:
         """`result` is accepted, dropped or refused; `reason` a word of ours, never input. An answer follows."""
@@ -70,10 +70,9 @@ class Accounting:
         if durations is None:
             durations = self._requests[name] = []
         durations.append(seconds)
-        loop = asyncio.get_running_loop()
-        if self._loop is not loop:
-            self._loop = loop
-            loop.call_later(FLUSH_SECONDS, self.flush)
+        if not self._flushing:
+            self._flushing = True
+            asyncio.get_running_loop().call_later(FLUSH_SECONDS, self.flush)
         if status < 400:
             self._successes += 1
             if self._successes < self._every:
@@ -90,7 +89,7 @@ class Accounting:
 
     def flush(self) -> None:
         """Count what was gathered."""
-        self._loop = None
+        self._flushing = False
         for (result, reason), count in self._events.items():
             _events(result, reason).inc(count)
         for (method, path, status), durations in self._requests.items():

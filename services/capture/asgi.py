@@ -12,7 +12,7 @@ from libs.kit.hot_http import Headers
 from services.capture.answers import Answer, Refused, answer_headers
 from services.capture.bodies import Body, Overloaded
 from services.capture.decision import Request
-from services.capture.intake import Intake
+from services.capture.intake import Awaited, Intake
 
 Message = MutableMapping[str, Any]
 Scope = MutableMapping[str, Any]
@@ -88,11 +88,6 @@ class CaptureEndpoint:
             peer=peer[0] if peer else None,
             now=self._intake.now(),
         )
-        answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-
-        def answered(said: Answer) -> None:
-            if not answer.done():  # cancelled, when the server stops waiting
-                answer.set_result(said)
-
-        self._intake.take(request, answered)
-        return await answer
+        awaited = Awaited()
+        self._intake.take(request, awaited)
+        return await awaited.answer

@@ -25,7 +25,7 @@ from services.capture.identity import canonical_uuid
 from services.capture.records import INTERNAL_IP, Circumstances
 from services.capture.scanned import scanned_v1
 from services.capture.shapes import allow_events, repair_surrogates, spend_one_event
-from services.capture.times import parse_rfc3339
+from services.capture.times import microseconds, parse_rfc3339
 from services.capture.v1_events import NOBODY, OK, Verdict, judge
 from services.capture.v1_headers import Preamble, read_preamble, request_id_of
 
@@ -138,7 +138,7 @@ def _by_scan(
         internal_ip=INTERNAL_IP,
         version=FORMAT_VERSION,
         now=request.now,
-        sent_at=preamble.sent_at,
+        sent_at_us=microseconds(preamble.sent_at),
         max_record_bytes=limits.max_record_bytes,
         library=_library(preamble.sdk),
         nobody=NOBODY,

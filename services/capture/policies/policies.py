@@ -2,6 +2,7 @@
 
 No request waits for the `state` server. While it is away events are kept: rules and quotas stay as they were for a
 while and are then let go, and limits count this process alone.
+Compiled when there is a compiler (policies.pxd): every request asks `route` and tells `settled`.
 """
 
 import asyncio
@@ -76,11 +77,11 @@ class Policies:
         self._loaded_at = float("-inf")
         self._become(Rules(self._listed))
 
-    def route(self, records: Sequence[NewRecord], owner: str, *, historical: bool) -> Routing | None:
+    def route(self, records: Sequence[NewRecord], owner: str, historical: bool) -> Routing | None:
         """Where the records of one request, at least one, go; None: all to the live topic, as they are. Raises TooFast
         when none may. `historical`: the request says that it is an import."""
         if self._idle:
-            return imported(records, historical=historical)
+            return imported(records, historical=True) if historical else None
         token, rules = owner.encode(), self._rules
         concerned, days = token in self._concerned, self._settings.historical_after_days
         if not (concerned or days or self._rates):
