@@ -43,6 +43,7 @@ cdef enum:
     LONGEST_KEY = 32
     MAX_CHARACTERS = 200
     MAX_BYTES = 200  # of a name and an id in the v1 dialect
+    SHARED_ROOM = 192  # bytes: the names, times and punctuation in what records share
     ENVELOPE = 700  # bytes: a guess at what stands around an event in its record
     OWN_HEADERS = 65  # distinct_id, timestamp, event, uuid, and the uuid itself
     GIL_IS_CHEAPER = 65536  # bytes: below that, letting others run costs more than it gives
@@ -257,7 +258,7 @@ cdef class Batch:
         str ip not None,
         str internal_ip not None,
         bytes version not None,
-        now not None,
+        int64_t now_us,
         sent_at_us,
         Py_ssize_t max_record_bytes,
         distinct_id_of,
@@ -266,7 +267,7 @@ cdef class Batch:
         cdef Py_ssize_t at
         cdef bytes quoted = b'"' + leave_out + b'"'
         cdef Writer writer = Writer.__new__(Writer)
-        writer.start(self, token, ip, internal_ip, version, now, sent_at_us, self.historical_migration)
+        writer.start(self, token, ip, internal_ip, version, now_us, sent_at_us, self.historical_migration)
         writer.max_record_bytes = max_record_bytes
         writer.distinct_id_of = distinct_id_of
         writer.time_of = time_of
@@ -283,7 +284,7 @@ cdef class Batch:
         str ip not None,
         str internal_ip not None,
         bytes version not None,
-        now not None,
+        int64_t now_us,
         int64_t sent_at_us,
         Py_ssize_t max_record_bytes,
         bytes library not None,
@@ -291,7 +292,7 @@ cdef class Batch:
     ):
         cdef Py_ssize_t at
         cdef Writer writer = Writer.__new__(Writer)
-        writer.start(self, token, ip, internal_ip, version, now, sent_at_us, self.historical_migration)
+        writer.start(self, token, ip, internal_ip, version, now_us, sent_at_us, self.historical_migration)
         writer.max_record_bytes = max_record_bytes
         for at in range(self.count):
             if not writer.take_v1(&self._events[at], library, nobody):

@@ -190,7 +190,7 @@ class Batch:
         ip: str,
         internal_ip: str,
         version: bytes,
-        now: datetime,
+        now_us: int,
         sent_at_us: int | None,
         max_record_bytes: int,
         distinct_id_of: Callable[[bytes | None, bytes | None], str | None],
@@ -203,15 +203,16 @@ class Batch:
         the value always has the longest.
 
         An event cannot be taken without a name or a distinct_id, with a `$cookieless_mode` that is no boolean, or when
-        its record would be larger than `max_record_bytes` (key, value, headers). `now` is the time of receipt in UTC;
-        `sent_at_us` the sender's clock then, in microseconds since 1970. Asked for what is rare: `distinct_id_of` an id
-        (JSON values at the root and among the properties) that is not a plain string, `time_of` a timestamp in another
-        form than `YYYY-MM-DDTHH:MM:SS[.f]Z`; None means there is none.
+        its record would be larger than `max_record_bytes` (key, value, headers). `now_us` is the time of receipt,
+        `sent_at_us` the sender's clock then, both in microseconds since 1970. Asked for what is rare: `distinct_id_of`
+        an id (JSON values at the root and among the properties) that is not a plain string, `time_of` a timestamp in
+        another form than `YYYY-MM-DDTHH:MM:SS[.f]Z`; None means there is none.
 
         An event with clicks on it, or with how far the page before was scrolled, gives a second record, a `$$heatmap`
         with those properties; the first goes on without the clicks. If the event brought a uuid, that of the heatmap
         follows from it: its time, and the rest as in a UUIDv5 of `$$heatmap` under it.
         """
+        now = moment_at(now_us)
         sent_at = None if sent_at_us is None else moment_at(sent_at_us)
         shared = Shared(token, ip, internal_ip, version, now, sent_at, self.historical_migration)
         random = os.urandom(10 * self.count) if any("uuid" not in event.fields for event in self._events) else b""
@@ -240,7 +241,7 @@ class Batch:
         ip: str,
         internal_ip: str,
         version: bytes,
-        now: datetime,
+        now_us: int,
         sent_at_us: int,
         max_record_bytes: int,
         library: bytes,
@@ -255,7 +256,7 @@ class Batch:
         What options, `session_id`, `window_id` and `library` (members of an object, as JSON) say goes behind the
         properties, in place of what those say of it.
         """
-        sent_at = moment_at(sent_at_us)
+        now, sent_at = moment_at(now_us), moment_at(sent_at_us)
         shared = Shared(token, ip, internal_ip, version, now, sent_at, self.historical_migration)
         made = []
         for event in self._events:

@@ -17,6 +17,14 @@ cdef class HotCycle:
     cpdef object reply(self, int status, bytes lines, bytes body)
 
 
+cdef class UsualHeaders:
+    cdef:
+        list _headers
+        bytes _lines
+
+    cdef bytes lines(self, list headers)
+
+
 cdef class HotConnection:
     cdef public:
         object app_state, client, connections, cycle, flow, limit_concurrency, loop, parser, pipeline, server_state
@@ -25,10 +33,11 @@ cdef class HotConnection:
         bytes url
         bint expect_100_continue
         object shared
+        UsualHeaders usual
         dict services
         HotCycle turn, receiving
         Py_ssize_t max_head_bytes, head_bytes
-        bint in_head, began, long_read, deaf, lingering
+        bint in_head, began, long_read, deaf, lingering, stirred
         double since
 
     cdef Py_ssize_t head_size(self) except -1

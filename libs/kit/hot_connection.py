@@ -73,6 +73,21 @@ class HotCycle:
         self.receiver = None
 
 
+class UsualHeaders:
+    """The headers that uvicorn adds to each answer, as lines. It makes a new list of them once a second."""
+
+    def __init__(self) -> None:
+        self._headers: list[tuple[bytes, bytes]] | None = None
+        self._lines = b""
+
+    def lines(self, headers: list[tuple[bytes, bytes]]) -> bytes:
+        """Each with its line end."""
+        if headers is not self._headers:
+            self._headers = headers
+            self._lines = b"".join([b"%b: %b\r\n" % header for header in headers])
+        return self._lines
+
+
 class HotConnection:
     """The half of `hot_http.HotProtocol` that is ours. `turn` is the hot request whose answer is written next; None
     while it is uvicorn's, or nobody's.
@@ -98,6 +113,7 @@ class HotConnection:
         """Before anything else, behind uvicorn's constructor."""
         self.shared = shared
         self.services = shared.services
+        self.usual = shared.usual
         self.max_head_bytes = shared.max_head_bytes
         self.turn: HotCycle | None = None
         self.receiving: HotCycle | None = None  # the hot request whose body comes now
@@ -106,7 +122,8 @@ class HotConnection:
         self.long_read = False
         self.deaf = False  # nothing that comes counts any more
         self.lingering = False  # all was said; what still comes is read only so that the answer is not lost over it
-        self.since = self.loop.time()  # when something last happened on this connection
+        self.since = self.loop.time()  # when something was last seen to have happened on this connection
+        self.stirred = False  # something happened after that
 
     # -- the connection
 
@@ -138,7 +155,7 @@ class HotConnection:
         """See asyncio.Protocol."""
         if self.lingering:
             return
-        self.since = self.loop.time()
+        self.stirred = True
         if SERVES and not self.in_head and self.is_idle() and self.receive_plain(data):
             return
         self.began = False
@@ -156,6 +173,8 @@ class HotConnection:
 
     def end_if_still(self, now: float) -> None:
         """Close, or answer as stalled, when nothing has happened for longer than this state of things allows."""
+        if self.stirred:
+            self.since, self.stirred = now, False
         still, cycle = now - self.since, self.turn
         if self.lingering:
             if still > LINGER_SECONDS:
@@ -327,7 +346,9 @@ class HotConnection:
         """The next one's turn."""
         self.turn = None
         self.server_state.total_requests += 1
-        self.since = self.loop.time()
+        self.stirred = True
+        if not self.pipeline and not self.flow.read_paused:
+            return
         if self.transport.is_closing():
             return
         if self.pipeline:
@@ -351,7 +372,7 @@ class HotConnection:
         cycle.response_complete = True
         if self.transport.is_closing():
             return
-        usual = self.shared.default_lines(self.server_state.default_headers)
+        usual = self.usual.lines(self.server_state.default_headers)
         line = _STATUS_LINES[cycle.status]
         if cycle.keep_alive:
             self.transport.write(b"".join((line, usual, cycle.lines, b"\r\n", cycle.body)))

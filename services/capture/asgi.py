@@ -86,7 +86,7 @@ class CaptureEndpoint:
             headers=headers,
             body=body,
             peer=peer[0] if peer else None,
-            now=self._intake.now(),
+            now_us=self._intake.now_us(),
         )
         awaited = Awaited()
         self._intake.take(request, awaited)

@@ -135,7 +135,7 @@ def _by_scan(text: Bytes, query: Query, request: Request, route: str, limits: Li
         _LEFT_OUT,
         token,
         client_ip(request.headers, request.peer),
-        request.now,
+        request.now_us,
         parse_sent_at(batch.sent_at, query.sent_at_ms),
         limits.max_record_bytes,
     )

@@ -1,5 +1,6 @@
 # The C types of intake.py when it is compiled.
 cimport cython
+from libs.kit.crashpoints cimport crash_point
 from services.capture.accounting cimport Accounting
 from services.capture.bodies cimport Body, BodyMemory
 from services.capture.decision cimport Decision, Limits, Request
@@ -44,7 +45,7 @@ cdef class Intake:
         Py_ssize_t _inline_body_bytes, _max_body_bytes
 
     cpdef Body new_body(self, str path)
-    cpdef object now(self)
+    cpdef long long now_us(self) except -1
     @cython.locals(decision=Decision, body=bytes)
     cpdef object take(self, Request request, Asker asker)
     cdef object _settle(self, Request request, Decision decision, Asker asker)

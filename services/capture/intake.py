@@ -7,7 +7,6 @@ deciding it. Compiled when there is a compiler (intake.pxd).
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
 
 from libs.kit.clock import Clock
 from libs.kit.contracts.routes import CAPTURE_AI_PATH
@@ -111,9 +110,9 @@ class Intake:
         """To gather the body of a request for `path` in."""
         return Body(self.memory, self._body_caps.get(path, self._max_body_bytes))
 
-    def now(self) -> datetime:
-        """The moment of receipt."""
-        return self._clock.now()
+    def now_us(self) -> int:
+        """The moment of receipt, in microseconds since 1970."""
+        return self._clock.now_us()
 
     def take(self, request: Request, asker: Asker) -> None:
         """Decide the request, produce what it holds, and answer, once, now or later. Never raises."""

@@ -93,7 +93,8 @@ class CaptureReceiver(Asker):
         self._taken = True
         intake = self._service.intake
         intake.take(
-            Request("POST", self._path, self._query, self._headers, self._body.take(), self._peer, intake.now()), self
+            Request("POST", self._path, self._query, self._headers, self._body.take(), self._peer, intake.now_us()),
+            self,
         )
 
     def stalled(self) -> None:

@@ -5,7 +5,6 @@ what that promises. tests/services/capture/test_scanned.py holds the two to the 
 compiler (scanned.pxd).
 """
 
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 from msgspec import Raw
@@ -40,7 +39,7 @@ def scanned_v1(text: bytes | bytearray, *, max_events: int) -> "Batch | None":
 
 
 def records_of_scanned(
-    batch: "Batch", leave_out: bytes, token: str, ip: str, now: datetime, sent_at_us: int | None, max_record_bytes: int
+    batch: "Batch", leave_out: bytes, token: str, ip: str, now_us: int, sent_at_us: int | None, max_record_bytes: int
 ) -> RecordBlock | None:
     """One record an event, two for one that carries a heatmap, none for those named `leave_out`. None if the slow way
     must look at them."""
@@ -50,7 +49,7 @@ def records_of_scanned(
         ip,
         INTERNAL_IP,
         FORMAT_VERSION,
-        now,
+        now_us,
         sent_at_us,
         max_record_bytes,
         _distinct_id_of,

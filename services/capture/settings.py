@@ -46,7 +46,7 @@ class CaptureSettings(BaseSettings):
         30.0, gt=0, description="Wait for the next piece of a body; beyond it 408."
     )
     retry_after_seconds: int = Field(2, ge=1, description="Retry-After of a 503.")
-    access_log_every: int = Field(100, ge=1, description="One access line per so many successful requests.")
+    access_log_every: int = Field(1_000, ge=1, description="One access line per so many successful requests.")
 
     drop_events_by_token_distinct_id: str = Field(
         "", description="Events to drop: `token:distinct_id,distinct_id;token:*`, as in PostHog."

@@ -137,7 +137,7 @@ def _by_scan(
         ip=INTERNAL_IP if batch.capture_internal else client_ip(request.headers, request.peer),
         internal_ip=INTERNAL_IP,
         version=FORMAT_VERSION,
-        now=request.now,
+        now_us=request.now_us,
         sent_at_us=microseconds(preamble.sent_at),
         max_record_bytes=limits.max_record_bytes,
         library=_library(preamble.sdk),

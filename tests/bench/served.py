@@ -18,7 +18,6 @@ import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +86,7 @@ async def naive_app(scope: Any, receive: Any, send: Any) -> None:
     body = await _body(receive)
     headers = dict(scope["headers"])
     request = Request(
-        scope["method"], scope["path"], scope["query_string"], headers, body, "203.0.113.9", datetime.now(UTC)
+        scope["method"], scope["path"], scope["query_string"], headers, body, "203.0.113.9", SystemClock().now_us()
     )
     await NullLog().produce(EVENTS.name, naive(request))
     await _say(send, b'{"status":"Ok"}', _OK)

@@ -59,6 +59,7 @@ class Policies:
         self._clock = clock
         self._settings = settings
         self._outcomes = Outcomes(state, clock, "capture")
+        self._tally = self._outcomes.tally
         overflow_seconds = settings.overflow_burst / settings.overflow_per_second if settings.overflow_enabled else 1.0
         self._person_rate = Rate("person", settings.person_events_per_minute, PERSON_WINDOW_SECONDS)
         self._token_rate = Rate("token", settings.token_events_per_minute, TOKEN_WINDOW_SECONDS)
@@ -110,19 +111,19 @@ class Policies:
     def settled(self, records: Sequence[NewRecord], routing: Routing | None, token: str) -> None:
         """The log has them: count what became of each, and remember those that went no further."""
         if routing is None:
-            self._outcomes.count(token, "accepted", "", len(records))
+            self._tally.add(token, "accepted", "", len(records))
             return
         for (result, reason), events in routing.outcomes.items():
-            self._outcomes.count(token, result, reason, events)
+            self._tally.add(token, result, reason, events)
         for index, fate in routing.fates.items():
             if fate.topic is None:
                 self._outcomes.dropped(token, header(records[index], "uuid"), fate.reason)
 
-    def noted(self, result: str, reason: str, events: int, token: bytes | str) -> None:
+    def noted(self, result: str, reason: str, events: int, token: str) -> None:
         """Count for a project events that did not come as far as `route`, or that the log did not take. `token` is
         empty when nobody knows whose they are."""
         if token and events:
-            self._outcomes.count(token, result, reason, events)
+            self._tally.add(token, result, reason, events)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Exchange counters every second, load rules every few, until `stop`."""

@@ -53,7 +53,7 @@ def records(batch: Any, **changed: Any) -> list[tuple[Any, ...]] | None:
     """The records of a batch in circumstances of no interest."""
     given: dict[str, Any] = {
         "leave_out": b"$performance_event", "token": "phc_t", "ip": "203.0.113.9", "internal_ip": "127.0.0.1",
-        "version": b"1", "now": NOW, "sent_at_us": None, "max_record_bytes": 1_000_000,
+        "version": b"1", "now_us": NOW_US, "sent_at_us": None, "max_record_bytes": 1_000_000,
         "distinct_id_of": lambda root, among: f"asked {root!r} {among!r}", "time_of": lambda _: EARLIER,
     }  # fmt: skip
     return unpacked(batch.records(**(given | changed)))
@@ -328,7 +328,7 @@ def test_what_is_asked_raises_what_it_raises(version: ModuleType) -> None:
 def records_v1(batch: Any, **changed: Any) -> list[tuple[Any, ...]] | None:
     """The records of a v1 batch in circumstances of no interest."""
     given: dict[str, Any] = {
-        "token": "phc_t", "ip": "203.0.113.9", "internal_ip": "127.0.0.1", "version": b"1", "now": NOW,
+        "token": "phc_t", "ip": "203.0.113.9", "internal_ip": "127.0.0.1", "version": b"1", "now_us": NOW_US,
         "sent_at_us": NOW_US - 10_000_000, "max_record_bytes": 1_000_000, "nobody": frozenset({"anonymous"}),
         "library": b'"$lib":"l","$lib_version":"1"',
     }  # fmt: skip
