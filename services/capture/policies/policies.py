@@ -17,9 +17,9 @@ from libs.kit.errors import HedgerowError
 from libs.kit.eventlog import NewRecord
 from libs.kit.logging import get_logger
 from libs.kit.outcomes import Outcomes
+from libs.kit.restrictions import Restriction, Restrictions, listed, restrictions_in, together
 from services.capture.policies import loading, quotas
 from services.capture.policies.rates import Rate
-from services.capture.policies.restrictions import Restriction, Restrictions, listed, restrictions_in, together
 from services.capture.policies.routing import (
     LIMITS,
     Limit,

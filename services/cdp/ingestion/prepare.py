@@ -47,12 +47,14 @@ class Around:
 
 @dataclass(slots=True)
 class Prepared:
-    """What becomes of a batch before it is planned. events: those that go on, in order. points: of heatmaps."""
+    """What becomes of a batch before it is planned. events: those that go on, in order. points: of heatmaps. dropped:
+    team, uuid and reason of each event that goes no further."""
 
     events: list[Incoming | Rejected] = field(default_factory=list)
     points: list[NewRecord] = field(default_factory=list)
     outcomes: Counter[tuple[str, str]] = field(default_factory=Counter)
     warned: list[Warned] = field(default_factory=list)
+    dropped: list[tuple[int, str, str]] = field(default_factory=list)
 
 
 class Draft:
@@ -117,6 +119,8 @@ def prepared(events: Sequence[Incoming | Rejected], teams: Mapping[str, Team], a
                 continue
             if draft.left:
                 done.outcomes[draft.left] += 1
+                if draft.left[0] == "dropped":
+                    done.dropped.append((team.id, event.uuid, draft.left[1]))
                 break
         else:
             done.events.append(_finished(draft))
