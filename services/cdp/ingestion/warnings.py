@@ -29,6 +29,7 @@ TYPES: Mapping[str, tuple[str, str]] = {
     "invalid_group_set": ("event", "warning"),
     "invalid_process_person_profile": ("event", "warning"),
     "client_ingestion_warning": ("event", "info"),
+    "schema_validation_failed": ("event", "error"),
     "event_dropped_too_old": ("event", "info"),
     "cookieless_missing_user_agent": ("event", "error"),
     "cookieless_missing_ip": ("event", "error"),
@@ -54,7 +55,7 @@ class Warned:
     type: str
     step: str
     key: str
-    details: Mapping[str, str | None] = field(default_factory=dict)
+    details: Mapping[str, object] = field(default_factory=dict)
 
 
 def record(warned: Warned, now: datetime) -> NewRecord:

@@ -253,7 +253,7 @@ class Ingestion:
             for partition, move in moves.items():
                 self._positions[partition] = (self._positions[partition][0], move.new)
         _count(decided)
-        _note(decided, self._outcomes)
+        _note(decided, ready, self._outcomes)
         dead = [dead_letter(one.record, one.reason, one.step, now) for one in decided.dead]
         at = self._clock.monotonic()
         told = [warning_record(warned, now) for warned in decided.warned if self._limiter.passes(warned, at)]
@@ -347,11 +347,13 @@ def _count(decided: Plan) -> None:
         metrics.INGESTION_WARNINGS.labels(kind).inc(number)
 
 
-def _note(decided: Plan, outcomes: Outcomes) -> None:
+def _note(decided: Plan, ready: Prepared, outcomes: Outcomes) -> None:
     """For whoever asks where an event is. A token of no project has nobody who could ask."""
     for team_id, uuid, reason in decided.dropped:
         outcomes.count(team_owner(team_id), "dropped", reason, 1)
         outcomes.dropped(team_owner(team_id), uuid, reason)
+    for team_id, events in ready.would_go.items():
+        outcomes.count(team_owner(team_id), "would_drop", "event_filter", events)
     for rejected in decided.dead:
         if token := dict(rejected.record.headers).get("token"):
             outcomes.count(token, "dlq", rejected.reason, 1)
