@@ -39,11 +39,8 @@ class EventFilter:
 
 
 def checked_tree(tree: object) -> dict[str, Any]:
-    """The tree, once it is sure to be one. Raises InvalidRequest."""
-    left = [MAX_CONDITIONS]
-    _check(tree, "root", 0, left)
-    assert isinstance(tree, dict)  # noqa: S101
-    return tree
+    """The tree, without what is no part of one. Raises InvalidRequest."""
+    return _checked(tree, "root", 0, [MAX_CONDITIONS])
 
 
 def checked_cases(cases: object, tree: Tree | None) -> list[dict[str, str]]:
@@ -54,7 +51,7 @@ def checked_cases(cases: object, tree: Tree | None) -> list[dict[str, str]]:
     for number, case in enumerate(cases):
         if not isinstance(case, dict) or case.get("expected_result") not in ("drop", "ingest"):
             raise InvalidRequest(f"Test case {number}: expected_result must be drop or ingest.", attr="test_cases")
-        if any(not isinstance(case.get(name, ""), str) for name in FIELDS):
+        if any(not isinstance(case.get(name, ""), str) or "\0" in case.get(name, "") for name in FIELDS):
             raise InvalidRequest(f"Test case {number}: {' and '.join(FIELDS)} must be strings.", attr="test_cases")
         if tree is None:
             continue
@@ -63,7 +60,7 @@ def checked_cases(cases: object, tree: Tree | None) -> list[dict[str, str]]:
         if result != case["expected_result"]:
             text = f"Test case {number}: expected {case['expected_result']}, but the filter says {result}."
             raise InvalidRequest(text, attr="test_cases")
-    return cases
+    return [{name: case[name] for name in (*FIELDS, "expected_result") if name in case} for case in cases]
 
 
 def _matches(node: Tree, said: Mapping[str, str]) -> bool:
@@ -90,7 +87,7 @@ def _is_empty(node: Tree) -> bool:
     return all(_is_empty(child) for child in children)
 
 
-def _check(node: object, path: str, depth: int, left: list[int]) -> None:
+def _checked(node: object, path: str, depth: int, left: list[int]) -> dict[str, Any]:
     """left: how many conditions there may be yet."""
     kind = node.get("type") if isinstance(node, dict) else None
     if not isinstance(node, dict) or kind not in ("and", "or", "not", "condition"):
@@ -101,18 +98,17 @@ def _check(node: object, path: str, depth: int, left: list[int]) -> None:
         left[0] -= 1
         if left[0] < 0:
             raise _wrong(f"There are more than {MAX_CONDITIONS} conditions.")
-        _check_condition(node, path)
-    elif kind == "not":
-        _check(node.get("child"), f"{path}.child", depth + 1, left)
-    else:
-        children = node.get("children")
-        if not isinstance(children, list) or len(children) > MAX_CONDITIONS:
-            raise _wrong(f"Node at {path}: {kind} needs a list of at most {MAX_CONDITIONS} children.")
-        for number, child in enumerate(children):
-            _check(child, f"{path}.children[{number}]", depth + 1, left)
+        return _checked_condition(node, path)
+    if kind == "not":
+        return {"type": kind, "child": _checked(node.get("child"), f"{path}.child", depth + 1, left)}
+    children = node.get("children")
+    if not isinstance(children, list) or len(children) > MAX_CONDITIONS:
+        raise _wrong(f"Node at {path}: {kind} needs a list of at most {MAX_CONDITIONS} children.")
+    below = [_checked(child, f"{path}.children[{at}]", depth + 1, left) for at, child in enumerate(children)]
+    return {"type": kind, "children": below}
 
 
-def _check_condition(node: Tree, path: str) -> None:
+def _checked_condition(node: Tree, path: str) -> dict[str, Any]:
     if node.get("field") not in FIELDS:
         raise _wrong(f"Condition at {path}: field must be one of {', '.join(FIELDS)}.")
     if node.get("operator") not in OPERATORS:
@@ -120,6 +116,7 @@ def _check_condition(node: Tree, path: str) -> None:
     value = node.get("value")
     if not isinstance(value, str) or not 0 < len(value) <= MAX_VALUE or "\0" in value:
         raise _wrong(f"Condition at {path}: value must be a string of 1 to {MAX_VALUE} characters.")
+    return {name: node[name] for name in ("type", "field", "operator", "value")}
 
 
 def _wrong(text: str) -> InvalidRequest:

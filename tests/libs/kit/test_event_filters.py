@@ -86,7 +86,8 @@ def test_what_is_no_tree(tree: object) -> None:
 
 def test_what_is_one() -> None:
     tree = both(either(*[condition("a")] * 20), no(no(no(either()))))
-    assert checked_tree(tree) is tree
+    assert checked_tree(tree) == tree
+    assert checked_tree({**both({**condition("a"), "id": "\0"}), "key": {}}) == both(condition("a"))
 
 
 @pytest.mark.parametrize(
@@ -97,6 +98,7 @@ def test_what_is_one() -> None:
         ([5], "Test case 0: expected_result"),
         ([{"expected_result": "gone"}], "Test case 0: expected_result"),
         ([{"expected_result": "drop", "event_name": 5}], "must be strings"),
+        ([{"expected_result": "drop", "event_name": "a\0"}], "must be strings"),
         ([{"expected_result": "drop", "event_name": "a"}, {"expected_result": "drop", "event_name": "b"}], "case 1"),
         ([{"expected_result": "ingest", "event_name": "a"}], "filter says drop"),
     ],
@@ -108,5 +110,6 @@ def test_cases_that_do_not_hold(cases: object, said: str) -> None:
 
 def test_cases_that_hold() -> None:
     cases = [{"expected_result": "drop", "event_name": "a"}, {"expected_result": "ingest", "distinct_id": "a"}]
-    assert checked_cases(cases, condition("a")) is cases
+    assert checked_cases(cases, condition("a")) == cases
+    assert checked_cases([{**cases[0], "more": "\0"}], condition("a")) == cases[:1]
     assert checked_cases([{"expected_result": "drop"}], None)
