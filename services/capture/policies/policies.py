@@ -29,6 +29,7 @@ from services.capture.policies.routing import (
     imported,
     route,
 )
+from services.capture.policies.warnings import CaptureWarnings
 from services.capture.settings import CaptureSettings
 
 log = get_logger(__name__)
@@ -58,6 +59,7 @@ class Policies:
         self._clock = clock
         self._settings = settings
         self._outcomes = Outcomes(state, clock, "capture")
+        self.warnings = CaptureWarnings(clock)
         overflow_seconds = settings.overflow_burst / settings.overflow_per_second if settings.overflow_enabled else 1.0
         self._person_rate = Rate("person", settings.person_events_per_minute, PERSON_WINDOW_SECONDS)
         self._token_rate = Rate("token", settings.token_events_per_minute, TOKEN_WINDOW_SECONDS)
@@ -120,7 +122,10 @@ class Policies:
     def noted(self, result: str, reason: str, events: int, token: bytes | str) -> None:
         """Count for a project events that did not come as far as `route`, or that the log did not take. `token` is
         empty when nobody knows whose they are."""
-        if token and events:
+        if not token:
+            return
+        self.warnings.note(token if isinstance(token, str) else token.decode(), reason, events)
+        if events:
             self._outcomes.count(token, result, reason, events)
 
     async def run(self, stop: asyncio.Event) -> None:

@@ -30,6 +30,19 @@ TYPES: Mapping[str, tuple[str, str]] = {
     "invalid_process_person_profile": ("event", "warning"),
     "client_ingestion_warning": ("event", "info"),
     "schema_validation_failed": ("event", "error"),
+    # capture's
+    "missing_event_name": ("event", "error"),
+    "event_name_too_long": ("event", "error"),
+    "missing_distinct_id": ("event", "error"),
+    "distinct_id_too_large": ("event", "error"),
+    "invalid_event_timestamp": ("event", "error"),
+    "malformed_event_properties": ("event", "error"),
+    "invalid_options": ("event", "error"),
+    "empty_batch": ("event", "error"),
+    "invalid_batch": ("event", "error"),
+    "missing_event_uuid": ("event", "error"),
+    "invalid_event_uuid": ("event", "error"),
+    "duplicate_event_uuid": ("event", "error"),
     "event_dropped_too_old": ("event", "info"),
     "cookieless_missing_user_agent": ("event", "error"),
     "cookieless_missing_ip": ("event", "error"),
@@ -56,6 +69,7 @@ class Warned:
     step: str
     key: str
     details: Mapping[str, object] = field(default_factory=dict)
+    source: str = SOURCE
 
 
 def record(warned: Warned, now: datetime) -> NewRecord:
@@ -65,7 +79,7 @@ def record(warned: Warned, now: datetime) -> NewRecord:
     message = IngestionWarning(
         team_id=warned.team_id,
         type=warned.type,
-        source=SOURCE,
+        source=warned.source,
         details=msgspec.json.encode(details).decode(),
         timestamp=clickhouse_time(now),
     )

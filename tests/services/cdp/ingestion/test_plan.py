@@ -7,12 +7,15 @@ import msgspec
 import pytest
 
 from libs.fastpath import members_of
+from libs.kit.contracts.capture_warnings import warning_record
 from libs.kit.eventlog import Record
 from libs.kit.teams import Team
 from services.cdp.ingestion.needs import needs
 from services.cdp.ingestion.people import Loaded
 from services.cdp.ingestion.persons import FAKE_CREATED_AT, Link, Person, PersonKey, person_uuid
 from services.cdp.ingestion.plan import Known, Plan, parsed, plan
+from services.cdp.ingestion.warnings import Warned
+from services.cdp.ingestion.warnings import record as warning_of
 from services.cdp.raw_json import encode
 from tests.support.captured import ARRIVED_MS, captured_record, raw_record
 from tests.support.ingested import Ingested
@@ -474,6 +477,27 @@ def test_client_warning_is_no_event() -> None:
     said = {"$$client_ingestion_warning_message": "too much"}
     done = planned(captured_record(event="$$client_ingestion_warning", properties=said))
     assert (done.rows, done.warned[0].details["message"]) == ([], "too much")
+
+
+def test_a_warning_by_capture_is_its_own() -> None:
+    made = warning_record("phc_one", "missing_distinct_id", 7, NOW)
+    record = raw_record(made.value, headers=dict(made.headers))
+    done = planned(record)
+    assert (done.rows, done.dropped, done.writes.persons) == ([], [], [])
+    assert done.outcomes == {("ok", "ingestion_warning"): 1}
+    [warned] = done.warned
+    assert warned == Warned(1, "missing_distinct_id", "capture", "", {"count": 7}, source="capture")
+    told = json.loads(warning_of(warned, NOW).value)
+    assert (told["source"], told["type"]) == ("capture", "missing_distinct_id")
+    assert json.loads(told["details"]) == {
+        "count": 7, "category": "event", "severity": "error", "pipelineStep": "capture",
+    }  # fmt: skip
+
+
+def test_no_sender_speaks_for_capture() -> None:
+    said = {"$$ingestion_warning_type": "invalid_batch", "$$ingestion_warning_count": 5}
+    done = planned(captured_record(event="$$client_ingestion_warning", properties=said))
+    assert [warned.type for warned in done.warned] == ["client_ingestion_warning"]
 
 
 def test_a_group_does_not_grow_without_end() -> None:
