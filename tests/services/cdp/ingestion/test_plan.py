@@ -293,6 +293,20 @@ def test_too_large_properties_are_refused_and_the_event_goes_on() -> None:
     assert set(new.writes.persons[0].properties) == {"$creator_event_uuid"}
 
 
+def test_who_came_with_too_many_properties_is_trimmed() -> None:
+    large = {f"p{number}": "x" * 100_000 for number in range(7)}
+    before = person(email="a@example.org", **{"$initial_browser": "y" * 1000}, **large)
+    done = planned(captured_record(properties={"$set": {"plan": "pro"}}), persons={(1, "u1"): before})
+    [after] = done.writes.persons
+    assert [*after.properties] == ["email", "$initial_browser", *(f"p{number}" for number in range(2, 7)), "plan"]
+    assert done.warnings == {}
+    # what is too large by this event alone is refused, as before
+    more = {"$set": {"plan": "x" * 700_000}}
+    done = planned(captured_record(properties=more), persons={(1, "u1"): before})
+    assert done.writes.persons == []
+    assert done.warnings == {"person_properties_size_violation": 1}
+
+
 def test_ip_addresses_of_a_shy_team_go() -> None:
     assert "$ip" not in stored(planned(captured_record(token="phc_shy")))["properties"]
     assert stored(planned(captured_record(properties={"$ip": "::1"})))["properties"]["$ip"] == "::1"
