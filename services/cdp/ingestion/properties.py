@@ -153,6 +153,9 @@ def _add_automatic(properties: Properties) -> tuple[Properties, Properties] | No
         latest = given.completed(latest)
     if given := object_of(properties.raw("$set_once")):
         first = given.completed(first)
+    if "$os_name" in properties and not server:
+        latest.drop(("$os_name",))
+        first.drop(("$initial_os_name",))
     properties["$set"] = latest.encoded()
     properties["$set_once"] = first.encoded()
     return latest, first

@@ -57,7 +57,13 @@ TYPES: Mapping[str, tuple[str, str]] = {
     # ours: a value that PostgreSQL cannot hold was left off a person or a group
     "person_property_refused": ("size", "warning"),
 }
-ALWAYS = frozenset({"cannot_merge_already_identified", "cannot_merge_with_illegal_distinct_id"})
+ALWAYS = frozenset(
+    {
+        "cannot_merge_already_identified",
+        "cannot_merge_with_illegal_distinct_id",
+        "invalid_event_when_process_person_profile_is_false",
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from services.cdp.ingestion.needs import needs
 from services.cdp.ingestion.people import Loaded
 from services.cdp.ingestion.persons import FAKE_CREATED_AT, Link, Person, PersonKey, person_uuid
 from services.cdp.ingestion.plan import Known, Plan, parsed, plan
-from services.cdp.ingestion.warnings import Warned
+from services.cdp.ingestion.warnings import Warned, WarningLimiter
 from services.cdp.ingestion.warnings import record as warning_of
 from services.cdp.raw_json import encode
 from tests.support.captured import ARRIVED_MS, captured_record, raw_record
@@ -242,6 +242,29 @@ def test_automatic_person_properties() -> None:
     }
     server = planned(captured_record(properties={"$is_server": True, "$os": "Linux"}))
     assert "$set" not in stored(server)["properties"]
+
+
+def test_the_alias_of_os_is_no_property_of_a_person() -> None:
+    given = {"$set": {"$os_name": "mine", "a": 1}, "$set_once": {"$initial_os_name": "mine"}}
+    done = planned(captured_record(properties={"$os_name": "Linux", **given}))
+    [made] = done.writes.persons
+    assert {*made.properties} == {"a", "$os", "$initial_os", "$creator_event_uuid"}
+    assert bytes(made.properties["$os"]) == b'"Linux"'
+    alone = planned(captured_record(properties=given))  # as it was sent, where it is nobody's alias
+    assert {*alone.writes.persons[0].properties} == {"a", "$os_name", "$initial_os_name", "$creator_event_uuid"}
+
+
+def test_some_warnings_are_always_told() -> None:
+    limiter = WarningLimiter()
+    for kind, again in (
+        ("cannot_merge_already_identified", True),
+        ("invalid_event_when_process_person_profile_is_false", True),
+        ("ignored_invalid_timestamp", False),
+    ):
+        warned = Warned(1, kind, "s", "k")
+        assert limiter.passes(warned, 0.0)
+        assert limiter.passes(warned, 3599.0) is again
+        assert limiter.passes(warned, 3601.0)
 
 
 def test_top_level_set_wins_over_the_one_inside() -> None:
