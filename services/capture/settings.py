@@ -78,6 +78,9 @@ class CaptureSettings(BaseSettings):
         True, description="Name a used-up quota in the answer, so that SDKs pause; off: PostHog's plain Ok."
     )
     policy_exchange_seconds: float = Field(1.0, gt=0, description="How often counters go to the `state` server.")
+    warning_seconds: float = Field(
+        10.0, gt=0, description="How often projects are told of events that could not be taken, through the log."
+    )
     policy_reload_seconds: float = Field(
         5.0, gt=0, description="How often quotas and restrictions are read from the `state` server."
     )

@@ -184,7 +184,7 @@ def _read(text: Bytes, limits: Limits) -> V1Batch:
     if parse_rfc3339(batch.created_at) is None:
         raise Refused(400, "invalid batch: created_at is not RFC 3339", "bad_created_at", tag="invalid_batch")
     if not batch.batch:
-        raise Refused(400, "request batch is empty", "no_event", events=0, tag="empty_batch")
+        raise Refused(400, "request batch is empty", "empty_batch", events=0, tag="empty_batch")
     return batch
 
 

@@ -18,9 +18,9 @@ from libs.kit.errors import HedgerowError
 from libs.kit.eventlog import NewRecord
 from libs.kit.logging import get_logger
 from libs.kit.outcomes import Outcomes
+from libs.kit.restrictions import Restriction, Restrictions, listed, restrictions_in, together
 from services.capture.policies import loading, quotas
 from services.capture.policies.rates import Rate
-from services.capture.policies.restrictions import Restriction, Restrictions, listed, restrictions_in, together
 from services.capture.policies.routing import (
     LIMITS,
     Limit,
@@ -30,6 +30,7 @@ from services.capture.policies.routing import (
     imported,
     route,
 )
+from services.capture.policies.warnings import CaptureWarnings
 from services.capture.settings import CaptureSettings
 
 log = get_logger(__name__)
@@ -60,6 +61,7 @@ class Policies:
         self._settings = settings
         self._outcomes = Outcomes(state, clock, "capture")
         self._tally = self._outcomes.tally
+        self.warnings = CaptureWarnings(clock)
         overflow_seconds = settings.overflow_burst / settings.overflow_per_second if settings.overflow_enabled else 1.0
         self._person_rate = Rate("person", settings.person_events_per_minute, PERSON_WINDOW_SECONDS)
         self._token_rate = Rate("token", settings.token_events_per_minute, TOKEN_WINDOW_SECONDS)
@@ -122,7 +124,10 @@ class Policies:
     def noted(self, result: str, reason: str, events: int, token: str) -> None:
         """Count for a project events that did not come as far as `route`, or that the log did not take. `token` is
         empty when nobody knows whose they are."""
-        if token and events:
+        if not token:
+            return
+        self.warnings.note(token, reason, events)
+        if events:
             self._tally.add(token, result, reason, events)
 
     async def run(self, stop: asyncio.Event) -> None:
