@@ -102,7 +102,7 @@ async def test_a_log_that_is_full_hears_of_it_later(capture: Capturing) -> None:
     capture.policies.noted("dropped", "invalid_options", 2, "phc_t")
     capture.log.failure = LogFull("no room")
     assert await told(capture) == {}
-    capture.policies.noted("dropped", "invalid_options", 1, b"phc_t")
+    capture.policies.noted("dropped", "invalid_options", 1, "phc_t")
     capture.log.failure = None
     assert await told(capture) == {"invalid_options": 3}
 
