@@ -62,8 +62,8 @@ def restrict(
     data_dir: DataDir = DATA,
 ) -> None:
     """Do something with a project's events: with all, or those that match each option given (any value of it)."""
+    from libs.kit.restrictions import PIPELINES
     from services.capture.policies.editing import restrict as add
-    from services.capture.policies.restrictions import PIPELINES
 
     lists = {"distinct_ids": distinct_id, "event_names": event, "session_ids": session_id, "event_uuids": uuid}
     filters: dict[str, Any] = {name: values for name, values in lists.items() if values}

@@ -117,6 +117,19 @@ cdef inline bint _start(Cursor* cursor, Span* key, Span* value, uint64_t* header
     return False
 
 
+cdef inline void* _with_room(void* items, Py_ssize_t used, Py_ssize_t* room, size_t each) except NULL:
+    """The array, where one more has room. room: how many have, zero for NULL."""
+    cdef Py_ssize_t more
+    cdef void* grown = items
+    if used == room[0]:
+        more = max(16, room[0] * 2)
+        grown = realloc(items, more * each)
+        if grown is NULL:
+            raise MemoryError
+        room[0] = more
+    return grown
+
+
 cdef class _Shares:
     """The records of a payload, each with the piece it goes to."""
     cdef Place* places
@@ -138,27 +151,13 @@ cdef class _Shares:
         free(self.last)
 
     cdef int place(self, const uint8_t* start, Py_ssize_t size, Py_ssize_t piece) except -1:
-        cdef Py_ssize_t room
-        cdef Place* grown
-        if self.records == self.places_room:
-            room = max(64, self.places_room * 2)
-            grown = <Place*>realloc(self.places, room * sizeof(Place))
-            if grown is NULL:
-                raise MemoryError
-            self.places, self.places_room = grown, room
+        self.places = <Place*>_with_room(self.places, self.records, &self.places_room, sizeof(Place))
         self.places[self.records] = Place(start, size, piece)
         self.records += 1
         return 0
 
     cdef Py_ssize_t begin(self, Py_ssize_t partition) except -1:
-        cdef Py_ssize_t room
-        cdef Piece* grown
-        if self.pieces == self.pieces_room:
-            room = max(16, self.pieces_room * 2)
-            grown = <Piece*>realloc(self.found, room * sizeof(Piece))
-            if grown is NULL:
-                raise MemoryError
-            self.found, self.pieces_room = grown, room
+        self.found = <Piece*>_with_room(self.found, self.pieces, &self.pieces_room, sizeof(Piece))
         self.found[self.pieces] = Piece(partition, 0, 0)
         self.pieces += 1
         self.last[partition] = self.pieces

@@ -108,12 +108,11 @@ cdef class Writer:
         Py_ssize_t max_record_bytes
         bytes prefix
         bytes ip
-        bytes internal_ip
-        bytes opening
-        bytes internal_opening
-        bytes middle
+        str internal_ip
+        bytes shared  # holds these two
+        Text headers
+        Text middle
         bytes ending
-        bytes headers
         int shared_headers
         bytes random
         bytes id_held
@@ -126,8 +125,8 @@ cdef class Writer:
         object time_of
 
     cdef int start(
-        self, Batch batch, str token, str ip, str internal_ip, bytes version, now, sent_at, bint historical) except -1
-    cdef int share_headers(self, bytes version, bytes token, bytes now, bint historical) except -1
+        self, Batch batch, str token, str ip, str internal_ip, bytes version, int64_t now_us, sent_at_us, bint historical) except -1
+    cdef int share(self, bytes version, bytes token, bytes json_token, Py_ssize_t room, bint historical) except -1
     cdef tuple block(self)
     cdef bint take(self, const Event* event, Py_ssize_t at) except -1
     cdef bint take_v1(self, const Event* event, bytes library, nobody) except -1
@@ -136,7 +135,7 @@ cdef class Writer:
     cdef bint read_options(self, const Event* event) noexcept
     cdef int put_value_v1(self, const Event* event, bytes library) except -1
     cdef void put_option(self, uint32_t option, const char* name, Py_ssize_t size) noexcept
-    cdef void begin(self) noexcept
+    cdef int begin(self) except -1
     cdef bint finish(self, bint skips_heatmap) except -1
     cdef bint identify(self, const Event* event) except -1
     cdef bint print_uuid(self, const Event* event, Py_ssize_t at) except -1
@@ -144,7 +143,7 @@ cdef class Writer:
     cdef void print_times(self, int64_t moment) noexcept
     cdef int put_value(self, const Event* event, bint rides) except -1
     cdef int put_rider(self, const Event* event) except -1
-    cdef bytes opening_of(self, bint internal)
+    cdef bytes address(self)
     cdef int put_head(self) except -1
     cdef void put_ids(self, const Event* event) noexcept
     cdef void put_when(self, const Event* event) noexcept

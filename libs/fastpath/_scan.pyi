@@ -25,31 +25,29 @@ class Batch:
     def uuids(self) -> list[str]: ...
     def count_named(self, name: bytes) -> int: ...
     def tokens(self, leave_out: bytes) -> set[str]: ...
+    def only_token(self, leave_out: bytes) -> str | None: ...
     def fields(self, at: int) -> dict[str, bytes | bool | None]: ...
     def records(
         self,
-        *,
         leave_out: bytes,
         token: str,
         ip: str,
         internal_ip: str,
         version: bytes,
-        now: datetime,
-        sent_at: datetime | None,
-        historical_migration: bool,
+        now_us: int,
+        sent_at_us: int | None,
         max_record_bytes: int,
         distinct_id_of: Callable[[bytes | None, bytes | None], str | None],
         time_of: Callable[[str], datetime | None],
     ) -> Block | None: ...
     def records_v1(
         self,
-        *,
         token: str,
         ip: str,
         internal_ip: str,
         version: bytes,
-        now: datetime,
-        sent_at: datetime,
+        now_us: int,
+        sent_at_us: int,
         max_record_bytes: int,
         library: bytes,
         nobody: Set[str],

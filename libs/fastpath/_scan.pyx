@@ -43,6 +43,7 @@ cdef enum:
     LONGEST_KEY = 32
     MAX_CHARACTERS = 200
     MAX_BYTES = 200  # of a name and an id in the v1 dialect
+    SHARED_ROOM = 192  # bytes: the names, times and punctuation in what records share
     ENVELOPE = 700  # bytes: a guess at what stands around an event in its record
     OWN_HEADERS = 65  # distinct_id, timestamp, event, uuid, and the uuid itself
     GIL_IS_CHEAPER = 65536  # bytes: below that, letting others run costs more than it gives
@@ -202,6 +203,25 @@ cdef class Batch:
                 last = span
         return found
 
+    def only_token(self, bytes leave_out not None):
+        cdef Py_ssize_t at
+        cdef Event* event
+        cdef Span span
+        cdef Span first = Span(0, 0)
+        cdef bytes quoted = b'"' + leave_out + b'"'
+        for at in range(self.count):
+            event = &self._events[at]
+            if self._is_named(event, quoted):
+                continue
+            span = event.token if event.token.end else event.known[<int>P_TOKEN]
+            if not span.end or self._start[span.start] != c'"':
+                continue
+            if not first.end:
+                first = span
+            elif not self._same(span, first):
+                return None
+        return self._text(first) if first.end else None
+
     def fields(self, Py_ssize_t at):
         if not 0 <= at < self.count:
             raise IndexError(at)
@@ -233,15 +253,13 @@ cdef class Batch:
 
     def records(
         self,
-        *,
         bytes leave_out not None,
         str token not None,
         str ip not None,
         str internal_ip not None,
         bytes version not None,
-        now not None,
-        sent_at,
-        bint historical_migration,
+        int64_t now_us,
+        sent_at_us,
         Py_ssize_t max_record_bytes,
         distinct_id_of,
         time_of,
@@ -249,7 +267,7 @@ cdef class Batch:
         cdef Py_ssize_t at
         cdef bytes quoted = b'"' + leave_out + b'"'
         cdef Writer writer = Writer.__new__(Writer)
-        writer.start(self, token, ip, internal_ip, version, now, sent_at, historical_migration)
+        writer.start(self, token, ip, internal_ip, version, now_us, sent_at_us, self.historical_migration)
         writer.max_record_bytes = max_record_bytes
         writer.distinct_id_of = distinct_id_of
         writer.time_of = time_of
@@ -262,20 +280,19 @@ cdef class Batch:
 
     def records_v1(
         self,
-        *,
         str token not None,
         str ip not None,
         str internal_ip not None,
         bytes version not None,
-        now not None,
-        sent_at not None,
+        int64_t now_us,
+        int64_t sent_at_us,
         Py_ssize_t max_record_bytes,
         bytes library not None,
         nobody not None,
     ):
         cdef Py_ssize_t at
         cdef Writer writer = Writer.__new__(Writer)
-        writer.start(self, token, ip, internal_ip, version, now, sent_at, self.historical_migration)
+        writer.start(self, token, ip, internal_ip, version, now_us, sent_at_us, self.historical_migration)
         writer.max_record_bytes = max_record_bytes
         for at in range(self.count):
             if not writer.take_v1(&self._events[at], library, nobody):

@@ -49,6 +49,7 @@ from libs.fastpath._scan_writer_py import (
     corrected,
     data_v1,
     distinct_id_of_event,
+    moment_at,
     moment_of,
     name_of,
     options_of,
@@ -153,6 +154,11 @@ class Batch:
         )
         return {text_of(raw) for raw in found if raw and raw[:1] == b'"'}
 
+    def only_token(self, leave_out: bytes) -> str | None:
+        """The one among `tokens`; None when there is none, or more than one."""
+        found = self.tokens(leave_out)
+        return found.pop() if len(found) == 1 else None
+
     def fields(self, at: int) -> dict[str, bytes | bool | None]:
         """What is known of one event: values as they were sent, and which properties are there at all."""
         if not 0 <= at < self.count:
@@ -179,15 +185,13 @@ class Batch:
 
     def records(
         self,
-        *,
         leave_out: bytes,
         token: str,
         ip: str,
         internal_ip: str,
         version: bytes,
-        now: datetime,
-        sent_at: datetime | None,
-        historical_migration: bool,
+        now_us: int,
+        sent_at_us: int | None,
         max_record_bytes: int,
         distinct_id_of: Callable[[bytes | None, bytes | None], str | None],
         time_of: Callable[[str], datetime | None],
@@ -199,16 +203,18 @@ class Batch:
         the value always has the longest.
 
         An event cannot be taken without a name or a distinct_id, with a `$cookieless_mode` that is no boolean, or when
-        its record would be larger than `max_record_bytes` (key, value, headers). Times are in UTC: `now` of receipt,
-        `sent_at` the sender's clock then. Asked for what is rare: `distinct_id_of` an id (JSON values at the root and
-        among the properties) that is not a plain string, `time_of` a timestamp in another form than
-        `YYYY-MM-DDTHH:MM:SS[.f]Z`; None means there is none.
+        its record would be larger than `max_record_bytes` (key, value, headers). `now_us` is the time of receipt,
+        `sent_at_us` the sender's clock then, both in microseconds since 1970. Asked for what is rare: `distinct_id_of`
+        an id (JSON values at the root and among the properties) that is not a plain string, `time_of` a timestamp in
+        another form than `YYYY-MM-DDTHH:MM:SS[.f]Z`; None means there is none.
 
         An event with clicks on it, or with how far the page before was scrolled, gives a second record, a `$$heatmap`
         with those properties; the first goes on without the clicks. If the event brought a uuid, that of the heatmap
         follows from it: its time, and the rest as in a UUIDv5 of `$$heatmap` under it.
         """
-        shared = Shared(token, ip, internal_ip, version, now, sent_at, historical_migration)
+        now = moment_at(now_us)
+        sent_at = None if sent_at_us is None else moment_at(sent_at_us)
+        shared = Shared(token, ip, internal_ip, version, now, sent_at, self.historical_migration)
         random = os.urandom(10 * self.count) if any("uuid" not in event.fields for event in self._events) else b""
         made = []
         for at, event in enumerate(self._events):
@@ -231,13 +237,12 @@ class Batch:
 
     def records_v1(
         self,
-        *,
         token: str,
         ip: str,
         internal_ip: str,
         version: bytes,
-        now: datetime,
-        sent_at: datetime,
+        now_us: int,
+        sent_at_us: int,
         max_record_bytes: int,
         library: bytes,
         nobody: Set[str],
@@ -251,6 +256,7 @@ class Batch:
         What options, `session_id`, `window_id` and `library` (members of an object, as JSON) say goes behind the
         properties, in place of what those say of it.
         """
+        now, sent_at = moment_at(now_us), moment_at(sent_at_us)
         shared = Shared(token, ip, internal_ip, version, now, sent_at, self.historical_migration)
         made = []
         for event in self._events:

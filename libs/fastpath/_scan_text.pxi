@@ -31,6 +31,17 @@ cdef bytes _close(Out* out):
     return found
 
 
+cdef bytes _with_room(Out* out):
+    """What was written, and the room that is left behind it: cheaper than `_close` for what is not kept."""
+    cdef PyObject* made = out.made
+    out.made = NULL
+    if made is NULL:
+        raise MemoryError
+    found = <bytes>made
+    Py_DECREF(found)
+    return found
+
+
 cdef bint _grow(Out* out, Py_ssize_t size) noexcept:
     """Make room for so many bytes more. False when there is none: then nothing more is written, and `_close` raises."""
     if out.made is NULL:
@@ -271,12 +282,11 @@ cdef int _print_decimal(uint8_t* into, int64_t value) noexcept:
     return 20 - at
 
 
-cdef bytes _time_text(int64_t micros):
-    cdef uint8_t text[27]
+cdef int _print_time(uint8_t* into, int64_t micros) noexcept:
+    """An RFC 3339 time of 27 characters at most. How many there are."""
     cdef int64_t day = micros // DAY
-    _print_date(text, day)
-    cdef int size = _print_hour(text, micros - day * DAY)
-    return PyBytes_FromStringAndSize(<const char*>text, size)
+    _print_date(into, day)
+    return _print_hour(into, micros - day * DAY)
 
 
 cdef void _print_uuid7(uint8_t* into, int64_t milliseconds, const uint8_t* random) noexcept:

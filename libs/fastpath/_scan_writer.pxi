@@ -11,67 +11,62 @@ cdef class Writer:
         _drop(&self.out)
 
     cdef int start(
-        self, Batch batch, str token, str ip, str internal_ip, bytes version, now, sent_at, bint historical
+        self, Batch batch, str token, str ip, str internal_ip, bytes version, int64_t now_us, sent_at_us, bint historical
     ) except -1:
-        cdef Out* out = &self.out
         cdef bytes raw_token = token.encode()
-        cdef bytes now_text
-        cdef bytes sent_text
+        cdef bytes json_token = _json_text(raw_token)
+        cdef Py_ssize_t room = len(raw_token) + len(json_token) + len(version)
         self.batch = batch
         self.body = batch._start
-        self.now = _micros(now)
-        now_text = _time_text(self.now)
-        self.share_headers(version, raw_token, now_text, historical)
+        self.now = now_us
+        self.has_sent_at = sent_at_us is not None
+        if self.has_sent_at:
+            self.sent_at = sent_at_us
         self.ending = b',"historical_migration":true}' if historical else b"}"
         self.ip = ip.encode()
-        self.internal_ip = internal_ip.encode()
+        self.internal_ip = internal_ip
         self.prefix = raw_token + b":"
-        _open(out, 128 + len(raw_token))
-        _put(out, b'},"now":"', 9)
-        _put_bytes(out, now_text)
-        self.has_sent_at = sent_at is not None
-        if self.has_sent_at:
-            self.sent_at = _micros(sent_at)
-            sent_text = _time_text(self.sent_at)
-            _put(out, b'","sent_at":"', 13)
-            _put_bytes(out, sent_text)
-        _put(out, b'","token":"', 11)
-        _put_bytes(out, _json_text(raw_token))
-        _put(out, b'","event":', 10)
-        self.middle = _close(out)
-        _open(out, batch._size + batch.count * (ENVELOPE + 3 * len(raw_token)))
+        self.share(version, raw_token, json_token, room, historical)
+        _open(&self.out, batch._size + batch.count * (ENVELOPE + 3 * len(raw_token)))
         return 0
 
-    cdef int share_headers(self, bytes version, bytes token, bytes now, bint historical) except -1:
-        cdef Out* out = &self.out
-        cdef bytes true = b"true"
-        _open(out, 80 + len(token) + len(version))
-        _put_header(out, b"v", 1, _text_of(version))
-        _put_header(out, b"token", 5, _text_of(token))
-        _put_header(out, b"now", 3, _text_of(now))
+    cdef int share(self, bytes version, bytes token, bytes json_token, Py_ssize_t room, bint historical) except -1:
+        """What stands in every record: the first headers, and `middle`, what is behind the raw event."""
+        cdef Out out
+        cdef uint8_t text[27]
+        cdef Text now = _slice(text, _print_time(text, self.now))
+        cdef Py_ssize_t middle
+        _open(&out, SHARED_ROOM + room)
+        _put_header(&out, b"v", 1, _text_of(version))
+        _put_header(&out, b"token", 5, _text_of(token))
+        _put_header(&out, b"now", 3, now)
         self.shared_headers = 3
-        self.headers_size = 9 + len(version) + len(token) + len(now)
+        self.headers_size = 9 + len(version) + len(token) + now.size
         if historical:
-            _put_header(out, b"historical_migration", 20, _text_of(true))
+            _put_header(&out, b"historical_migration", 20, _slice(<const uint8_t*>b"true", 4))
             self.shared_headers = 4
             self.headers_size += 24
-        self.headers = _close(out)
+        middle = out.size
+        _put(&out, b'},"now":"', 9)
+        _put_text(&out, now)
+        if self.has_sent_at:
+            _put(&out, b'","sent_at":"', 13)
+            _put(&out, text, _print_time(text, self.sent_at))
+        _put(&out, b'","token":"', 11)
+        _put_bytes(&out, json_token)
+        _put(&out, b'","event":', 10)
+        self.shared = _with_room(&out)
+        self.headers = _slice(out.start, middle)
+        self.middle = _slice(out.start + middle, out.size - middle)
         return 0
 
     cdef tuple block(self):
         """What `Batch.records` gives."""
         return _close(&self.out), self.count, self.bytes_of_records
 
-    cdef bytes opening_of(self, bint internal):
-        """From behind the id to the raw event's brace."""
-        cdef bytes opening = self.internal_opening if internal else self.opening
-        if opening is None:
-            opening = b'","ip":"' + _json_text(self.internal_ip if internal else self.ip) + b'","data":{'
-            if internal:
-                self.internal_opening = opening
-            else:
-                self.opening = opening
-        return opening
+    cdef bytes address(self):
+        """Where this event came from."""
+        return self.internal_ip.encode() if self.internal else self.ip
 
     cdef bint take(self, const Event* event, Py_ssize_t at) except -1:
         """Write the record of an event, and that of its heatmap. False if the event cannot be taken."""
@@ -244,7 +239,7 @@ cdef class Writer:
             _put(out, b"}", 1)
         _put(out, b',"timestamp":', 13)
         self.put_span(event.timestamp)
-        _put_bytes(out, self.middle)
+        _put_text(out, self.middle)
         self.put_name(event)
         self.put_tail()
         return 0
@@ -258,13 +253,15 @@ cdef class Writer:
                 _put(&self.out, b"false", 5)
             _put(&self.out, b",", 1)
 
-    cdef void begin(self) noexcept:
+    cdef int begin(self) except -1:
         """A record up to its value."""
         cdef Out* out = &self.out
         cdef uint8_t array = 0x93
         cdef Text person = self.id
+        cdef bytes address
         if self.cookieless:
-            person = _text_of(self.internal_ip if self.internal else self.ip)
+            address = self.address()
+            person = _text_of(address)
         self.began = out.size
         self.key_size = PyBytes_GET_SIZE(self.prefix) + person.size
         _put(out, &array, 1)
@@ -273,6 +270,7 @@ cdef class Writer:
         _put_text(out, person)
         _put(out, b"\xc6\0\0\0\0", 5)  # how long the value is gets known later
         self.value_at = out.size
+        return 0
 
     cdef bint finish(self, bint skips_heatmap) except -1:
         """The headers behind a value. False if the record is too large."""
@@ -287,7 +285,7 @@ cdef class Writer:
             raise MemoryError
         _print_big(out.start + self.value_at - 4, value_size, 4)
         _put(out, &array, 1)
-        _put_bytes(out, self.headers)
+        _put_text(out, self.headers)
         _put_header(out, b"distinct_id", 11, self.id)
         _put_header(out, b"timestamp", 9, _slice(self.stamp, self.stamp_size))
         _put_header(out, b"event", 5, self.name)
@@ -392,7 +390,7 @@ cdef class Writer:
             self.put_span(event.set_once)
         _put(out, b',"event":', 9)
         self.put_name(event)
-        _put_bytes(out, self.middle)
+        _put_text(out, self.middle)
         self.put_name(event)
         self.put_tail()
         return 0
@@ -409,7 +407,7 @@ cdef class Writer:
         _put(out, b"}", 1)
         self.put_when(event)
         _put(out, b',"event":"$$heatmap"', 20)
-        _put_bytes(out, self.middle)
+        _put_text(out, self.middle)
         _put(out, b'"$$heatmap"', 11)
         self.put_tail()
         return 0
@@ -417,13 +415,14 @@ cdef class Writer:
     cdef int put_head(self) except -1:
         """From the record's first byte to the brace of the raw event."""
         cdef Out* out = &self.out
-        cdef bytes opening = self.opening_of(self.internal)
         self.begin()
         _put(out, b'{"uuid":"', 9)
         _put(out, self.uuid, 36)
         _put(out, b'","distinct_id":"', 17)
         _put_text(out, self.id_json)
-        _put_bytes(out, opening)
+        _put(out, b'","ip":"', 8)
+        _put_bytes(out, _json_text(self.address()))
+        _put(out, b'","data":{', 10)
         return 0
 
     cdef void put_ids(self, const Event* event) noexcept:

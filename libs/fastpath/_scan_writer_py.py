@@ -94,6 +94,11 @@ def data_v1(event: Event, uuid: str) -> bytes:
     return b"{" + b",".join(_quoted(name) + b":" + fields[name] for name in order) + b"}"
 
 
+def moment_at(microseconds: int) -> datetime:
+    """Since 1970."""
+    return _EPOCH + timedelta(microseconds=microseconds)
+
+
 def corrected(given: datetime, sent_at: datetime, now: datetime) -> datetime:
     try:
         moment = given - (sent_at - now)

@@ -1,9 +1,16 @@
-"""Time, handed in. Decisions take `now`; loops take a Clock; only this file asks the operating system."""
+"""Time, handed in. Decisions take `now`; loops take a Clock; only this file asks the operating system.
+
+Compiled when there is a compiler (clock.pxd).
+"""
 
 import asyncio
 import time
 from datetime import UTC, datetime, timedelta
+from time import time_ns
 from typing import Protocol
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
 
 
 class Clock(Protocol):
@@ -11,6 +18,9 @@ class Clock(Protocol):
 
     def now(self) -> datetime:
         """Wall clock, aware, UTC."""
+
+    def now_us(self) -> int:
+        """Wall clock, in microseconds since 1970."""
 
     def monotonic(self) -> float:
         """Seconds from an arbitrary start; never goes back."""
@@ -24,6 +34,9 @@ class SystemClock:
 
     def now(self) -> datetime:
         return datetime.now(UTC)
+
+    def now_us(self) -> int:
+        return time_ns() // 1000
 
     def monotonic(self) -> float:
         return time.monotonic()
@@ -41,6 +54,9 @@ class ManualClock:
 
     def now(self) -> datetime:
         return self._now
+
+    def now_us(self) -> int:
+        return (self._now - _EPOCH) // _MICROSECOND
 
     def monotonic(self) -> float:
         return self._monotonic

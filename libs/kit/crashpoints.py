@@ -2,7 +2,7 @@
 
 With `HEDGEROW_CRASH_DIR` set, a process that passes a point of which there is a file in that directory is killed with
 SIGKILL, once: the file is removed first, so the process that follows goes on. A test in the process itself calls `arm`.
-Unset, a crash point costs two truth tests.
+Unset, a crash point costs two truth tests. Compiled when there is a compiler (crashpoints.pxd).
 """
 
 import os

@@ -9,10 +9,20 @@ cdef class HotCycle:
     cdef public:
         HotConnection protocol
         object receiver, message_event
-        bint disconnected, expects, keep_alive, more_body, response_complete
+        bint disconnected, expects, keep_alive, more_body, refused, response_complete
         double patience
         int status
         bytes lines, body
+
+    cpdef object reply(self, int status, bytes lines, bytes body)
+
+
+cdef class UsualHeaders:
+    cdef:
+        list _headers
+        bytes _lines
+
+    cdef bytes lines(self, list headers)
 
 
 cdef class HotConnection:
@@ -23,10 +33,11 @@ cdef class HotConnection:
         bytes url
         bint expect_100_continue
         object shared
+        UsualHeaders usual
         dict services
         HotCycle turn, receiving
         Py_ssize_t max_head_bytes, head_bytes
-        bint in_head, began, long_read, deaf, lingering
+        bint in_head, began, long_read, deaf, lingering, stirred
         double since
 
     cdef Py_ssize_t head_size(self) except -1
@@ -36,6 +47,7 @@ cdef class HotConnection:
     cdef bint is_idle(self) except -1
     @cython.locals(cycle=HotCycle, plain=tuple, found=tuple, path=bytes, query=bytes, headers=dict, body=bytes)
     cdef bint receive_plain(self, bytes data) except -1
+    cdef object peer(self)
     cdef tuple service_of(self, bytes path)
     cdef object hand_over(self, HotCycle cycle, tuple found, bytes query, dict headers)
     cdef object enqueue(self, HotCycle cycle)

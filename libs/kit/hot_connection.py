@@ -36,7 +36,7 @@ class HotCycle:
 
     __slots__ = (
         "body", "disconnected", "expects", "keep_alive", "lines", "message_event", "more_body", "patience", "protocol",
-        "receiver", "response_complete", "status",
+        "receiver", "refused", "response_complete", "status",
     )  # fmt: skip
     receiver: "Receiver | None"
 
@@ -49,12 +49,14 @@ class HotCycle:
         self.more_body = True
         self.response_complete = False
         self.disconnected = False
+        self.refused = False  # its bytes, by us
         self.message_event = _NOBODY
         self.status = 0  # until there is an answer
         self.lines = self.body = b""
 
     def reply(self, status: int, lines: bytes, body: bytes) -> None:
-        """See `hot_http.Reply`."""
+        """Answer: status, header lines (each with its line end; content-length among them), body. Counts once; later
+        ones are ignored."""
         if self.status or self.disconnected:
             return
         self.status, self.lines, self.body = status, lines, body
@@ -68,6 +70,22 @@ class HotCycle:
         self.disconnected = True
         if not self.status and self.receiver is not None:
             self.receiver.gone()
+        self.receiver = None
+
+
+class UsualHeaders:
+    """The headers that uvicorn adds to each answer, as lines. It makes a new list of them once a second."""
+
+    def __init__(self) -> None:
+        self._headers: list[tuple[bytes, bytes]] | None = None
+        self._lines = b""
+
+    def lines(self, headers: list[tuple[bytes, bytes]]) -> bytes:
+        """Each with its line end."""
+        if headers is not self._headers:
+            self._headers = headers
+            self._lines = b"".join([b"%b: %b\r\n" % header for header in headers])
+        return self._lines
 
 
 class HotConnection:
@@ -95,6 +113,7 @@ class HotConnection:
         """Before anything else, behind uvicorn's constructor."""
         self.shared = shared
         self.services = shared.services
+        self.usual = shared.usual
         self.max_head_bytes = shared.max_head_bytes
         self.turn: HotCycle | None = None
         self.receiving: HotCycle | None = None  # the hot request whose body comes now
@@ -103,7 +122,8 @@ class HotConnection:
         self.long_read = False
         self.deaf = False  # nothing that comes counts any more
         self.lingering = False  # all was said; what still comes is read only so that the answer is not lost over it
-        self.since = self.loop.time()  # when something last happened on this connection
+        self.since = self.loop.time()  # when something was last seen to have happened on this connection
+        self.stirred = False  # something happened after that
 
     # -- the connection
 
@@ -135,7 +155,7 @@ class HotConnection:
         """See asyncio.Protocol."""
         if self.lingering:
             return
-        self.since = self.loop.time()
+        self.stirred = True
         if SERVES and not self.in_head and self.is_idle() and self.receive_plain(data):
             return
         self.began = False
@@ -153,6 +173,8 @@ class HotConnection:
 
     def end_if_still(self, now: float) -> None:
         """Close, or answer as stalled, when nothing has happened for longer than this state of things allows."""
+        if self.stirred:
+            self.since, self.stirred = now, False
         still, cycle = now - self.since, self.turn
         if self.lingering:
             if still > LINGER_SECONDS:
@@ -270,14 +292,10 @@ class HotConnection:
         if found is None:
             return False
         cycle = HotCycle(self, True, False)
-        self.cycle = self.turn = cycle
-        self.hand_over(cycle, found, query, headers)
         cycle.more_body = False
-        if not cycle.status and cycle.receiver is not None:
-            if body:
-                cycle.receiver.piece(body)
-            if not cycle.status:
-                cycle.receiver.complete()
+        self.cycle = self.turn = cycle
+        known, service = found
+        service.take(known, query, headers, self.peer(), body, cycle)
         return True
 
     def service_of(self, path: bytes) -> "tuple[str, HotService] | None":
@@ -293,8 +311,11 @@ class HotConnection:
         """To whom it is for."""
         path, service = found
         cycle.patience = service.body_idle_seconds
-        peer = self.client[0] if self.client else None
-        cycle.receiver = service.receive(path, query, headers, peer, cycle.reply)
+        cycle.receiver = service.receive(path, query, headers, self.peer(), cycle)
+
+    def peer(self) -> str | None:
+        """The address at the other end."""
+        return self.client[0] if self.client else None
 
     # -- answers, in turn
 
@@ -325,7 +346,9 @@ class HotConnection:
         """The next one's turn."""
         self.turn = None
         self.server_state.total_requests += 1
-        self.since = self.loop.time()
+        self.stirred = True
+        if not self.pipeline and not self.flow.read_paused:
+            return
         if self.transport.is_closing():
             return
         if self.pipeline:
@@ -349,18 +372,18 @@ class HotConnection:
         cycle.response_complete = True
         if self.transport.is_closing():
             return
-        usual = self.shared.default_lines(self.server_state.default_headers)
+        usual = self.usual.lines(self.server_state.default_headers)
         line = _STATUS_LINES[cycle.status]
         if cycle.keep_alive:
             self.transport.write(b"".join((line, usual, cycle.lines, b"\r\n", cycle.body)))
         else:
             self.transport.write(b"".join((line, usual, cycle.lines, b"connection: close\r\n\r\n", cycle.body)))
             self.hang_up(cycle)
-        cycle.receiver = None  # it knows us by `reply`: a circle, which only the collector would find
+        cycle.receiver = None  # it knows us: a circle, which only the collector would find
 
     def hang_up(self, cycle: HotCycle) -> None:
         """Behind the last answer."""
-        if cycle.receiver is None and self.transport.can_write_eof():  # one that we refused to read
+        if cycle.refused and self.transport.can_write_eof():
             self.transport.write_eof()
             self.lingering = True
         else:
@@ -391,5 +414,6 @@ class HotConnection:
         else:
             cycle = HotCycle(self, False, False)
             self.enqueue(cycle)
+        cycle.refused = True
         cycle.keep_alive = cycle.more_body = cycle.expects = False
         cycle.reply(status, _PLAIN % len(text), text)

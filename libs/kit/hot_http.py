@@ -10,20 +10,18 @@ both kinds of request may follow each other on one connection. uvicorn is pinned
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from libs.kit.hot_connection import HotConnection
+from libs.kit.hot_connection import HotConnection, HotCycle, UsualHeaders
 
 Headers = dict[bytes, bytes]
-#: Status, header lines (each with its line end; content-length among them), body. Counts once; later ones are ignored.
-Reply = Callable[[int, bytes, bytes], None]
 
 
 class Receiver(Protocol):
-    """One hot request, as it comes. Called on the event loop only; must not raise. Replies through its `Reply`, now or
+    """One hot request, as it comes. Called on the event loop only; must not raise. Answers by `HotCycle.reply`, now or
     later, also before the body is complete: what follows of it is then read and thrown away."""
 
     def piece(self, data: bytes) -> None:
@@ -44,8 +42,12 @@ class HotService(Protocol):
 
     body_idle_seconds: float
 
-    def receive(self, path: str, query: bytes, headers: Headers, peer: str | None, reply: Reply) -> Receiver:
-        """A request's head has come: names of headers in lower case, of repeated ones the first. Must not raise."""
+    def receive(self, path: str, query: bytes, headers: Headers, peer: str | None, cycle: HotCycle) -> Receiver:
+        """A request's head has come: names of headers in lower case, of repeated ones the first. Must not raise.
+        Those in `plain_request.LEFT_OUT` may be missing."""
+
+    def take(self, path: str, query: bytes, headers: Headers, peer: str | None, body: bytes, cycle: HotCycle) -> None:
+        """The same for a request that has come as one, which is most of them."""
 
 
 class HotPaths:
@@ -71,8 +73,7 @@ class HotPaths:
         self._interval = min(1.0, min(patience) / 2)
         self._connections: set[HotConnection] = set()
         self._sweeping = False
-        self._default_headers: list[tuple[bytes, bytes]] | None = None
-        self._default_lines = b""
+        self.usual = UsualHeaders()
 
     def protocol_class(self) -> type["HotProtocol"]:
         """For `uvicorn.Config(http=...)`."""
@@ -96,13 +97,6 @@ class HotPaths:
         self._sweeping = bool(self._connections)
         if self._sweeping:
             loop.call_later(self._interval, self._sweep, loop)
-
-    def default_lines(self, headers: list[tuple[bytes, bytes]]) -> bytes:
-        """The headers that uvicorn adds to each answer, as lines. It makes a new list of them once a second."""
-        if headers is not self._default_headers:
-            self._default_headers = headers
-            self._default_lines = b"".join(b"%b: %b\r\n" % header for header in headers)
-        return self._default_lines
 
 
 class HotProtocol(HotConnection, HttpToolsProtocol):

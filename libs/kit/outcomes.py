@@ -16,7 +16,6 @@ from collections import Counter, defaultdict, deque
 from collections.abc import Awaitable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from itertools import islice
 from typing import cast
 
 from redis.asyncio import Redis
@@ -25,6 +24,7 @@ from libs.kit.access.sessions import translated
 from libs.kit.clock import Clock
 from libs.kit.errors import Unavailable
 from libs.kit.logging import get_logger
+from libs.kit.tally import OTHERS, Tally
 
 log = get_logger(__name__)
 
@@ -35,7 +35,6 @@ OWNERS_WITH_DROPS = 500
 FIELDS_PER_HOUR = 5_000
 _WAITING_COUNTS = 5_000
 _WAITING_DROPS = 10_000
-_OTHERS = "*"
 
 # KEYS: the hour. ARGV: most fields, seconds to keep; then for each count its field, the field that takes it when there
 # is no room, and the events.
@@ -69,24 +68,20 @@ def team_owner(team_id: int) -> str:
 
 
 class Outcomes:
-    """Notes at once, in memory; `tell` brings it to the server. `step` names the stage that notes."""
+    """Notes at once, in memory; `tell` brings it to the server. `step` names the stage that notes. `tally` has
+    the counts."""
 
     def __init__(self, state: Redis, clock: Clock, step: str):
         self._state = state
         self._clock = clock
         self._step = step
         self._add = state.register_script(_ADD)
-        self._counts: dict[tuple[bytes | str, str, str], int] = {}
+        self.tally = Tally(_WAITING_COUNTS)
         self._drops: deque[tuple[bytes | str, bytes | str, str, float]] = deque(maxlen=_WAITING_DROPS)
 
     def count(self, owner: bytes | str, result: str, reason: str, events: int) -> None:
         """Add to the owner's count of this hour."""
-        name = (owner, result, reason)
-        before = self._counts.get(name)
-        if before is None and len(self._counts) >= _WAITING_COUNTS:
-            name = (_OTHERS, result, reason)
-            before = self._counts.get(name)
-        self._counts[name] = (before or 0) + events
+        self.tally.add(_text(owner), result, reason, events)
 
     def dropped(self, owner: bytes | str, uuid: bytes | str, reason: str) -> None:
         """Remember an event that goes no further. It is not counted by this."""
@@ -94,7 +89,7 @@ class Outcomes:
 
     async def tell(self) -> None:
         """Bring what was noted to the server. Raises Unavailable; counts are then told next time, drops forgotten."""
-        counts, self._counts = self._counts, {}
+        counts = self.tally.taken()
         drops = list(self._drops)
         self._drops.clear()
         try:
@@ -104,8 +99,8 @@ class Outcomes:
             if drops:
                 await self._tell_drops(drops)
         except Unavailable:
-            for name, events in islice(counts.items(), _WAITING_COUNTS):
-                self.count(*name, events)
+            for name, events in counts.items():
+                self.tally.add(*name, events)
             raise
 
     async def run(self, stop: asyncio.Event, seconds: float = 1.0) -> None:
@@ -122,11 +117,11 @@ class Outcomes:
             await asyncio.wait({waiting}, timeout=seconds)
             waiting.cancel()
 
-    async def _tell_counts(self, counts: Mapping[tuple[bytes | str, str, str], int]) -> None:
+    async def _tell_counts(self, counts: Mapping[tuple[str, str, str], int]) -> None:
         values: list[str | int] = [FIELDS_PER_HOUR, COUNT_HOURS * 3600]
         for (owner, result, reason), events in counts.items():
             rest = f"|{self._step}|{result}|{reason}"
-            values += (_text(owner) + rest, _OTHERS + rest, events)
+            values += (owner + rest, OTHERS + rest, events)
         async with translated():
             await self._add(keys=[_hour_key(self._clock.now())], args=values)
 

@@ -26,7 +26,26 @@ _USUAL_NAMES = (
 #: Names of headers as they are mostly written -> in lower case. One object for each: its hash is then known.
 LOWER: dict[bytes, bytes] = {name: name.lower() for name in _USUAL_NAMES}
 LOWER.update({name: name for name in LOWER.values()})
-_LOWER, _LENGTH, _CONNECTION = LOWER, b"content-length", b"connection"
+_LOWER, _LENGTH, _CONNECTION, _KEEP_ALIVE = LOWER, b"content-length", b"connection", b"keep-alive"
+# Browsers send them with everything, and no hot path reads them: they are checked, and nothing is made of them.
+_UNREAD_NAMES = (
+    *(
+        b"host",
+        b"user-agent",
+        b"accept",
+        b"accept-encoding",
+        b"accept-language",
+        b"referer",
+        b"cache-control",
+        b"pragma",
+    ),
+    *(b"priority", b"dnt", b"sec-ch-ua", b"sec-ch-ua-mobile", b"sec-ch-ua-platform", b"sec-fetch-dest"),
+    *(b"sec-fetch-mode", b"sec-fetch-site"),
+)
+#: What a plain request does not tell: these, and what follows from its being one.
+LEFT_OUT = frozenset((*_UNREAD_NAMES, _LENGTH, _CONNECTION))
+# By length: those that could be it.
+_UNREAD = [[name for name in _UNREAD_NAMES if len(name) == length] for length in range(64)]
 # They change how what follows is read, or ask for something first.
 _UNUSUAL = frozenset((b"transfer-encoding", b"expect", b"upgrade", b"proxy-connection", b"trailer", b"te"))
 _LONGEST_LENGTH = 9  # digits
@@ -35,17 +54,18 @@ _LONGEST_LENGTH = 9  # digits
 def plain_request(data: bytes, most_head_bytes: int) -> tuple[bytes, bytes, dict[bytes, bytes], bytes] | None:
     """Path, query, headers and body, if `data` is a whole POST that keeps its connection, and nothing else.
 
-    Names of headers are in lower case; of repeated ones the first counts. None: ask the general parser.
+    Names of headers are in lower case; of repeated ones the first counts; those in LEFT_OUT are not among them. None:
+    ask the general parser.
     """
     raw, kinds, end, first = data, _KINDS, len(data), len(_START) - 1
-    if not data.startswith(_START):
+    if not _stands(raw, 0, end, _START):
         return None
     at = question = first
     while at < end and kinds[raw[at]] and raw[at] != 0x20 and raw[at] != 0x23:  # space, #
         if raw[at] == 0x3F and question == first:
             question = at
         at += 1
-    if data[at : at + len(_VERSION)] != _VERSION:
+    if not _stands(raw, at, end, _VERSION):
         return None
     if question == first:
         question = at
@@ -57,35 +77,83 @@ def plain_request(data: bytes, most_head_bytes: int) -> tuple[bytes, bytes, dict
         begin = at
         while at < end and kinds[raw[at]] == 1:
             at += 1
-        if at == begin or not at < end or raw[at] != 0x3A:  # colon
+        colon = at
+        if colon == begin or not colon < end or raw[colon] != 0x3A:
             return None
-        written = raw[begin:at]
-        name = _LOWER.get(written)
-        if name is None:
-            name = written.lower()
         at += 1
         while at < end and raw[at] == 0x20:
             at += 1
-        begin = at
+        value_at = at
         while at < end and kinds[raw[at]]:
             at += 1
         # llhttp's ways with blanks behind a value, and with none, are its own
-        if at == begin or at + 1 >= end or raw[at] != 0x0D or raw[at + 1] != 0x0A or raw[at - 1] == 0x20:
+        if at == value_at or at + 1 >= end or raw[at] != 0x0D or raw[at + 1] != 0x0A or raw[at - 1] == 0x20:
             return None
-        value = raw[begin:at]
         at += 2
-        if name == _LENGTH:
-            if length >= 0 or len(value) > _LONGEST_LENGTH or not value.isdigit():
+        if _is_unread(raw, begin, colon):
+            continue
+        if _spells(raw, begin, colon, _LENGTH):
+            if length >= 0:
                 return None
-            length = int(value)
-        elif name == _CONNECTION:
-            if value.lower() != b"keep-alive":
+            length = _number(raw, value_at, at - 2)
+            if length < 0:
                 return None
-        elif name in _UNUSUAL:
-            return None
-        if name not in headers:
-            headers[name] = value
+        elif _spells(raw, begin, colon, _CONNECTION):
+            if not _spells(raw, value_at, at - 2, _KEEP_ALIVE):
+                return None
+        else:
+            written = raw[begin:colon]
+            name = _LOWER.get(written)
+            if name is None:
+                name = written.lower()
+            if name in _UNUSUAL:
+                return None
+            if name not in headers:
+                headers[name] = raw[value_at : at - 2]
     at += 2
     if at > most_head_bytes or length < 0 or at + length != end or raw[at - 2] != 0x0D or raw[at - 1] != 0x0A:
         return None
     return path, query, headers, raw[at:end]
+
+
+def _stands(raw: bytes, at: int, end: int, text: bytes) -> bool:
+    """Whether these bytes stand there."""
+    expected = text
+    if at + len(text) > end:
+        return False
+    place = 0
+    while place < len(text) and raw[at + place] == expected[place]:
+        place += 1
+    return place == len(text)
+
+
+def _is_unread(raw: bytes, begin: int, end: int) -> bool:
+    """Whether this is the name of a header that nobody reads."""
+    found = False
+    if end - begin < len(_UNREAD):
+        for name in _UNREAD[end - begin]:
+            found = found or _spells(raw, begin, end, name)
+    return found
+
+
+def _spells(raw: bytes, begin: int, end: int, text: bytes) -> bool:
+    """Whether this is the text, which is of lower-case letters and hyphens, in whatever case."""
+    expected = text
+    place = begin
+    if end - begin != len(text):
+        return False
+    while place < end and raw[place] | 0x20 == expected[place - begin]:
+        place += 1
+    return place == end
+
+
+def _number(raw: bytes, begin: int, end: int) -> int:
+    """Of its digits; -1 if it is none, or a very long one."""
+    number = 0
+    if end - begin > _LONGEST_LENGTH:
+        return -1
+    for place in range(begin, end):
+        if not 0x30 <= raw[place] <= 0x39:
+            return -1
+        number = number * 10 + (raw[place] - 0x30)
+    return number

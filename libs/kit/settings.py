@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings as PydanticSettings
 from pydantic_settings import PydanticBaseSettingsSource, SettingsConfigDict
@@ -64,7 +64,11 @@ class KitSettings(BaseSettings):
     migration_timeout_seconds: float = Field(600.0, gt=0, description="Limit on one step of a migration.")
 
     eventlog: Literal["redis", "kafka"] = Field("redis", description="Which event log: Redis Streams or Kafka.")
-    log_redis_url: SecretStr | None = Field(None, description="redis:// address of the `log` server.")
+    log_redis_url: SecretStr | None = Field(
+        None,
+        description="redis:// address of the `log` server; rediss:// for TLS, with `?ssl_ca_certs=FILE` for "
+        "certificates of one's own.",
+    )
     kafka_brokers: str | None = Field(None, description="host:port, comma separated.")
     kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
         "PLAINTEXT", description="How to talk to the brokers."
@@ -120,7 +124,7 @@ class KitSettings(BaseSettings):
         "less than a quarter full.",
     )
     state_redis_url: SecretStr = Field(
-        ..., description="redis:// address of the `state` server: sessions, jobs, caches."
+        ..., description="redis:// or rediss:// address of the `state` server: sessions, jobs, caches."
     )
     redis_timeout_seconds: float = Field(5.0, gt=0, description="Wait for a Redis answer.")
 
@@ -156,3 +160,12 @@ class KitSettings(BaseSettings):
         "127.0.0.1", description="Address for /metrics and per-service probes; loopback, unless what asks is elsewhere."
     )
     probes_port: int = Field(0, ge=0, description="Port for /metrics and per-service probes; 0 picks one.")
+
+    @field_validator("log_redis_url", "state_redis_url")
+    @classmethod
+    def _check_the_name(cls, url: SecretStr | None) -> SecretStr | None:
+        # redis-py believes any certificate of an authority that it knows, whosever it is, unless it is told not to
+        text = url.get_secret_value() if url else ""
+        if not text.startswith("rediss://") or "ssl_check_hostname=" in text:
+            return url
+        return SecretStr(f"{text}{'&' if '?' in text else '?'}ssl_check_hostname=true")

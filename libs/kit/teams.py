@@ -1,16 +1,23 @@
 """Project API key -> team, for every service that meets events or keys: one query a batch, and a bounded cache."""
 
 from collections import OrderedDict
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
 
 from libs.kit.clock import Clock
+from libs.kit.event_filters import EventFilter
 from libs.kit.postgres import Postgres
 
 
 @dataclass(frozen=True, slots=True)
 class Team:
-    """What others than web need to know about a project."""
+    """What others than web need to know about a project.
+
+    required: by event, the properties that it must have, and the types that each may be of.
+    """
 
     id: int
     api_token: str
@@ -21,6 +28,27 @@ class Team:
     heatmaps_opt_in: bool | None = None
     drop_events_older_than_seconds: int | None = None
     cookieless_server_hash_mode: int = 0
+    event_filter: EventFilter | None = field(default=None, hash=False)
+    required: Mapping[str, Mapping[str, Sequence[str]]] = field(default_factory=dict, hash=False)
+
+    @property
+    def refuses_events(self) -> bool:
+        """Whether the project does not want some of its events."""
+        return bool(self.drop_events_older_than_seconds or self.event_filter or self.required)
+
+
+_TEAMS = """
+    SELECT id, api_token, timezone, anonymize_ips, ingested_event, person_processing_opt_out, heatmaps_opt_in,
+           drop_events_older_than_seconds, cookieless_server_hash_mode,
+           (SELECT jsonb_build_object('tree', filter_tree, 'live', mode = 'live')::text
+            FROM posthog_eventfilterconfig AS filter
+            WHERE filter.team_id = team.id AND mode <> 'disabled' AND filter_tree IS NOT NULL) AS event_filter,
+           (SELECT jsonb_object_agg(event, properties)::text
+            FROM (SELECT event, jsonb_object_agg(property, property_types) AS properties
+                  FROM hedgerow_required_property AS required WHERE required.team_id = team.id GROUP BY event
+                 ) AS of_events) AS required
+    FROM posthog_team AS team WHERE api_token = ANY($1::text[])
+"""
 
 
 class Teams:
@@ -88,13 +116,17 @@ class Teams:
 
     async def _load(self, tokens: list[str]) -> dict[str, Team]:
         # PostgreSQL has no text with NUL in it, so such a token cannot exist and must not be asked for
-        rows = await self._postgres.fetch(
-            "SELECT id, api_token, timezone, anonymize_ips, ingested_event, person_processing_opt_out, "
-            "heatmaps_opt_in, drop_events_older_than_seconds, cookieless_server_hash_mode "
-            "FROM posthog_team WHERE api_token = ANY($1::text[])",
-            [token for token in tokens if "\0" not in token],
-        )
-        return {row["api_token"]: Team(**row) for row in rows}
+        rows = await self._postgres.fetch(_TEAMS, [token for token in tokens if "\0" not in token])
+        return {row["api_token"]: _team(row) for row in rows}
+
+
+def _team(row: Mapping[str, Any]) -> Team:
+    found, required = row["event_filter"], row["required"]
+    rules = {
+        "event_filter": EventFilter(**msgspec.json.decode(found)) if found else None,
+        "required": msgspec.json.decode(required) if required else {},
+    }
+    return Team(**{**row, **rules})
 
 
 class _Missing:

@@ -11,11 +11,13 @@ from prometheus_client import Counter
 
 from libs.kit import metrics
 from libs.kit.logging import get_logger
+from libs.kit.tally import Tally
 from services.capture.handle import route_of
 
 log = get_logger(__name__)
 #: How late the metrics may be.
 FLUSH_SECONDS = 0.05
+_MOST_REASONS = 1_000
 _METHODS = frozenset({"GET", "POST", "OPTIONS", "HEAD", "PUT", "PATCH", "DELETE"})
 
 
@@ -49,15 +51,17 @@ class Accounting:
     def __init__(self, every: int):
         self._every = every
         self._successes = every - 1  # since the last access line: the first one has its own
-        self._events: dict[tuple[str, str], int] = {}
+        self._events = Tally(_MOST_REASONS)
         self._requests: dict[tuple[str, str, int], list[float]] = {}  # seconds, by method, path and status
+        self._method = self._path = ""  # of the newest answer: neighbours mostly have the same,
+        self._status = 0
+        self._durations: list[float] = []  # and so go to the same list
         self._bodies: list[int] = []
-        self._loop: asyncio.AbstractEventLoop | None = None  # that will flush
+        self._flushing = False  # soon
 
     def events(self, result: str, reason: str, events: int) -> None:
         """`result` is accepted, dropped or refused; `reason` a word of ours, never input. An answer follows."""
-        name = (result, reason)
-        self._events[name] = self._events.get(name, 0) + events
+        self._events.add("", result, reason, events)
 
     def body(self, size: int) -> None:
         """A request came with so many bytes. An answer follows."""
@@ -65,15 +69,13 @@ class Accounting:
 
     def answered(self, method: str, path: str, status: int, seconds: float, request_id: bytes | None) -> None:
         """One request is over."""
-        name = (method, path, status)
-        durations = self._requests.get(name)
-        if durations is None:
-            durations = self._requests[name] = []
-        durations.append(seconds)
-        loop = asyncio.get_running_loop()
-        if self._loop is not loop:
-            self._loop = loop
-            loop.call_later(FLUSH_SECONDS, self.flush)
+        if path != self._path or status != self._status or method != self._method:
+            self._method, self._path, self._status = method, path, status
+            self._durations = self._requests.setdefault((method, path, status), [])
+        self._durations.append(seconds)
+        if not self._flushing:
+            self._flushing = True
+            asyncio.get_running_loop().call_later(FLUSH_SECONDS, self.flush)
         if status < 400:
             self._successes += 1
             if self._successes < self._every:
@@ -90,14 +92,14 @@ class Accounting:
 
     def flush(self) -> None:
         """Count what was gathered."""
-        self._loop = None
-        for (result, reason), count in self._events.items():
+        self._flushing = False
+        for (_, result, reason), count in self._events.taken().items():
             _events(result, reason).inc(count)
         for (method, path, status), durations in self._requests.items():
             route = _route(path)
             _requests(_method(method), route, status).inc(len(durations))
             _seconds(route).observe_all(durations)
         metrics.CAPTURE_BODY_BYTES.observe_all(self._bodies)
-        self._events.clear()
         self._requests.clear()
+        self._status = 0  # no answer is like the newest
         self._bodies.clear()

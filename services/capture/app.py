@@ -80,6 +80,7 @@ async def open_app(runtime: Runtime, settings: CaptureSettings) -> AsyncIterator
         intake = Intake(event_log, runtime.clock, settings, policies, ai_blobs)
         ensuring = asyncio.create_task(_ensure_topics(runtime, stop))
         refreshing = asyncio.create_task(policies.run(stop))
+        warning = asyncio.create_task(policies.warnings.run(event_log, stop, settings.warning_seconds))
         try:
             yield HotPathsFirst(intake, create_app(event_log))
         finally:
@@ -87,6 +88,7 @@ async def open_app(runtime: Runtime, settings: CaptureSettings) -> AsyncIterator
             await ensuring
             await intake.close()
             await refreshing
+            await warning
 
 
 @asynccontextmanager

@@ -12,7 +12,7 @@ from libs.kit.hot_http import Headers
 from services.capture.answers import Answer, Refused, answer_headers
 from services.capture.bodies import Body, Overloaded
 from services.capture.decision import Request
-from services.capture.intake import Intake
+from services.capture.intake import Awaited, Intake
 
 Message = MutableMapping[str, Any]
 Scope = MutableMapping[str, Any]
@@ -86,13 +86,8 @@ class CaptureEndpoint:
             headers=headers,
             body=body,
             peer=peer[0] if peer else None,
-            now=self._intake.now(),
+            now_us=self._intake.now_us(),
         )
-        answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-
-        def answered(said: Answer) -> None:
-            if not answer.done():  # cancelled, when the server stops waiting
-                answer.set_result(said)
-
-        self._intake.take(request, answered)
-        return await answer
+        awaited = Awaited()
+        self._intake.take(request, awaited)
+        return await awaited.answer

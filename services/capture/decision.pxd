@@ -8,7 +8,8 @@ cdef class Request:
         str method, path
         bytes query, body
         dict headers
-        object peer, now
+        object peer
+        long long now_us
 
 
 cdef class Limits:

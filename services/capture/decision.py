@@ -11,14 +11,16 @@ from libs.kit.eventlog import NewRecord
 from services.capture import answers
 from services.capture.answers import Answer
 from services.capture.settings import CaptureSettings
+from services.capture.times import moment_at
 
 NO_DROPS: Mapping[str, int] = {}
 
 
 class Request:
-    """One request as it came. `headers` are lower-case names; `peer` is the address of the socket; `now` is receipt."""
+    """One request as it came. `headers` are lower-case names; `peer` is the address of the socket; `now_us` is
+    the moment of receipt, in microseconds since 1970."""
 
-    __slots__ = ("body", "headers", "method", "now", "path", "peer", "query")
+    __slots__ = ("body", "headers", "method", "now_us", "path", "peer", "query")
 
     def __init__(
         self,
@@ -28,7 +30,7 @@ class Request:
         headers: dict[bytes, bytes],
         body: bytes,
         peer: str | None,
-        now: datetime,
+        now_us: int,
     ):
         self.method = method
         self.path = path
@@ -36,7 +38,12 @@ class Request:
         self.headers = headers
         self.body = body
         self.peer = peer
-        self.now = now
+        self.now_us = now_us
+
+    @property
+    def now(self) -> datetime:
+        """The moment of receipt."""
+        return moment_at(self.now_us)
 
 
 class Limits:

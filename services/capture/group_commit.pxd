@@ -2,10 +2,14 @@
 cimport cython
 
 
+cdef class Waiting:
+    cpdef object told(self, object error)
+
+
 cdef class _Group:
     cdef public:
-        list members
-        Py_ssize_t records, size
+        list records, waiting
+        Py_ssize_t count, size
 
 
 cdef class GroupCommit:
@@ -15,8 +19,20 @@ cdef class GroupCommit:
         dict _gathering
         set _under_way
 
-    @cython.locals(group=_Group, size=Py_ssize_t)
-    cdef object _gather(self, str topic, object records, object done)
+    cpdef object submit(self, str topic, object records, Waiting waiting)
+    @cython.locals(waiting=Waiting, size=Py_ssize_t)
+    cpdef object submit_all(self, object topics, Waiting waiting)
+    cdef object _make_room(self, Py_ssize_t size)
+    @cython.locals(group=_Group, count=Py_ssize_t)
+    cdef object _gather(self, str topic, object records, Py_ssize_t size, Waiting waiting)
 
 
-cdef Py_ssize_t _size_of(object records) except -1
+cdef class _OnceAll(Waiting):
+    cdef:
+        Py_ssize_t _topics
+        Waiting _waiting
+        list _errors
+
+
+@cython.locals(one=Waiting)
+cdef object _tell(list waiting, object error)

@@ -24,7 +24,7 @@ from services.capture.query import Query, parse_query
 from services.capture.records import Circumstances, records_of
 from services.capture.scanned import records_of_scanned, scanned
 from services.capture.shapes import Event, Submission, json_string, known_properties, parse_submission
-from services.capture.times import parse_sent_at
+from services.capture.times import moment_at, parse_sent_at
 from services.capture.tokens import checked_token, one_token
 from services.capture.v1 import decide_v1
 
@@ -32,11 +32,13 @@ __all__ = ["ROUTES", "decide", "dialect_of", "route_of"]
 
 PERFORMANCE_EVENT = "$performance_event"
 _LEFT_OUT = PERFORMANCE_EVENT.encode()
+_OK, _NO_CONTENT, _TRANSIENT = answers.OK, answers.NO_CONTENT, answers.TRANSIENT
 SCANS = CHOSEN["_scan"] == "cython"  # msgspec is faster than the scanner's twin
 AI_EVENTS = "/i/v1/ai/events"
 _POST_ONLY = frozenset((*CAPTURE_V1_PATHS, CAPTURE_AI_PATH, "/i/v0/ai/batch"))
 #: Every spelling of a path that is ours -> the path.
 ROUTES = {spelling: path for path in CAPTURE_PATHS for spelling in (path, f"{path}/")}
+_ROUTES = ROUTES
 
 
 def route_of(path: str) -> str | None:
@@ -51,7 +53,7 @@ def dialect_of(path: str) -> Dialect:
 
 def decide(request: Request, limits: Limits) -> Decision:
     """Never raises for anything a sender can do."""
-    route = route_of(request.path)
+    route = _ROUTES.get(request.path)
     if route is None:
         return Decision(answers.NOT_FOUND, refused="not_found")
     method = request.method
@@ -111,26 +113,31 @@ def _take(request: Request, route: str, limits: Limits) -> Decision:
 
 def _by_scan(text: Bytes, query: Query, request: Request, route: str, limits: Limits) -> Decision | None:
     """The common case. None: ask `_by_msgspec`, which decides everything, and words the refusals."""
-    batch = scanned(text, engage=route == "/engage", max_events=limits.max_events)
-    if batch is None or not batch.count:
+    batch = scanned(text, route == "/engage", limits.max_events)
+    if batch is None:
         return None
-    success = answers.NO_CONTENT if query.beacon else answers.OK
-    count, dropped = batch.count, batch.count_named(_LEFT_OUT)
+    count = batch.count
+    if not count:
+        return None
+    success = _NO_CONTENT if query.beacon else _OK
+    dropped = batch.count_named(_LEFT_OUT)
     kept = count - dropped
     if not kept:
         return Decision(success, events=dropped, drops=_performance(dropped))
     token = batch.token
     if token is None:
-        token = one_token(batch.tokens(_LEFT_OUT), kept)
+        token = batch.only_token(_LEFT_OUT)
+        if token is None:
+            token = one_token(batch.tokens(_LEFT_OUT), kept)
     token = checked_token(token, kept)
     records = records_of_scanned(
         batch,
-        leave_out=_LEFT_OUT,
-        token=token,
-        ip=client_ip(request.headers, request.peer),
-        now=request.now,
-        sent_at=parse_sent_at(batch.sent_at, query.sent_at_ms),
-        max_record_bytes=limits.max_record_bytes,
+        _LEFT_OUT,
+        token,
+        client_ip(request.headers, request.peer),
+        request.now_us,
+        parse_sent_at(batch.sent_at, query.sent_at_ms),
+        limits.max_record_bytes,
     )
     if records is None:
         return None
@@ -139,8 +146,8 @@ def _by_scan(text: Bytes, query: Query, request: Request, route: str, limits: Li
         records,
         None,
         count,
-        _performance(dropped),
-        answers.TRANSIENT,
+        _performance(dropped) if dropped else NO_DROPS,
+        _TRANSIENT,
         token,
         batch.historical_migration,
     )
@@ -155,11 +162,12 @@ def _by_msgspec(text: Bytes, query: Query, request: Request, route: str, limits:
     total = len(submission.events)
     if not kept:
         return Decision(success, events=total, drops=_performance(total))
+    sent_at_us = parse_sent_at(submission.sent_at, query.sent_at_ms)
     circumstances = Circumstances.of(
         _token_of(submission, kept),
         client_ip(request.headers, request.peer),
         now=request.now,
-        sent_at=parse_sent_at(submission.sent_at, query.sent_at_ms),
+        sent_at=None if sent_at_us is None else moment_at(sent_at_us),
         historical_migration=submission.historical_migration,
         max_record_bytes=limits.max_record_bytes,
     )

@@ -1,18 +1,33 @@
 # The C types of intake.py when it is compiled.
 cimport cython
+from libs.kit.crashpoints cimport crash_point
 from services.capture.accounting cimport Accounting
 from services.capture.bodies cimport Body, BodyMemory
 from services.capture.decision cimport Decision, Limits, Request
+from services.capture.group_commit cimport GroupCommit, Waiting
 from services.capture.handle cimport decide
+from services.capture.policies.policies cimport Policies
 
 
-@cython.freelist(64)
-cdef class _Waiting:
+cdef class Asker:
+    cpdef object answered(self, object answer)
+
+
+cdef class Awaited(Asker):
+    cdef readonly object answer
+
+    cpdef object answered(self, object answer)
+
+
+cdef class _Produced(Waiting):
     cdef:
         Intake intake
         Request request
         Decision decision
-        object routing, answered
+        object routing
+        Asker asker
+
+    cpdef object told(self, object error)
 
 
 cdef class Intake:
@@ -21,18 +36,21 @@ cdef class Intake:
         BodyMemory memory
         Accounting accounting
     cdef public:
-        object _policies, _ai_blobs, _clock, _commit, _heavy, _threads, _deciding
+        GroupCommit _commit
+        Policies _policies
+        object _ai_blobs, _clock, _heavy, _threads, _deciding
     cdef:
         Limits _limits, _inline_limits
         dict _body_caps
         Py_ssize_t _inline_body_bytes, _max_body_bytes
 
     cpdef Body new_body(self, str path)
-    cpdef object now(self)
+    cpdef long long now_us(self) except -1
     @cython.locals(decision=Decision, body=bytes)
-    cpdef object take(self, Request request, object answered)
-    cdef object _settle(self, Request request, Decision decision, object answered)
-    cdef object _produce(self, Request request, Decision decision, object routing, object topics, object answered)
+    cpdef object take(self, Request request, Asker asker)
+    cdef object _settle(self, Request request, Decision decision, Asker asker)
+    @cython.locals(produced=_Produced)
+    cdef object _produce(self, Request request, Decision decision, object routing, Asker asker)
     cdef object concluded(self, Request request, Decision decision, object routing, object error)
     cdef object _outcome(self, Request request, Decision decision, object routing, object error)
     cdef object _refused(self, str path, object refused)

@@ -6,23 +6,21 @@ deciding it. Compiled when there is a compiler (intake.pxd).
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
 
 from libs.kit.clock import Clock
 from libs.kit.contracts.routes import CAPTURE_AI_PATH
 from libs.kit.contracts.topics import EVENTS
 from libs.kit.crashpoints import crash_point
 from libs.kit.errors import DeadlineExceeded, HedgerowError, PayloadTooLarge, Unavailable
-from libs.kit.eventlog import EventLog, NewRecord
+from libs.kit.eventlog import EventLog
 from libs.kit.logging import get_logger
 from services.capture.accounting import Accounting
 from services.capture.ai_blobs import AiBlobs
 from services.capture.answers import Answer, Refused, too_fast, too_large
 from services.capture.bodies import Body, BodyMemory, Overloaded
 from services.capture.decision import Decision, Limits, Request
-from services.capture.group_commit import GroupCommit, LogBacklog
+from services.capture.group_commit import GroupCommit, LogBacklog, Waiting
 from services.capture.handle import decide, dialect_of
 from services.capture.policies.answering import amended
 from services.capture.policies.policies import Policies, TooFast
@@ -30,28 +28,47 @@ from services.capture.policies.routing import Routing
 from services.capture.settings import CaptureSettings
 
 log = get_logger(__name__)
-#: Called once, on the event loop.
-Answered = Callable[[Answer], None]
-Topics = Mapping[str, Sequence[NewRecord]]
 
 
-class _Waiting:
+class Asker:
+    """Whom the answer to a request is for."""
+
+    __slots__ = ()
+
+    def answered(self, answer: Answer) -> None:
+        """Called once, on the event loop."""
+        raise NotImplementedError
+
+
+class Awaited(Asker):
+    """An answer that a task waits for."""
+
+    __slots__ = ("answer",)
+
+    def __init__(self) -> None:
+        self.answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+
+    def answered(self, answer: Answer) -> None:
+        """See `Asker`."""
+        if not self.answer.done():  # cancelled, when the server stops waiting
+            self.answer.set_result(answer)
+
+
+class _Produced(Waiting):
     """A request whose records are on their way to the log."""
 
-    __slots__ = ("answered", "decision", "intake", "request", "routing")
+    __slots__ = ("asker", "decision", "intake", "request", "routing")
 
-    def __init__(
-        self, intake: "Intake", request: Request, decision: Decision, routing: Routing | None, answered: Answered
-    ):
+    def __init__(self, intake: "Intake", request: Request, decision: Decision, routing: Routing | None, asker: Asker):
         self.intake = intake
         self.request = request
         self.decision = decision
         self.routing = routing
-        self.answered = answered
+        self.asker = asker
 
     def told(self, error: Exception | None) -> None:
-        """See group_commit.Done."""
-        self.answered(self.intake.concluded(self.request, self.decision, self.routing, error))
+        """See `Waiting`."""
+        self.asker.answered(self.intake.concluded(self.request, self.decision, self.routing, error))
 
 
 class Intake:
@@ -93,27 +110,27 @@ class Intake:
         """To gather the body of a request for `path` in."""
         return Body(self.memory, self._body_caps.get(path, self._max_body_bytes))
 
-    def now(self) -> datetime:
-        """The moment of receipt."""
-        return self._clock.now()
+    def now_us(self) -> int:
+        """The moment of receipt, in microseconds since 1970."""
+        return self._clock.now_us()
 
-    def take(self, request: Request, answered: Answered) -> None:
-        """Decide the request, produce what it holds, and call `answered`, once, now or later. Never raises."""
+    def take(self, request: Request, asker: Asker) -> None:
+        """Decide the request, produce what it holds, and answer, once, now or later. Never raises."""
         body = request.body
         if body:
             self.accounting.body(len(body))
         if len(body) > self._inline_body_bytes:
-            self._decide_in_thread(request, answered)
+            self._decide_in_thread(request, asker)
             return
         try:
             decision = decide(request, self._inline_limits)
         except Exception as exc:
-            answered(_our_bug(request, exc))
+            asker.answered(_our_bug(request, exc))
             return
         if decision.refused == "inflated_too_large":  # for deciding here; a thread may take it
-            self._decide_in_thread(request, answered)
+            self._decide_in_thread(request, asker)
         else:
-            self._settle(request, decision, answered)
+            self._settle(request, decision, asker)
 
     def refuse_unread(self, path: str, why: Exception) -> Answer:
         """What is said when a body cannot be read to its end: Refused, Overloaded, or the sender stalled."""
@@ -125,77 +142,76 @@ class Intake:
         self.accounting.events("refused", "stalled", 1)
         return dialect_of(path).stalled
 
-    def _decide_in_thread(self, request: Request, answered: Answered) -> None:
-        task = asyncio.get_running_loop().create_task(self._decide_heavy(request, answered))
+    def _decide_in_thread(self, request: Request, asker: Asker) -> None:
+        task = asyncio.get_running_loop().create_task(self._decide_heavy(request, asker))
         self._deciding.add(task)
         task.add_done_callback(self._deciding.discard)
 
-    async def _decide_heavy(self, request: Request, answered: Answered) -> None:
+    async def _decide_heavy(self, request: Request, asker: Asker) -> None:
         async with self._heavy:  # until the log has it: what large bodies unfold to is bounded by how many there are
             loop = asyncio.get_running_loop()
-            over: asyncio.Future[Answer] = loop.create_future()
+            settled = Awaited()
             try:
                 decision = await loop.run_in_executor(self._threads, decide, request, self._limits)
             except Exception as exc:
-                answered(_our_bug(request, exc))
+                asker.answered(_our_bug(request, exc))
                 return
             if decision.blob is None:
-                self._settle(request, decision, over.set_result)
-                answered(await over)
+                self._settle(request, decision, settled)
+                asker.answered(await settled.answer)
                 return
-        self._settle(request, decision, answered)  # a slow blob store must not hold up other large bodies
+        self._settle(request, decision, asker)  # a slow blob store must not hold up other large bodies
 
-    def _settle(self, request: Request, decision: Decision, answered: Answered) -> None:
+    def _settle(self, request: Request, decision: Decision, asker: Asker) -> None:
         if decision.refused:
             self._note("refused", decision.refused, decision.events, decision.token)
         elif decision.drops:
             for reason, events in decision.drops.items():
                 self._note("dropped", reason, events, decision.token)
         if decision.refused or not decision.records:
-            answered(decision.answer)
+            asker.answered(decision.answer)
             return
         try:
-            routing = self._policies.route(decision.records, decision.token, historical=decision.historical)
+            routing = self._policies.route(decision.records, decision.token, decision.historical)
         except TooFast:
             refused = too_fast(len(decision.records))
             refused.token = decision.token
-            answered(self._refused(request.path, refused))
+            asker.answered(self._refused(request.path, refused))
             return
         except Exception as exc:
-            answered(_our_bug(request, exc))
+            asker.answered(_our_bug(request, exc))
             return
-        topics = {EVENTS.name: decision.records} if routing is None else routing.topics
-        if not topics:
-            answered(self.concluded(request, decision, routing, None))
+        if routing is not None and not routing.topics:
+            asker.answered(self.concluded(request, decision, routing, None))
             return
         if decision.blob is None:
-            self._produce(request, decision, routing, topics, answered)
+            self._produce(request, decision, routing, asker)
             return
-        task = asyncio.get_running_loop().create_task(self._keep(request, decision, routing, topics, answered))
+        task = asyncio.get_running_loop().create_task(self._keep(request, decision, routing, asker))
         self._deciding.add(task)
         task.add_done_callback(self._deciding.discard)
 
-    async def _keep(
-        self, request: Request, decision: Decision, routing: Routing | None, topics: Topics, answered: Answered
-    ) -> None:
+    async def _keep(self, request: Request, decision: Decision, routing: Routing | None, asker: Asker) -> None:
         """Produce once the blob that the records refer to is durable."""
         try:
             if decision.blob is not None:
                 await self._ai_blobs.keep(decision.blob)
         except Exception as exc:
-            answered(self.concluded(request, decision, routing, exc))
+            asker.answered(self.concluded(request, decision, routing, exc))
         else:
-            self._produce(request, decision, routing, topics, answered)
+            self._produce(request, decision, routing, asker)
 
-    def _produce(
-        self, request: Request, decision: Decision, routing: Routing | None, topics: Topics, answered: Answered
-    ) -> None:
+    def _produce(self, request: Request, decision: Decision, routing: Routing | None, asker: Asker) -> None:
         crash_point("capture.before_produce")
+        produced = _Produced(self, request, decision, routing, asker)
         try:
-            self._commit.submit(topics, _Waiting(self, request, decision, routing, answered).told)
+            if routing is None:
+                self._commit.submit(EVENTS.name, decision.records, produced)
+            else:
+                self._commit.submit_all(routing.topics, produced)
         except LogBacklog:
             self._note("refused", "overloaded", len(decision.records), decision.token)
-            answered(decision.not_taken)
+            asker.answered(decision.not_taken)
 
     def concluded(
         self, request: Request, decision: Decision, routing: Routing | None, error: Exception | None

@@ -1,8 +1,11 @@
 # The C types of protocol.py when it is compiled.
 cimport cython
+from libs.kit.hot_connection cimport HotCycle
 from services.capture.bodies cimport Body
 from services.capture.decision cimport Request
-from services.capture.intake cimport Intake
+from services.capture.intake cimport Asker, Intake
+
+cdef object _OK
 
 
 cdef class HotCapture:
@@ -13,24 +16,27 @@ cdef class HotCapture:
         object _retry_after
         dict _of_ok
 
+    @cython.locals(receiver=CaptureReceiver)
+    cpdef object take(self, str path, bytes query, dict headers, object peer, bytes body, HotCycle cycle)
     @cython.locals(lines=bytes)
-    cpdef bytes lines(self, object answer, dict headers)
+    cdef bytes lines(self, object answer, dict headers)
 
 
-@cython.freelist(64)
-cdef class CaptureReceiver:
+cdef class CaptureReceiver(Asker):
     cdef:
         HotCapture _service
         str _path
         bytes _query
         dict _headers
-        object _peer, _reply
+        object _peer
+        HotCycle _cycle
         Body _body
         double _started
         bint _taken
 
     cdef object begin(self)
+    cdef bint keep(self, bytes data) except -1
     @cython.locals(intake=Intake)
     cpdef object complete(self)
     @cython.locals(service=HotCapture)
-    cpdef object _answered(self, object answer)
+    cpdef object answered(self, object answer)

@@ -2,7 +2,6 @@
 cimport cython
 
 cdef dict _usual
-cdef bytes _CLOCK
 cdef Py_ssize_t _MOST_USUAL, _LONGEST_CLOCK
 
 
@@ -14,5 +13,5 @@ cdef class Query:
         bint beacon
 
 
-@cython.locals(begin=Py_ssize_t, end=Py_ssize_t, sent="long long", form=bytes)
+@cython.locals(raw=cython.p_const_uchar, size=Py_ssize_t, begin=Py_ssize_t, end=Py_ssize_t, sent="long long", form=bytes)
 cpdef Query parse_query(bytes query)

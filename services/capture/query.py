@@ -40,7 +40,6 @@ _USUAL = re.compile(rb"(?:compression=(gzip(?:-js)?)&)?(?:ip=[01]&)?(?:_=(\d{1,1
 _usual: dict[bytes, Compression | None] = {}
 _MOST_USUAL = 1_000
 _LONGEST_CLOCK = 15
-_CLOCK = b"_="
 _KNOWN = {"data", "compression", "_", "sent_at", "beacon"}
 
 
@@ -53,13 +52,15 @@ def parse_query(query: bytes) -> Query:
     """Read the query string. Raises Refused (400) when a number is not one, or a parameter is given twice."""
     if not query:
         return NOTHING
-    begin = query.find(_CLOCK) + len(_CLOCK)
-    end, sent = begin, 0
-    while end < len(query) and end - begin < _LONGEST_CLOCK and 0x30 <= query[end] <= 0x39:
-        sent = sent * 10 + (query[end] - 0x30)
+    raw, size, begin, sent = query, len(query), 2, 0
+    while begin < size and not (raw[begin - 1] == 0x3D and raw[begin - 2] == 0x5F):  # "_=", the clock of posthog-js
+        begin += 1
+    end = begin
+    while end < size and end - begin < _LONGEST_CLOCK and 0x30 <= raw[end] <= 0x39:
+        sent = sent * 10 + (raw[end] - 0x30)
         end += 1
     form = query[:begin] + query[end:]
-    if end > begin and begin >= len(_CLOCK) and form in _usual:
+    if end > begin and form in _usual:
         return Query(b"", _usual[form], sent)
     if usual := _USUAL.fullmatch(query):
         compression: Compression | None = "gzip" if usual[1] else None

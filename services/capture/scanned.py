@@ -1,10 +1,10 @@
 """The same decision on the common case by libs.fastpath: one walk over the body, records from slices of it.
 
 Whatever is unusual, and every refusal, is left to the slow way (shapes, records); see `libs/fastpath/_scan_py.py` for
-what that promises. tests/services/capture/test_scanned.py holds the two to the same records.
+what that promises. tests/services/capture/test_scanned.py holds the two to the same records. Compiled when there is a
+compiler (scanned.pxd).
 """
 
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 from msgspec import Raw
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from libs.fastpath._scan import Batch
 
 
-def scanned(text: bytes | bytearray, *, engage: bool, max_events: int) -> "Batch | None":
+def scanned(text: bytes | bytearray, engage: bool, max_events: int) -> "Batch | None":
     """The events of a body, or None if the slow way must look at it."""
     batch = fastpath.scan(text, engage, max_events)
     if batch == fastpath.LONE_SURROGATE:
@@ -39,31 +39,26 @@ def scanned_v1(text: bytes | bytearray, *, max_events: int) -> "Batch | None":
 
 
 def records_of_scanned(
-    batch: "Batch",
-    *,
-    leave_out: bytes,
-    token: str,
-    ip: str,
-    now: datetime,
-    sent_at: datetime | None,
-    max_record_bytes: int,
+    batch: "Batch", leave_out: bytes, token: str, ip: str, now_us: int, sent_at_us: int | None, max_record_bytes: int
 ) -> RecordBlock | None:
     """One record an event, two for one that carries a heatmap, none for those named `leave_out`. None if the slow way
     must look at them."""
     block = batch.records(
-        leave_out=leave_out,
-        token=token,
-        ip=ip,
-        internal_ip=INTERNAL_IP,
-        version=FORMAT_VERSION,
-        now=now,
-        sent_at=sent_at,
-        historical_migration=batch.historical_migration,
-        max_record_bytes=max_record_bytes,
-        distinct_id_of=_distinct_id_of,
-        time_of=parse_timestamp,
+        leave_out,
+        token,
+        ip,
+        INTERNAL_IP,
+        FORMAT_VERSION,
+        now_us,
+        sent_at_us,
+        max_record_bytes,
+        _distinct_id_of,
+        parse_timestamp,
     )
-    return None if block is None else RecordBlock(*block)
+    if block is None:
+        return None
+    payload, count, size = block
+    return RecordBlock(payload, count, size)
 
 
 def _distinct_id_of(root: bytes | None, in_properties: bytes | None) -> str | None:

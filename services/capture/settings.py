@@ -46,7 +46,7 @@ class CaptureSettings(BaseSettings):
         30.0, gt=0, description="Wait for the next piece of a body; beyond it 408."
     )
     retry_after_seconds: int = Field(2, ge=1, description="Retry-After of a 503.")
-    access_log_every: int = Field(100, ge=1, description="One access line per so many successful requests.")
+    access_log_every: int = Field(1_000, ge=1, description="One access line per so many successful requests.")
 
     drop_events_by_token_distinct_id: str = Field(
         "", description="Events to drop: `token:distinct_id,distinct_id;token:*`, as in PostHog."
@@ -78,6 +78,9 @@ class CaptureSettings(BaseSettings):
         True, description="Name a used-up quota in the answer, so that SDKs pause; off: PostHog's plain Ok."
     )
     policy_exchange_seconds: float = Field(1.0, gt=0, description="How often counters go to the `state` server.")
+    warning_seconds: float = Field(
+        10.0, gt=0, description="How often projects are told of events that could not be taken, through the log."
+    )
     policy_reload_seconds: float = Field(
         5.0, gt=0, description="How often quotas and restrictions are read from the `state` server."
     )

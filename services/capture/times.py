@@ -9,6 +9,9 @@ from email.utils import parsedate_to_datetime
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 FUTURE_LIMIT = timedelta(hours=23)
+_MICROSECOND = timedelta(microseconds=1)
+_SENT_AFTER_MS = 1_609_459_200_000  # 2021 begins
+_LAST_MS = 253_402_300_799_999  # 9999 ends
 _RFC3339_UTC = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|\+00:00)")
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(?:\.\d+)?(?:[Zz]|[+-]\d\d:\d\d)", re.ASCII)
 _ISO = re.compile(r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d.*)?", re.DOTALL)
@@ -47,7 +50,7 @@ def parse_rfc3339(text: str) -> datetime | None:
         return None
 
 
-def _to_utc(moment: datetime) -> datetime | None:
+def _to_utc(moment: datetime) -> datetime:
     try:
         return moment.astimezone(UTC)
     except OverflowError:  # 9999-12-31 west of Greenwich
@@ -67,22 +70,28 @@ def _parse(text: str) -> datetime | None:
     return parsedate_to_datetime(text)
 
 
-def parse_sent_at(text: str | None, milliseconds: int | None) -> datetime | None:
-    """The client's clock when it sent: the body's ISO 8601 text, else the query's milliseconds if after 2020 (some
-    clients send seconds there). None when neither can be used."""
+def parse_sent_at(text: str | None, milliseconds: int | None) -> int | None:
+    """The client's clock when it sent, in microseconds since 1970: the body's ISO 8601 text, else the query's
+    milliseconds if after 2020 (some clients send seconds there). None when neither can be used."""
     if text is not None and len(text) <= _LONGEST and _ISO.fullmatch(text.upper()):
         try:
             sent = datetime.fromisoformat(text.upper())
         except ValueError:
             return None
-        return _to_utc(sent) if sent.tzinfo else None
-    if milliseconds is None:
+        return microseconds(_to_utc(sent)) if sent.tzinfo else None
+    if milliseconds is None or not _SENT_AFTER_MS <= milliseconds <= _LAST_MS:
         return None
-    try:
-        sent = EPOCH + timedelta(0, milliseconds // 1000, milliseconds % 1000 * 1000)  # half the time of by name
-    except OverflowError:
-        return None
-    return sent if sent.year > 2020 else None
+    return milliseconds * 1000
+
+
+def microseconds(moment: datetime) -> int:
+    """Since 1970."""
+    return (moment - EPOCH) // _MICROSECOND
+
+
+def moment_at(microseconds: int) -> datetime:
+    """The time so many microseconds after 1970 began."""
+    return EPOCH + timedelta(microseconds=microseconds)
 
 
 def event_time(timestamp: str | None, offset: int | None, *, sent_at: datetime | None, now: datetime) -> datetime:

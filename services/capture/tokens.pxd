@@ -1,6 +1,9 @@
 # The C types of tokens.py when it is compiled.
 cimport cython
 
+cdef set _flawless
+cdef Py_ssize_t _MOST_FLAWLESS
+
 
 @cython.locals(tokens=set)
 cpdef str one_token(object found, Py_ssize_t events)

@@ -25,7 +25,7 @@ from services.capture.identity import canonical_uuid
 from services.capture.records import INTERNAL_IP, Circumstances
 from services.capture.scanned import scanned_v1
 from services.capture.shapes import allow_events, repair_surrogates, spend_one_event
-from services.capture.times import parse_rfc3339
+from services.capture.times import microseconds, parse_rfc3339
 from services.capture.v1_events import NOBODY, OK, Verdict, judge
 from services.capture.v1_headers import Preamble, read_preamble, request_id_of
 
@@ -137,8 +137,8 @@ def _by_scan(
         ip=INTERNAL_IP if batch.capture_internal else client_ip(request.headers, request.peer),
         internal_ip=INTERNAL_IP,
         version=FORMAT_VERSION,
-        now=request.now,
-        sent_at=preamble.sent_at,
+        now_us=request.now_us,
+        sent_at_us=microseconds(preamble.sent_at),
         max_record_bytes=limits.max_record_bytes,
         library=_library(preamble.sdk),
         nobody=NOBODY,
@@ -184,7 +184,7 @@ def _read(text: Bytes, limits: Limits) -> V1Batch:
     if parse_rfc3339(batch.created_at) is None:
         raise Refused(400, "invalid batch: created_at is not RFC 3339", "bad_created_at", tag="invalid_batch")
     if not batch.batch:
-        raise Refused(400, "request batch is empty", "no_event", events=0, tag="empty_batch")
+        raise Refused(400, "request batch is empty", "empty_batch", events=0, tag="empty_batch")
     return batch
 
 

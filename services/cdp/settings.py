@@ -52,6 +52,21 @@ class IngestionSettings(BaseSettings):
         description="Projects, by id, whose AI events keep their large properties ($ai_input and alike) in `ai_events` "
         "only; * for all. Their rows in `events` are small, and what was said is gone when `ai_events` lets it go.",
     )
+    drop_events_by_token_distinct_id: str = Field(
+        "", description="Events in the log to drop: `token:distinct_id,distinct_id;token:*`, as in PostHog."
+    )
+    skip_persons_by_token_distinct_id: str = Field(
+        "", description="Events in the log to process without a person: the same form."
+    )
+    force_overflow_by_token_distinct_id: str = Field(
+        "", description="Live events in the log to move to the overflow topic: the same form."
+    )
+    restrictions_reload_seconds: float = Field(
+        5.0, gt=0, description="How often restrictions are read from the `state` server."
+    )
+    restrictions_expiry_seconds: float = Field(
+        300.0, gt=0, description="With the `state` server away for so long, restrictions are let go."
+    )
     personless_flag_teams: str = Field(
         "",
         pattern=TEAMS,

@@ -42,6 +42,7 @@ from services.web.projects import pages as project_pages
 from services.web.projects import routes as project_routes
 from services.web.projects.repository import ProjectRepository
 from services.web.projects.service import ProjectService
+from services.web.refusals import routes as refusal_routes
 from services.web.retention import pages as retention_pages
 from services.web.retention import routes as retention_routes
 from services.web.sdk import routes as sdk_routes
@@ -61,6 +62,7 @@ SUBJECTS = (
     project_routes,
     person_routes,
     retention_routes,
+    refusal_routes,
     live_routes,
     ingestion_routes,
     ai_blob_routes,

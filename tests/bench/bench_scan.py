@@ -30,6 +30,7 @@ from services.capture.decision import Limits, Request
 from services.capture.decoding import inflate
 from services.capture.handle import decide
 from services.capture.shapes import parse_submission
+from services.capture.times import microseconds
 from tests.bench.sdk_requests import Sdks
 
 simdjson: Any = None
@@ -140,7 +141,7 @@ def main(budget: float) -> None:
             print(f"{name:<14}{len(body):>8}  {parser:<14}{len(body) / taken / 1e9:>7.2f}{baseline / taken:>10.2f}")
     print(f"\n{'gzipped body':<14}  {'handler':<14}{'events/s':>12}{'x naive':>10}")
     for name, body in bodies().items():
-        request = Request("POST", "/batch", b"", {}, gzip.compress(body, 6), "203.0.113.9", NOW)
+        request = Request("POST", "/batch", b"", {}, gzip.compress(body, 6), "203.0.113.9", microseconds(NOW))
         baseline = 0.0
         for way in ("naive", "msgspec", "scan"):
             handle.SCANS = way == "scan"

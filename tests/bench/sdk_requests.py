@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from services.capture.decision import Request
+from services.capture.times import microseconds
 
 NOW = datetime(2026, 11, 21, 12, 0, 0, 345_000, tzinfo=UTC)
 TOKEN = "phc_bench0123456789abcdefghijklmnopqrstuvwxyzAB"
@@ -160,4 +161,4 @@ def _compact(body: Any) -> bytes:
 
 
 def _request(path: str, query: bytes, headers: dict[bytes, bytes], text: bytes) -> Request:
-    return Request("POST", path, query, headers, gzip.compress(text, 6, mtime=0), "203.0.113.9", NOW)
+    return Request("POST", path, query, headers, gzip.compress(text, 6, mtime=0), "203.0.113.9", microseconds(NOW))

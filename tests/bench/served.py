@@ -18,7 +18,6 @@ import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +30,8 @@ from libs.kit.contracts.topics import EVENTS
 from libs.kit.eventlog import NewRecord
 from libs.kit.eventlog.open import open_eventlog
 from libs.kit.heap import settle
-from libs.kit.hot_http import Headers, HotPaths, Reply
+from libs.kit.hot_connection import HotCycle
+from libs.kit.hot_http import Headers, HotPaths
 from libs.kit.logging import configure_logging
 from services.capture.app import HotPathsFirst
 from services.capture.decision import Request
@@ -86,7 +86,7 @@ async def naive_app(scope: Any, receive: Any, send: Any) -> None:
     body = await _body(receive)
     headers = dict(scope["headers"])
     request = Request(
-        scope["method"], scope["path"], scope["query_string"], headers, body, "203.0.113.9", datetime.now(UTC)
+        scope["method"], scope["path"], scope["query_string"], headers, body, "203.0.113.9", SystemClock().now_us()
     )
     await NullLog().produce(EVENTS.name, naive(request))
     await _say(send, b'{"status":"Ok"}', _OK)
@@ -119,18 +119,21 @@ class _Ceiling:
     body_idle_seconds = 30.0
 
     def receive(
-        self, path: str, query: bytes, headers: Headers, peer: str | None, reply: Reply
+        self, path: str, query: bytes, headers: Headers, peer: str | None, cycle: HotCycle
     ) -> "_Ceiling._Receiver":
-        return self._Receiver(reply)
+        return self._Receiver(cycle)
+
+    def take(self, path: str, query: bytes, headers: Headers, peer: str | None, body: bytes, cycle: HotCycle) -> None:
+        self._Receiver(cycle).complete()
 
     class _Receiver:
-        def __init__(self, reply: Reply):
-            self._reply = reply
+        def __init__(self, cycle: HotCycle):
+            self._cycle = cycle
 
         def piece(self, data: bytes) -> None: ...
 
         def complete(self) -> None:
-            self._reply(200, b"content-length: 15\r\ncontent-type: application/json\r\n", b'{"status":"Ok"}')
+            self._cycle.reply(200, b"content-length: 15\r\ncontent-type: application/json\r\n", b'{"status":"Ok"}')
 
         def stalled(self) -> None: ...
 

@@ -1,6 +1,7 @@
 """Ingestion without its engines: what comes of events, one batch after the other, in memory."""
 
 import json
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -35,8 +36,10 @@ class Ingested:
     store: MemoryStore = field(default_factory=MemoryStore)
     rows: list[dict[str, Any]] = field(default_factory=list)
     points: list[dict[str, Any]] = field(default_factory=list)
-    warned: list[tuple[str, Mapping[str, str | None]]] = field(default_factory=list)
+    warned: list[tuple[str, Mapping[str, Any]]] = field(default_factory=list)
     outcomes: list[tuple[str, str]] = field(default_factory=list)
+    would_go: Counter[int] = field(default_factory=Counter)
+    dropped: list[tuple[int, str, str]] = field(default_factory=list)
     told_persons: list[dict[str, Any]] = field(default_factory=list)
     told_links: list[dict[str, Any]] = field(default_factory=list)
     plan: Plan = field(default_factory=Plan)
@@ -56,7 +59,10 @@ class Ingested:
         ready: Prepared = prepared(events, teams, Around(NOW, self.places.get, self.identities, self.issues))
         asked = needs(ready.events, teams, {})
         people, groups = self.store.load(asked)
+        self.would_go.update(ready.would_go)
+        self.dropped += ready.dropped
         self.plan = plan(ready.events, Known(teams, people, groups, listed=self.listed), {}, set(), NOW)
+        self.dropped += self.plan.dropped
         self.store.apply(self.plan.writes)
         self.rows += [json.loads(row.value) for row in self.plan.rows]
         self.points += [json.loads(point.value) for point in ready.points]

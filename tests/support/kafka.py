@@ -15,6 +15,7 @@ from pathlib import Path
 from tempfile import mkdtemp
 
 from hedgerow.embedded import process
+from tests.support.certificates import Certificates
 from tests.support.ports import free_port
 from tests.support.require import require
 
@@ -27,9 +28,9 @@ PROPERTIES = """
 process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@127.0.0.1:{controller}
-listeners=PLAINTEXT://127.0.0.1:{port},PROXIED://127.0.0.1:{behind_proxy},CONTROLLER://127.0.0.1:{controller}
-advertised.listeners=PLAINTEXT://127.0.0.1:{port},PROXIED://127.0.0.1:{proxy}
-listener.security.protocol.map=PLAINTEXT:PLAINTEXT,PROXIED:PLAINTEXT,CONTROLLER:PLAINTEXT
+listeners=PLAINTEXT://127.0.0.1:{port},PROXIED://127.0.0.1:{behind_proxy},CONTROLLER://127.0.0.1:{controller}{more}
+advertised.listeners=PLAINTEXT://127.0.0.1:{port},PROXIED://127.0.0.1:{proxy}{more}
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,PROXIED:PLAINTEXT,CONTROLLER:PLAINTEXT,SECURED:SASL_SSL
 inter.broker.listener.name=PLAINTEXT
 controller.listener.names=CONTROLLER
 log.dirs={directory}/data
@@ -50,31 +51,54 @@ controller.quorum.election.timeout.ms=500
 controller.quorum.fetch.timeout.ms=1000
 """
 
+# a listener that only those may use who know the authority of its certificate, and a password
+USERNAME, PASSWORD = "hedgerow", "a password"
+MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
+SECURED_PROPERTIES = """
+listener.name.secured.sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-256,SCRAM-SHA-512
+listener.name.secured.ssl.keystore.type=PEM
+listener.name.secured.ssl.keystore.location={both}
+listener.name.secured.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required \
+  user_{username}="{password}";
+listener.name.secured.scram-sha-256.sasl.jaas.config={scram} required;
+listener.name.secured.scram-sha-512.sasl.jaas.config={scram} required;
+"""
+SCRAM_MODULE = "org.apache.kafka.common.security.scram.ScramLoginModule"
+
 
 class KafkaBroker:
     """One broker on a directory of its own; its address stays the same when it is started again.
 
     It listens on `behind_proxy_port` too, where it tells clients that it is found at `proxy_port`: a test that puts
-    something between the two sees everything that clients of that address say.
+    something between the two sees everything that clients of that address say. With `certificates`, `secured` is an
+    address where one must sign in, over TLS.
     """
 
-    def __init__(self, directory: Path):
+    def __init__(self, directory: Path, certificates: Certificates | None = None):
         self.directory = directory
         self.port = free_port()
         self.brokers = f"127.0.0.1:{self.port}"
         self._process: subprocess.Popen[bytes] | None = None
         self.behind_proxy_port, self.proxy_port = free_port(), free_port()
+        self.secured = f"127.0.0.1:{free_port()}" if certificates else ""
         properties = PROPERTIES.format(
+            more=f",SECURED://{self.secured}" if certificates else "",
             port=self.port,
             behind_proxy=self.behind_proxy_port,
             proxy=self.proxy_port,
             controller=free_port(),
             directory=directory,
         )
+        if certificates:
+            properties += SECURED_PROPERTIES.format(
+                both=certificates.both, username=USERNAME, password=PASSWORD, scram=SCRAM_MODULE
+            )
         self._properties = directory / "server.properties"
         self._properties.write_text(properties)
         cluster_id = uuid.uuid4().hex[:22]
-        java("kafka.tools.StorageTool", "format", "-t", cluster_id, "-c", str(self._properties))
+        users = [f"{each}=[name={USERNAME},password={PASSWORD}]" for each in MECHANISMS[1:]] if certificates else []
+        known = [argument for user in users for argument in ("--add-scram", user)]
+        java("kafka.tools.StorageTool", "format", "-t", cluster_id, "-c", str(self._properties), *known)
 
     async def start(self) -> None:
         """Start it and wait until it takes connections."""
@@ -139,12 +163,12 @@ def fetch_jars() -> None:
         shutil.rmtree(fetched)
 
 
-def private_broker(directory: Path) -> KafkaBroker:
+def private_broker(directory: Path, certificates: Certificates | None = None) -> KafkaBroker:
     """A broker, not yet started, that a test may stop and start. Skips when Java or Maven is missing."""
     require(shutil.which("java"), "Java runs the Kafka broker (Debian: openjdk-17-jre-headless)")
     require(JARS.is_dir() or shutil.which("mvn"), "Maven fetches the Kafka broker (Debian: maven)")
     fetch_jars()
-    return KafkaBroker(directory)
+    return KafkaBroker(directory, certificates)
 
 
 @functools.cache

@@ -14,6 +14,7 @@ EVENTS = Topic("events_plugin_ingestion", groups=(INGESTION_GROUP,), retention_h
 
 # capture -> ingestion, each read by a lane of its own, so that neither holds live events back: keys that send too much,
 # without their key, and imports. They stop at lower marks than live events: an import must not make these a 503.
+# Ingestion too moves events to the overflow, by restriction.
 OVERFLOW = Topic("events_plugin_ingestion_overflow", groups=(OVERFLOW_GROUP,), admission=0.6, retention_hours=24)
 HISTORICAL = Topic("events_plugin_ingestion_historical", groups=(HISTORICAL_GROUP,), admission=0.5, retention_hours=24)
 

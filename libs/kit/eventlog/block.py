@@ -1,7 +1,10 @@
-"""Records to produce that are bytes already: what compiled code writes, and what a log keeps as it is."""
+"""Records to produce that are bytes already: what compiled code writes, and what a log keeps as it is.
+
+Compiled when there is a compiler (block.pxd): each request of capture makes one.
+"""
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import overload
+from typing import Any
 
 import msgspec
 
@@ -12,12 +15,8 @@ _decode = msgspec.msgpack.Decoder(list[NewRecord]).decode
 _ARRAY_32 = b"\xdd"
 
 
-class RecordBlock(Sequence[NewRecord]):
-    """A sequence of records as bytes, which becomes objects only for whom asks for one.
-
-    payload: its records in MessagePack, one behind the other, each [key, value, [[name, value], ...]] (an encoded
-    `NewRecord`). size: what `record_bytes` says of them.
-    """
+class Block:
+    """What a `RecordBlock` is, but for being a `Sequence`: a compiled class cannot say that of itself."""
 
     __slots__ = ("_length", "_parts", "_records", "size")
 
@@ -27,23 +26,10 @@ class RecordBlock(Sequence[NewRecord]):
         self.size = size
         self._records: list[NewRecord] | None = None
 
-    @classmethod
-    def of(cls, records: Sequence[NewRecord]) -> "RecordBlock":
-        """The block of records, or the block itself."""
-        if isinstance(records, RecordBlock):
-            return records
-        if not isinstance(records, list):
-            records = list(records)
-        return cls(_encode(records)[_array_bytes(len(records)) :], len(records), record_bytes(records))
-
     def __len__(self) -> int:
         return self._length
 
-    @overload
-    def __getitem__(self, index: int) -> NewRecord: ...
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[NewRecord]: ...
-    def __getitem__(self, index: int | slice) -> NewRecord | Sequence[NewRecord]:
+    def __getitem__(self, index: Any) -> Any:
         return self.records()[index]
 
     def __iter__(self) -> Iterator[NewRecord]:
@@ -54,14 +40,8 @@ class RecordBlock(Sequence[NewRecord]):
         """All of it in one piece."""
         if len(self._parts) != 1:
             self._parts = [b"".join(self._parts)]
-        return self._parts[0]
-
-    def joined_with(self, others: Sequence["RecordBlock"]) -> "RecordBlock":
-        """One block of all, in order. Their bytes are copied only when somebody asks for them."""
-        blocks = (self, *others)
-        found = RecordBlock(b"", sum([len(block) for block in blocks]), sum([block.size for block in blocks]))
-        found._parts = [part for block in blocks for part in block._parts]
-        return found
+        whole: bytes = self._parts[0]
+        return whole
 
     def records(self) -> list[NewRecord]:
         """The records as objects, made once."""
@@ -70,22 +50,53 @@ class RecordBlock(Sequence[NewRecord]):
         return self._records
 
 
+class RecordBlock(Block, Sequence[NewRecord]):
+    """A sequence of records as bytes, which becomes objects only for whom asks for one.
+
+    payload: its records in MessagePack, one behind the other, each [key, value, [[name, value], ...]] (an encoded
+    `NewRecord`). size: what `record_bytes` says of them.
+    """
+
+    __slots__ = ()
+
+    @classmethod
+    def of(cls, records: Sequence[NewRecord]) -> "RecordBlock":
+        """The block of records, or the block itself."""
+        if isinstance(records, RecordBlock):
+            return records
+        if not isinstance(records, list):
+            records = list(records)
+        return cls(_encode(records)[_array_bytes(len(records)) :], len(records), record_bytes(records))
+
+
 def _array_bytes(length: int) -> int:
     """How long MessagePack's head of an array is."""
     return 1 if length < 16 else 3 if length < 65_536 else 5
+
+
+def size_of(records: Sequence[NewRecord]) -> int:
+    """What `record_bytes` says, without making objects of a block."""
+    return records.size if isinstance(records, Block) else record_bytes(records)
 
 
 def joined(parts: Sequence[Sequence[NewRecord]]) -> Sequence[NewRecord]:
     """All records in order; a block if all parts are."""
     if len(parts) == 1:
         return parts[0]
-    blocks = [part for part in parts if isinstance(part, RecordBlock)]
-    if len(blocks) < len(parts):
-        return [record for part in parts for record in part]
-    return join_blocks(blocks)
+    for part in parts:
+        if not isinstance(part, Block):
+            return [record for part in parts for record in part]
+    return join_blocks(parts)  # type: ignore[arg-type]  # that all of them are
 
 
 def join_blocks(blocks: Iterable[RecordBlock]) -> RecordBlock:
-    """One block of all, at least one, in order."""
-    first, *others = blocks
-    return first.joined_with(others)
+    """One block of all, in order. Their bytes are copied only when somebody asks for them."""
+    pieces: list[bytes] = []
+    length = size = 0
+    for block in blocks:
+        pieces += block._parts
+        length += block._length
+        size += block.size
+    found = RecordBlock(b"", length, size)
+    found._parts = pieces
+    return found

@@ -4,8 +4,8 @@ Applied between `handle.decide` and the log; costs a look at one flag while noth
 
     policies.py      the state of a process: rules as last loaded, counters; what the callers ask
     routing.py       the decision over one request's records; no I/O, no clock
-    restrictions.py  rules as PostHog keeps them in Redis, and token lists of the settings
     quotas.py        which quota an event counts against
     rates.py         how much a key has sent in the current window, here and elsewhere
+    warnings.py      what projects are told of events that were not taken
     loading.py       what is read from and told to the `state` server, in the background
 """

@@ -10,9 +10,9 @@ from redis.exceptions import WatchError
 
 from libs.kit.access.sessions import translated
 from libs.kit.errors import Conflict, InvalidRequest
+from libs.kit.restrictions import KEY_PREFIX, KINDS, PIPELINES, restrictions_in
 from services.capture.policies import quotas
 from services.capture.policies.loading import QUOTA_KEY, USED_KEY
-from services.capture.policies.restrictions import KEY_PREFIX, KINDS, PIPELINES, restrictions_in
 
 _ATTEMPTS = 5
 

@@ -7,8 +7,9 @@ from itertools import chain
 
 from redis.asyncio import Redis
 
+from libs.kit import restrictions
 from libs.kit.access.sessions import translated
-from services.capture.policies import quotas, restrictions
+from services.capture.policies import quotas
 from services.capture.policies.rates import Rate
 
 # Operators' own monthly quotas: hash token -> events. What is used of them: hash token -> events.

@@ -2,6 +2,7 @@
 
 No request waits for the `state` server. While it is away events are kept: rules and quotas stay as they were for a
 while and are then let go, and limits count this process alone.
+Compiled when there is a compiler (policies.pxd): every request asks `route` and tells `settled`.
 """
 
 import asyncio
@@ -17,9 +18,9 @@ from libs.kit.errors import HedgerowError
 from libs.kit.eventlog import NewRecord
 from libs.kit.logging import get_logger
 from libs.kit.outcomes import Outcomes
+from libs.kit.restrictions import Restriction, Restrictions, listed, restrictions_in, together
 from services.capture.policies import loading, quotas
 from services.capture.policies.rates import Rate
-from services.capture.policies.restrictions import Restriction, Restrictions, listed, restrictions_in, together
 from services.capture.policies.routing import (
     LIMITS,
     Limit,
@@ -29,6 +30,7 @@ from services.capture.policies.routing import (
     imported,
     route,
 )
+from services.capture.policies.warnings import CaptureWarnings
 from services.capture.settings import CaptureSettings
 
 log = get_logger(__name__)
@@ -58,6 +60,8 @@ class Policies:
         self._clock = clock
         self._settings = settings
         self._outcomes = Outcomes(state, clock, "capture")
+        self._tally = self._outcomes.tally
+        self.warnings = CaptureWarnings(clock)
         overflow_seconds = settings.overflow_burst / settings.overflow_per_second if settings.overflow_enabled else 1.0
         self._person_rate = Rate("person", settings.person_events_per_minute, PERSON_WINDOW_SECONDS)
         self._token_rate = Rate("token", settings.token_events_per_minute, TOKEN_WINDOW_SECONDS)
@@ -76,11 +80,11 @@ class Policies:
         self._loaded_at = float("-inf")
         self._become(Rules(self._listed))
 
-    def route(self, records: Sequence[NewRecord], owner: str, *, historical: bool) -> Routing | None:
+    def route(self, records: Sequence[NewRecord], owner: str, historical: bool) -> Routing | None:
         """Where the records of one request, at least one, go; None: all to the live topic, as they are. Raises TooFast
         when none may. `historical`: the request says that it is an import."""
         if self._idle:
-            return imported(records, historical=historical)
+            return imported(records, historical=True) if historical else None
         token, rules = owner.encode(), self._rules
         concerned, days = token in self._concerned, self._settings.historical_after_days
         if not (concerned or days or self._rates):
@@ -109,19 +113,22 @@ class Policies:
     def settled(self, records: Sequence[NewRecord], routing: Routing | None, token: str) -> None:
         """The log has them: count what became of each, and remember those that went no further."""
         if routing is None:
-            self._outcomes.count(token, "accepted", "", len(records))
+            self._tally.add(token, "accepted", "", len(records))
             return
         for (result, reason), events in routing.outcomes.items():
-            self._outcomes.count(token, result, reason, events)
+            self._tally.add(token, result, reason, events)
         for index, fate in routing.fates.items():
             if fate.topic is None:
                 self._outcomes.dropped(token, header(records[index], "uuid"), fate.reason)
 
-    def noted(self, result: str, reason: str, events: int, token: bytes | str) -> None:
+    def noted(self, result: str, reason: str, events: int, token: str) -> None:
         """Count for a project events that did not come as far as `route`, or that the log did not take. `token` is
         empty when nobody knows whose they are."""
-        if token and events:
-            self._outcomes.count(token, result, reason, events)
+        if not token:
+            return
+        self.warnings.note(token, reason, events)
+        if events:
+            self._tally.add(token, result, reason, events)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Exchange counters every second, load rules every few, until `stop`."""

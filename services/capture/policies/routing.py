@@ -10,8 +10,8 @@ from typing import Literal
 from libs.kit.contracts.dead_letters import why
 from libs.kit.contracts.topics import DEAD_LETTERS, EVENTS, HISTORICAL, OVERFLOW
 from libs.kit.eventlog import NewRecord
+from libs.kit.restrictions import Restriction, applying
 from services.capture.policies import quotas
-from services.capture.policies.restrictions import Kind, Restriction
 
 Result = Literal["accepted", "overflowed", "dropped", "dlq"]
 Limit = Literal["quota", "token_rate", "person_rate", "overflow"]
@@ -111,10 +111,7 @@ def _fate(record: NewRecord, standing: Standing, dry: Counter[Limit], left: int,
             if "quota" not in standing.dry:
                 return Fate("dropped", f"quota_{resource}", None)
             dry["quota"] += 1
-    chosen: dict[Kind, Restriction] = {}
-    for one in standing.restrictions:
-        if one.applies(headers):
-            chosen.setdefault(one.kind, one)
+    chosen = applying(standing.restrictions, headers)
     if rule := chosen.get("drop"):
         return Fate("dropped", rule.reason, None)
     above = left and _over(standing.over_rate, record, left, "person_rate", standing, dry)

@@ -203,7 +203,7 @@ def property_type(name: str, raw: msgspec.Raw, now: datetime) -> PropertyType | 
     value = msgspec.json.decode(text, type=str)
     if value in ("true", "false", "TRUE", "FALSE"):
         return "Boolean"
-    return "DateTime" if _is_date(value) else "String"
+    return "DateTime" if is_date(value) else "String"
 
 
 def _looks_like_time(name: str, number: bytes, now: datetime) -> bool:
@@ -212,7 +212,8 @@ def _looks_like_time(name: str, number: bytes, now: datetime) -> bool:
     return int(number) >= (now - _TIMESTAMPS_FROM).timestamp()
 
 
-def _is_date(text: str) -> bool:
+def is_date(text: str) -> bool:
+    """Whether a string looks like a day, or a moment of one."""
     if len(text) > 50:
         return False
     if _DATE_TIME.fullmatch(text):

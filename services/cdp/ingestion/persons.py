@@ -10,12 +10,15 @@ import msgspec
 from asyncpg.pgproto.pgproto import UUID
 
 from libs.fastpath import Shape, members_of
-from services.cdp.ingestion.properties import Normalised
+from services.cdp.ingestion.properties import TO_PERSON, Normalised
 from services.cdp.raw_json import Properties, encode, for_postgres, is_null, merged, nothing, same_value
 
 NAMESPACE = uuid.UUID("932979b4-65c3-4424-8467-0b66ec27bc22").bytes
 FAKE_CREATED_AT = datetime(1970, 1, 1, 0, 0, 5, tzinfo=UTC)
 MAX_PROPERTIES_BYTES = 655_360
+# what is left of a person who has more than that already
+_TRIMMED_BYTES = 512 * 1024
+_KEPT = frozenset({"email", "name", "id", "user_id", "$user_id", "distinct_id", "$creator_event_uuid", *TO_PERSON})
 
 ALWAYS_WRITTEN = frozenset({"$identify", "$create_alias", "$merge_dangerously", "$set"})
 NEVER_UPDATES = frozenset({"$exception", "$$heatmap"})
@@ -147,11 +150,24 @@ def changed_properties(current: Properties, event: Normalised, event_name: str) 
     removed = [name for name in event.unset if name in current or name in new]
     if not removed and (not new or not _worth_writing(current, new, event_name)):
         return Change(current, False, warnings)
-    properties = current.merged(members_of(new))
+    # too large already, as it came from elsewhere: refusing would never end
+    properties = (_trimmed(current) if _too_large(current) else current).merged(members_of(new))
     properties.drop(removed)
     if _too_large(properties):
         return Change(current, False, (*warnings, "person_properties_size_violation"))
     return Change(properties, True, warnings)
+
+
+def _trimmed(properties: Properties) -> Properties:
+    """Without as many as it takes, by name, of those that nobody would look for first."""
+    trimmed, size = properties.copy(), size_of(properties)
+    for name in sorted(properties):
+        if size <= _TRIMMED_BYTES:
+            break
+        if name not in _KEPT and not name.startswith("$initial_"):
+            size -= len(name) + len(bytes(properties[name]))
+            del trimmed[name]
+    return trimmed
 
 
 def _those(properties: Properties, names: Sequence[str]) -> Properties:

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from libs.kit.contracts import ai_events
+from libs.kit.contracts import ai_events, capture_warnings
 from libs.kit.contracts.events import PersonMode
 from libs.kit.contracts.topics import AI_EVENTS, DISTINCT_IDS, GROUPS, PERSONS
 from libs.kit.eventlog import NewRecord, Record
@@ -37,10 +37,9 @@ from services.cdp.ingestion.rows import cut, ordinary_row, row
 from services.cdp.ingestion.team_lists import Listed
 from services.cdp.ingestion.updates import group_record, link_record, person_record
 from services.cdp.ingestion.warnings import Warned
-from services.cdp.raw_json import Properties, nothing, text_of
+from services.cdp.raw_json import Properties, nothing, number_of, text_of
 
 FORCED_UPGRADE_AFTER = timedelta(minutes=1)
-CLIENT_WARNING = "$$client_ingestion_warning"
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,8 +161,9 @@ class _Planner:
             return None
         if event.event == IDENTIFY and key_too_long(event.properties):
             return self._drop(team, event, "group_key_too_long")
-        if event.event == CLIENT_WARNING:
-            return self._told_by_client(team, event)
+        if event.event == capture_warnings.EVENT:
+            by_capture = capture_warnings.FROM_CAPTURE in event.record.headers
+            return self._told_by_capture(team, event) if by_capture else self._told_by_client(team, event)
         personless = team.person_processing_opt_out or self._is_passing_flag(event, team)
         said = normalised(event, anonymize_ips=team.anonymize_ips, opted_out=personless)
         if isinstance(said, Dropped):
@@ -397,6 +397,13 @@ class _Planner:
         self._plan.dropped.append((team.id, event.uuid, "client_ingestion_warning"))
         message = text_of(event.properties.get("$$client_ingestion_warning_message"))
         self._warn(team, event, "client_ingestion_warning", "client", message=message)
+
+    def _told_by_capture(self, team: Team, event: Incoming) -> None:
+        kind = text_of(event.properties.get(capture_warnings.TYPE)) or ""
+        count = number_of(event.properties.get(capture_warnings.COUNT)) or 1
+        self._count("ok", "ingestion_warning")
+        self._plan.warnings[kind] += 1
+        self._plan.warned.append(Warned(team.id, kind, "capture", "", {"count": int(count)}, source="capture"))
 
     def _warn_of_merge(self, taken: _Taken, asked: Merge, kind: str, **details: str) -> None:
         names = (

@@ -24,6 +24,7 @@ from services.cdp.ingestion.geoip import Place
 from services.cdp.ingestion.issues import IssueKey, Sighting
 from services.cdp.ingestion.parse import MAX_DISTINCT_ID, Incoming, Rejected, changed
 from services.cdp.ingestion.rows import clickhouse_time
+from services.cdp.ingestion.schemas import violations
 from services.cdp.ingestion.warnings import Warned
 from services.cdp.raw_json import Properties, encode, nothing, object_of, text_of
 
@@ -47,24 +48,27 @@ class Around:
 
 @dataclass(slots=True)
 class Prepared:
-    """What becomes of a batch before it is planned. events: those that go on, in order. points: of heatmaps."""
+    """What becomes of a batch before it is planned. events: those that go on, in order. points: of heatmaps. dropped:
+    team, uuid and reason of each event that goes no further. would_go: by team, how many a filter on trial matches."""
 
     events: list[Incoming | Rejected] = field(default_factory=list)
     points: list[NewRecord] = field(default_factory=list)
     outcomes: Counter[tuple[str, str]] = field(default_factory=Counter)
     warned: list[Warned] = field(default_factory=list)
+    dropped: list[tuple[int, str, str]] = field(default_factory=list)
+    would_go: Counter[int] = field(default_factory=Counter)
 
 
 class Draft:
     """One event on its way through the steps. `properties` are its own copy as soon as `edit` was called."""
 
-    __slots__ = ("distinct_id", "edited", "event", "ip", "left", "points", "properties", "team", "warned")
+    __slots__ = ("distinct_id", "edited", "event", "ip", "left", "points", "properties", "team", "warned", "would_go")
 
     def __init__(self, event: Incoming, team: Team):
         self.event, self.team = event, team
         self.distinct_id, self.ip = event.distinct_id, event.ip
         self.properties: Properties = event.properties
-        self.edited = False
+        self.edited = self.would_go = False
         self.left: tuple[str, str] | None = None
         self.points: Sequence[NewRecord] = ()
         self.warned: Sequence[Warned] = ()
@@ -82,11 +86,12 @@ class Draft:
         if warned:
             self.warn(reason)
 
-    def warn(self, kind: str) -> None:
+    def warn(self, kind: str, **details: object) -> None:
         """Tell the project."""
         event = self.event
         about = {"eventUuid": event.uuid, "event": event.event[:200], "distinctId": event.distinct_id[:MAX_DISTINCT_ID]}
-        self.warned = (*self.warned, Warned(self.team.id, kind, STEP, event.distinct_id[:MAX_DISTINCT_ID], about))
+        warned = Warned(self.team.id, kind, STEP, event.distinct_id[:MAX_DISTINCT_ID], {**about, **details})
+        self.warned = (*self.warned, warned)
 
     def happened(self, now: datetime) -> datetime:
         """The event's time, as its row has it."""
@@ -102,8 +107,8 @@ def prepared(events: Sequence[Incoming | Rejected], teams: Mapping[str, Team], a
             done.events.append(event)
             continue
         kind = event.event if event.event in WITH_STEPS else ""
-        old, places = bool(team.drop_events_older_than_seconds), around.place is not None
-        if not (steps := event.properties.shape.decision(_STEPS[kind, old, places])):
+        strict, places = team.refuses_events, around.place is not None
+        if not (steps := event.properties.shape.decision(_STEPS[kind, strict, places])):
             done.events.append(event)
             continue
         if len(steps) == 1 and steps[0].passes and steps[0].passes(event.properties):
@@ -117,9 +122,13 @@ def prepared(events: Sequence[Incoming | Rejected], teams: Mapping[str, Team], a
                 continue
             if draft.left:
                 done.outcomes[draft.left] += 1
+                if draft.left[0] == "dropped":
+                    done.dropped.append((team.id, event.uuid, draft.left[1]))
                 break
         else:
             done.events.append(_finished(draft))
+        if draft.would_go:
+            done.would_go[team.id] += 1
         done.points += draft.points
         done.warned += draft.warned
     return done
@@ -159,6 +168,22 @@ def _too_old(draft: Draft, _: Around) -> None:
     limit, event = draft.team.drop_events_older_than_seconds, draft.event
     if limit and event.now and event.timestamp and (event.now - event.timestamp).total_seconds() > limit:
         draft.drop("event_dropped_too_old", warned=True)
+
+
+def _schema(draft: Draft, _: Around) -> None:
+    required = draft.team.required.get(draft.event.event)
+    if required and (wrong := violations(draft.properties, required)):
+        draft.drop("schema_validation_failed")
+        draft.warn("schema_validation_failed", eventName=draft.event.event[:200], errors=wrong)
+
+
+def _filtered(draft: Draft, _: Around) -> None:
+    found = draft.team.event_filter
+    if found is not None and found.matches(draft.event.event, draft.event.distinct_id):
+        if found.live:
+            draft.drop("event_filter")
+        else:
+            draft.would_go = True
 
 
 def _cookieless(draft: Draft, around: Around) -> None:
@@ -250,7 +275,9 @@ class Step(NamedTuple):
 
 # In order. A step that brings in what a later one looks for must not say `names` there.
 STEPS = (
+    Step(_schema),
     Step(_too_old),
+    Step(_filtered),
     Step(_cookieless, names=frozenset({cookieless.MODE})),
     Step(_heatmap_lane, frozenset({heatmaps.EVENT})),
     Step(_survey, frozenset({"survey shown"})),
@@ -260,13 +287,15 @@ STEPS = (
     Step(_exception, frozenset({exceptions.EVENT})),
     Step(_points, names=heatmaps.WITH_POINTS),
 )
+# Steps for projects that refuse some of their events.
+_REFUSING = (_schema, _too_old, _filtered)
 WITH_STEPS = frozenset().union(*(step.events for step in STEPS if step.events))
 
 
-def _steps(shape: Shape, *, kind: str, old: bool, places: bool) -> tuple[Step, ...]:
-    """Those that events of this shape meet. kind: the event's name, where a step is for it. old: the team drops what
-    is too old. places: addresses have places."""
-    idle = {*(() if old else (_too_old,)), *(() if places else (_geoip,))}
+def _steps(shape: Shape, *, kind: str, strict: bool, places: bool) -> tuple[Step, ...]:
+    """Those that events of this shape meet. kind: the event's name, where a step is for it. strict: the team refuses
+    some events. places: addresses have places."""
+    idle = {*(() if strict else _REFUSING), *(() if places else (_geoip,))}
     return tuple(
         step
         for step in STEPS
@@ -277,9 +306,9 @@ def _steps(shape: Shape, *, kind: str, old: bool, places: bool) -> tuple[Step, .
 
 
 _STEPS = {
-    (kind, old, places): partial(_steps, kind=kind, old=old, places=places)
+    (kind, strict, places): partial(_steps, kind=kind, strict=strict, places=places)
     for kind in ("", *WITH_STEPS)
-    for old in (False, True)
+    for strict in (False, True)
     for places in (False, True)
 }
 

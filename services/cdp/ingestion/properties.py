@@ -50,7 +50,7 @@ EVENT_TO_PERSON = [
     "$viewport_width",
     "$raw_user_agent",
 ]
-_TO_PERSON = {name: f"$initial_{name.removeprefix('$')}" for name in (*EVENT_TO_PERSON, *campaign.OF_PERSONS)}
+TO_PERSON = {name: f"$initial_{name.removeprefix('$')}" for name in (*EVENT_TO_PERSON, *campaign.OF_PERSONS)}
 # what a server says of its own system says nothing about the person
 _OF_SERVERS = frozenset({"$os", "$os_version"})
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
@@ -153,6 +153,9 @@ def _add_automatic(properties: Properties) -> tuple[Properties, Properties] | No
         latest = given.completed(latest)
     if given := object_of(properties.raw("$set_once")):
         first = given.completed(first)
+    if "$os_name" in properties and not server:
+        latest.drop(("$os_name",))
+        first.drop(("$initial_os_name",))
     properties["$set"] = latest.encoded()
     properties["$set_once"] = first.encoded()
     return latest, first
@@ -172,10 +175,10 @@ def _of_server(shape: Shape) -> tuple[Picker, Picker] | None:
 
 def _pickers(shape: Shape, *, skipped: Collection[str]) -> tuple[Picker, Picker] | None:
     there = frozenset(shape.names) - {"$os_name", *skipped}
-    found = [name for name in _TO_PERSON if name in there]
+    found = [name for name in TO_PERSON if name in there]
     if not found:
         return None
-    return shape.picker([(name, name) for name in found]), shape.picker([(name, _TO_PERSON[name]) for name in found])
+    return shape.picker([(name, name) for name in found]), shape.picker([(name, TO_PERSON[name]) for name in found])
 
 
 def _unset(raw: msgspec.Raw | None) -> tuple[str, ...]:

@@ -29,6 +29,20 @@ TYPES: Mapping[str, tuple[str, str]] = {
     "invalid_group_set": ("event", "warning"),
     "invalid_process_person_profile": ("event", "warning"),
     "client_ingestion_warning": ("event", "info"),
+    "schema_validation_failed": ("event", "error"),
+    # capture's
+    "missing_event_name": ("event", "error"),
+    "event_name_too_long": ("event", "error"),
+    "missing_distinct_id": ("event", "error"),
+    "distinct_id_too_large": ("event", "error"),
+    "invalid_event_timestamp": ("event", "error"),
+    "malformed_event_properties": ("event", "error"),
+    "invalid_options": ("event", "error"),
+    "empty_batch": ("event", "error"),
+    "invalid_batch": ("event", "error"),
+    "missing_event_uuid": ("event", "error"),
+    "invalid_event_uuid": ("event", "error"),
+    "duplicate_event_uuid": ("event", "error"),
     "event_dropped_too_old": ("event", "info"),
     "cookieless_missing_user_agent": ("event", "error"),
     "cookieless_missing_ip": ("event", "error"),
@@ -43,7 +57,13 @@ TYPES: Mapping[str, tuple[str, str]] = {
     # ours: a value that PostgreSQL cannot hold was left off a person or a group
     "person_property_refused": ("size", "warning"),
 }
-ALWAYS = frozenset({"cannot_merge_already_identified", "cannot_merge_with_illegal_distinct_id"})
+ALWAYS = frozenset(
+    {
+        "cannot_merge_already_identified",
+        "cannot_merge_with_illegal_distinct_id",
+        "invalid_event_when_process_person_profile_is_false",
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +74,8 @@ class Warned:
     type: str
     step: str
     key: str
-    details: Mapping[str, str | None] = field(default_factory=dict)
+    details: Mapping[str, object] = field(default_factory=dict)
+    source: str = SOURCE
 
 
 def record(warned: Warned, now: datetime) -> NewRecord:
@@ -64,7 +85,7 @@ def record(warned: Warned, now: datetime) -> NewRecord:
     message = IngestionWarning(
         team_id=warned.team_id,
         type=warned.type,
-        source=SOURCE,
+        source=warned.source,
         details=msgspec.json.encode(details).decode(),
         timestamp=clickhouse_time(now),
     )

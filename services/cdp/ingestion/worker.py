@@ -8,6 +8,7 @@ Two lanes that change one person meet in PostgreSQL as two members of a group do
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,7 +24,7 @@ from libs.kit.contracts.topics import (
     WARNINGS,
 )
 from libs.kit.crashpoints import crash_point
-from libs.kit.errors import Conflict, Fenced, OutcomeUnknown, Unavailable
+from libs.kit.errors import Conflict, Fenced, LogFull, OutcomeUnknown, Unavailable
 from libs.kit.eventlog import Assignment, Batch, Consumer, NewRecord
 from libs.kit.eventlog.base import Topic
 from libs.kit.logging import get_logger
@@ -51,6 +52,7 @@ from services.cdp.ingestion.parse import Incoming, Rejected
 from services.cdp.ingestion.plan import Known, Plan, parsed, plan
 from services.cdp.ingestion.prepare import Prepared, prepared
 from services.cdp.ingestion.repository import Move, PersonsRefused, PersonStore, Source
+from services.cdp.ingestion.restrictions import Place, RestrictionsInForce, Ruled, overflowing, ruled
 from services.cdp.ingestion.surroundings import Surroundings
 from services.cdp.ingestion.team_lists import Listed, TeamList
 from services.cdp.ingestion.warnings import WarningLimiter
@@ -71,8 +73,10 @@ async def run(runtime: Runtime, settings: IngestionSettings, stop: asyncio.Event
     known = Remembered.of(runtime, settings)
     topics = [LANES[lane] for lane in dict.fromkeys(settings.lanes.split(","))]
     await _ensured(runtime, stop)
+    await known.restrictions.refresh()
     async with asyncio.TaskGroup() as group:
         group.create_task(known.outcomes.run(stop))
+        group.create_task(known.restrictions.run(stop))
         for topic in topics:
             group.create_task(_read(runtime, settings, topic, known, stop))
 
@@ -138,6 +142,7 @@ class Remembered:
     teams: Teams
     outcomes: Outcomes
     surroundings: Surroundings
+    restrictions: RestrictionsInForce
     listed: Listed = field(default_factory=Listed)
     limiter: WarningLimiter = field(default_factory=WarningLimiter)
     catalogue: Catalogue = field(default_factory=Catalogue)
@@ -155,7 +160,8 @@ class Remembered:
         )
         outcomes = Outcomes(runtime.state, runtime.clock, "ingestion")
         listed = Listed(TeamList.of(settings.ai_stripped_teams), TeamList.of(settings.personless_flag_teams))
-        return cls(teams, outcomes, Surroundings(runtime, settings), listed)
+        restrictions = RestrictionsInForce(runtime.state, runtime.clock, settings)
+        return cls(teams, outcomes, Surroundings(runtime, settings), restrictions, listed)
 
 
 class Ingestion:
@@ -173,6 +179,7 @@ class Ingestion:
         self._teams = known.teams
         self._positions: dict[int, tuple[Assignment, int]] = {}
         self._surroundings = known.surroundings
+        self._restrictions = known.restrictions
         self._source: Source | None = None
         self._limiter = known.limiter
         self._catalogue = known.catalogue
@@ -198,7 +205,8 @@ class Ingestion:
         that is ourselves again.
         """
         metrics.CONSUMER_BATCH_SIZE.labels(WORKER).observe(count(batches))
-        output = await self._committed(batches, owned)
+        moved = await self._overflowed(batches)
+        output = None if moved is None else await self._committed(batches, owned, moved)
         if output is None or not await self.delivered():
             return False
         self._delivery = self._tasks.create_task(self._deliver(output, batches, owned))
@@ -216,13 +224,30 @@ class Ingestion:
                 return False
         return True
 
-    async def _committed(self, batches: Sequence[Batch], owned: Ownership) -> Output | None:
+    async def _overflowed(self, batches: Sequence[Batch]) -> AbstractSet[Place] | None:
+        """The live events that a rule has moved to the overflow topic; None when stopped. They are there before we
+        forget them, and once more after a crash: copies, which the writer drops. With a log too full for that they stay
+        in this lane: whatever waits for room here would keep the log full."""
+        if self._topic != EVENTS.name or not self._restrictions.may_overflow:
+            return frozenset()
+        records = (record for batch in batches for record in batch.records)
+        moved = overflowing(parsed(records), self._restrictions.rules)
+        async for attempt in until_settled(self._clock, self._loop.stop, on_retry=self._loop.retried):
+            with attempt:
+                try:
+                    left = await taken(self._log, OVERFLOW.name, list(moved.values())) if moved else []
+                except LogFull:
+                    return frozenset()
+                return {place for place, record in moved.items() if record not in left}
+        return None
+
+    async def _committed(self, batches: Sequence[Batch], owned: Ownership, moved: AbstractSet[Place]) -> Output | None:
         """Persons and positions are in PostgreSQL; returns the rows to produce, or None when stopped."""
         async for attempt in until_settled(self._clock, self._loop.stop, on_retry=self._loop.retried):
             with attempt, metrics.CONSUMER_STEP_SECONDS.labels(WORKER, "commit").time():
                 ours = [batch for batch in batches if still_ours(self._consumer, batch, owned)]
                 try:
-                    return await self._decided(parsed(record for batch in ours for record in batch.records))
+                    return await self._decided(parsed(record for batch in ours for record in batch.records), moved)
                 except (Fenced, Conflict, OutcomeUnknown) as exc:
                     # Look before anything is done again: the position says whether this batch is committed, by us
                     # (the answer was lost) or by an owner that was here before us.
@@ -230,28 +255,30 @@ class Ingestion:
                     raise Unavailable(f"Decided anew: {exc.detail}") from exc
         return None
 
-    async def _decided(self, events: Events) -> Output:
+    async def _decided(self, events: Events, moved: AbstractSet[Place]) -> Output:
         """Commit these events, in smaller pieces when PostgreSQL refuses a value: the one at fault goes alone."""
         try:
-            return await self._commit(events, refused=set())
+            return await self._commit(events, moved, refused=set())
         except PersonsRefused as exc:
             if len(events) == 1:
                 log.warning("persons_refused", error=exc.detail)
-                return await self._commit(events, refused={one.uuid for one in events if isinstance(one, Incoming)})
+                refused = {one.uuid for one in events if isinstance(one, Incoming)}
+                return await self._commit(events, moved, refused=refused)
             middle = len(events) // 2
-            first = await self._decided(events[:middle])
-            return first.joined(await self._decided(events[middle:]))
+            first = await self._decided(events[:middle], moved)
+            return first.joined(await self._decided(events[middle:], moved))
 
-    async def _commit(self, events: Events, *, refused: set[str]) -> Output:
+    async def _commit(self, events: Events, moved: AbstractSet[Place], *, refused: set[str]) -> Output:
         positions = await self._stand(sorted({event.record.partition for event in events}))
         teams = await self._teams.by_tokens(event.token for event in events if isinstance(event, Incoming))
         now = self._clock.now()
-        ready = prepared(events, teams, await self._surroundings.of(events, teams, positions, now))
+        kept = ruled(events, teams, self._restrictions.rules, moved)
+        ready = prepared(kept.events, teams, await self._surroundings.of(kept.events, teams, positions, now))
         known = Known(
             teams, *await self._store.load(needs(ready.events, teams, positions)), self._catalogue, self._listed
         )
         decided = plan(ready.events, known, positions, refused, now)
-        _join(decided, ready)
+        _join(decided, kept, ready)
         if decided.findings:
             await self._store.define(decided.findings)
         self._catalogue.remember(decided.findings)
@@ -265,7 +292,7 @@ class Ingestion:
                 if partition in self._positions:  # else the delivery before this one has just met a new owner
                     self._positions[partition] = (self._positions[partition][0], move.new)
         _count(decided)
-        _note(decided, self._outcomes)
+        _note(decided, ready, self._outcomes)
         dead = [dead_letter(one.record, one.reason, one.step, now) for one in decided.dead]
         at = self._clock.monotonic()
         told = [warning_record(warned, now) for warned in decided.warned if self._limiter.passes(warned, at)]
@@ -343,9 +370,11 @@ def _moves(events: Events, positions: Mapping[int, int]) -> dict[int, Move]:
     return {partition: Move(positions[partition], end) for partition, end in ends.items() if end > positions[partition]}
 
 
-def _join(decided: Plan, ready: Prepared) -> None:
+def _join(decided: Plan, kept: Ruled, ready: Prepared) -> None:
     """What was said and dropped before the plan was made belongs to it."""
-    decided.outcomes.update(ready.outcomes)
+    for before in (kept, ready):
+        decided.outcomes.update(before.outcomes)
+        decided.dropped += before.dropped
     decided.warned += ready.warned
     decided.warnings.update(warned.type for warned in ready.warned)
 
@@ -357,11 +386,13 @@ def _count(decided: Plan) -> None:
         metrics.INGESTION_WARNINGS.labels(kind).inc(number)
 
 
-def _note(decided: Plan, outcomes: Outcomes) -> None:
+def _note(decided: Plan, ready: Prepared, outcomes: Outcomes) -> None:
     """For whoever asks where an event is. A token of no project has nobody who could ask."""
     for team_id, uuid, reason in decided.dropped:
         outcomes.count(team_owner(team_id), "dropped", reason, 1)
         outcomes.dropped(team_owner(team_id), uuid, reason)
+    for team_id, events in ready.would_go.items():
+        outcomes.count(team_owner(team_id), "would_drop", "event_filter", events)
     for rejected in decided.dead:
         if token := dict(rejected.record.headers).get("token"):
             outcomes.count(token, "dlq", rejected.reason, 1)

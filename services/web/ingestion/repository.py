@@ -27,6 +27,18 @@ _WARNINGS = """
 WARNING_DAYS = 7
 # Steps of ingestion whose warnings say that the event went no further.
 _DROPPING = frozenset({"validate", "client"})
+# Of a step that also warns of events it keeps: the types that do.
+_DROPPED = frozenset(
+    {
+        "event_dropped_too_old",
+        "schema_validation_failed",
+        "cookieless_missing_user_agent",
+        "cookieless_missing_ip",
+        "cookieless_missing_host",
+        "cookieless_missing_timestamp",
+        "cookieless_timestamp_out_of_range",
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +66,7 @@ class TraceRepository:
         """Types of warnings about the event, each with the drop that it tells of, if it does."""
         params = {"team": team_id, "uuid": uuid, "days": WARNING_DAYS}
         return [
-            (kind, Sighting("dropped", iso(at), None, "ingestion", kind) if step in _DROPPING else None)
+            (kind, Sighting("dropped", iso(at), None, "ingestion", kind) if _drops(step, kind) else None)
             for kind, at, step in await self._rows(_WARNINGS, params, seconds)
         ]
 
@@ -71,3 +83,7 @@ class TraceRepository:
 
     async def _rows(self, sql: str, params: dict[str, Any], seconds: float) -> Any:
         return (await self.clickhouse.query(sql, params, timeout=seconds)).rows
+
+
+def _drops(step: str, kind: str) -> bool:
+    return step in _DROPPING or kind in _DROPPED

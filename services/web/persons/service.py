@@ -8,6 +8,8 @@ from uuid import UUID
 import orjson
 
 from libs.kit.clickhouse import ClickHouse
+from libs.kit.contracts.ai_events import LARGE
+from libs.kit.contracts.ai_events import NAMES as AI_EVENTS
 from libs.kit.errors import InvalidRequest, NotFound
 from services.web.persons.repository import Person, PersonRepository
 from services.web.persons.shown import EMAIL_PROPERTIES, has_email, shown
@@ -28,16 +30,25 @@ _COUNTS = f"""
            (SELECT count() FROM heatmaps FINAL WHERE {_POINTS})
     FROM events WHERE {_EVENTS}
 """  # noqa: S608 - our own text; values are bound
+# AI events of which `events` has less than was said, or nothing: by how many of the large properties each has.
+_SAID_ELSEWHERE = f"""
+    {_EVENTS} AND (uuid, {" + ".join(f"isNotNull({name.removeprefix('$ai_')})" for name in LARGE)}) NOT IN (
+        SELECT uuid, arrayCount(name -> has({{large:Array(String)}}, name)
+                     AND JSONExtractRaw(properties_raw, name) != 'null', JSONExtractKeys(properties_raw))
+        FROM events WHERE {_EVENTS} AND event IN {{ai:Array(String)}})
+"""  # noqa: S608
 _EVERYTHING = (
     f"""
     SELECT 'event' AS type, uuid, event, distinct_id, timestamp, properties_raw AS properties, elements_chain,
            person_id, person_properties_raw AS person_properties
-    FROM events WHERE {_EVENTS} ORDER BY timestamp
+    FROM events
+    WHERE {_EVENTS} AND uuid NOT IN (SELECT uuid FROM ai_events FINAL WHERE {_SAID_ELSEWHERE})
+    ORDER BY timestamp
 """,  # noqa: S608
     f"""
     SELECT 'ai_event' AS type, uuid, event, distinct_id, timestamp, properties, input, output, output_choices,
            input_state, output_state, tools
-    FROM ai_events FINAL WHERE {_EVENTS} ORDER BY timestamp
+    FROM ai_events FINAL WHERE {_SAID_ELSEWHERE} ORDER BY timestamp
 """,  # noqa: S608
     f"""
     SELECT 'heatmap_point' AS type, uuid, session_id, distinct_id, timestamp, current_url, type AS kind, x, y,
@@ -91,8 +102,8 @@ class PersonService:
         return Belongings(int(row[0]), row[1], row[2], int(row[3]))
 
     async def everything(self, team_id: int, person: Person) -> AsyncIterator[bytes]:
-        """All that is known of a person, as JSON lines: the person, each event, each AI event with what was said (its
-        event may be without), each point on heatmaps.
+        """All that is known of a person, as JSON lines: the person, each event, each point on heatmaps. An AI event
+        whose large properties are kept apart is a line of its own kind, `ai_event`, with what was said.
 
         Objects that came as JSON are texts, with the bytes that are stored. What follows from events, as sessions do,
         is left out."""
@@ -107,4 +118,5 @@ class PersonService:
 
 
 def _whose(team_id: int, person: Person) -> dict[str, Any]:
-    return {"team": team_id, "person": str(person.uuid), "ids": list(person.distinct_ids)}
+    whose = {"team": team_id, "person": str(person.uuid), "ids": list(person.distinct_ids)}
+    return {**whose, "ai": sorted(AI_EVENTS), "large": list(LARGE)}

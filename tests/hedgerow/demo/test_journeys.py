@@ -14,6 +14,7 @@ from hedgerow.demo.journeys import Event, stories
 from services.capture.decision import Limits, Request
 from services.capture.handle import decide
 from services.capture.heatmaps import HEATMAP
+from services.capture.times import microseconds
 
 NOW = datetime(2026, 11, 21, 15, 30, tzinfo=UTC)
 START = NOW - timedelta(days=90)
@@ -132,7 +133,7 @@ def test_memory_is_one_story_at_a_time() -> None:
 def test_capture_takes_every_event_with_its_own_uuid_and_time() -> None:
     sample: list[Any] = first_events(3000)
     body = orjson.dumps({"api_key": "phc_t", "batch": sample})
-    decision = decide(Request("POST", "/batch/", b"", {}, body, None, NOW), Limits(10**8, 10**6, 10**5))
+    decision = decide(Request("POST", "/batch/", b"", {}, body, None, microseconds(NOW)), Limits(10**8, 10**6, 10**5))
     assert decision.refused is None
     sent = [said for record in decision.records if (said := orjson.loads(record.value))["event"] != HEATMAP]
     for event, record in zip(sample, sent, strict=True):

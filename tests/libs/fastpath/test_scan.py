@@ -37,6 +37,7 @@ except ImportError:  # built without a compiler
 RELAXED = [HealthCheck.too_slow, HealthCheck.data_too_large]
 EVENT = b'{"event":"a","distinct_id":"u","token":"phc_t","properties":{"p":%s}}'
 NOW = datetime(2026, 11, 21, 12, 0, 0, 345_678, tzinfo=UTC)
+NOW_US = (NOW - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
 EARLIER = datetime(1969, 2, 28, 23, 59, 59, 999_999, tzinfo=UTC)
 
 
@@ -52,7 +53,7 @@ def records(batch: Any, **changed: Any) -> list[tuple[Any, ...]] | None:
     """The records of a batch in circumstances of no interest."""
     given: dict[str, Any] = {
         "leave_out": b"$performance_event", "token": "phc_t", "ip": "203.0.113.9", "internal_ip": "127.0.0.1",
-        "version": b"1", "now": NOW, "sent_at": None, "historical_migration": False, "max_record_bytes": 1_000_000,
+        "version": b"1", "now_us": NOW_US, "sent_at_us": None, "max_record_bytes": 1_000_000,
         "distinct_id_of": lambda root, among: f"asked {root!r} {among!r}", "time_of": lambda _: EARLIER,
     }  # fmt: skip
     return unpacked(batch.records(**(given | changed)))
@@ -225,7 +226,7 @@ def test_a_record_is_made_of_slices(version: ModuleType) -> None:
         rb'{"event":"caf\u00e9","distinct_id":"u","token":"\u0070hc_t","uuid":"0190A1B2-0000-7000-8000-0000000000AB",'
         rb'"offset":1000,"properties":{ "n" : 1.0 }}'
     )
-    [(key, value, headers)] = records(version.scan(body, False, 1), sent_at=NOW) or [()]
+    [(key, value, headers)] = records(version.scan(body, False, 1), sent_at_us=NOW_US) or [()]
     assert key == b"phc_t:u"
     assert value == (
         rb'{"uuid":"0190a1b2-0000-7000-8000-0000000000ab","distinct_id":"u","ip":"203.0.113.9","data":{"token":"\u0070hc_t",'
@@ -327,8 +328,8 @@ def test_what_is_asked_raises_what_it_raises(version: ModuleType) -> None:
 def records_v1(batch: Any, **changed: Any) -> list[tuple[Any, ...]] | None:
     """The records of a v1 batch in circumstances of no interest."""
     given: dict[str, Any] = {
-        "token": "phc_t", "ip": "203.0.113.9", "internal_ip": "127.0.0.1", "version": b"1", "now": NOW,
-        "sent_at": NOW - timedelta(seconds=10), "max_record_bytes": 1_000_000, "nobody": frozenset({"anonymous"}),
+        "token": "phc_t", "ip": "203.0.113.9", "internal_ip": "127.0.0.1", "version": b"1", "now_us": NOW_US,
+        "sent_at_us": NOW_US - 10_000_000, "max_record_bytes": 1_000_000, "nobody": frozenset({"anonymous"}),
         "library": b'"$lib":"l","$lib_version":"1"',
     }  # fmt: skip
     return unpacked(batch.records_v1(**(given | changed)))
@@ -429,7 +430,7 @@ def outcome(version: ModuleType, body: bytes | bytearray, engage: bool) -> Any:
     batch = version.scan(body, engage, 1000)
     if isinstance(batch, str):
         return batch
-    both = [records(batch, sent_at=NOW - timedelta(seconds=10), historical_migration=True), records(batch)]
+    both = [records(batch, sent_at_us=NOW_US - 10_000_000), records(batch)]
     seen = [batch.fields(at) for at in range(batch.count)]
     outer = (batch.count, batch.is_batch, batch.token, batch.sent_at, batch.historical_migration)
     return outer, batch.tokens(b"$performance_event"), batch.count_named(b"$performance_event"), seen, both

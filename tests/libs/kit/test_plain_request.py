@@ -75,7 +75,8 @@ def check(data: bytes) -> bool:
     assert (heard.begun, heard.completed, heard.method, heard.version) == (1, 1, b"POST", "1.1")
     assert (heard.keeps, heard.upgrades) == (True, False)
     assert heard.url == path + (b"?" + query if b"?" in heard.url else b"")
-    assert (headers, body) == (dict(reversed(heard.headers)), heard.body)
+    named = {name: value for name, value in reversed(heard.headers) if name not in serving.LEFT_OUT}
+    assert (headers, body) == (named, heard.body)
     return True
 
 
@@ -84,8 +85,7 @@ def test_a_browsers_post_is_taken() -> None:
     assert check(data)
     assert serving.plain_request(data, MOST) == (
         b"/e/", b"a=1",
-        {b"host": b"h", b"connection": b"Keep-Alive", b"x-own": b"v  w", b"user-agent": b"M (a; b) c/1", b"x": b",",
-         b"content-length": b"3"},
+        {b"x-own": b"v  w", b"x": b","},
         b"abc",
     )  # fmt: skip
     assert check(request(body=b""))

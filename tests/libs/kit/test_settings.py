@@ -45,3 +45,20 @@ def test_a_short_secret_key_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_settings_do_not_change() -> None:
     with pytest.raises(ValidationError):
         KitSettings().log_partitions = 2  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ("redis://h/0", "redis://h/0"),
+        ("rediss://h/0", "rediss://h/0?ssl_check_hostname=true"),
+        ("rediss://h/0?ssl_ca_certs=/ca", "rediss://h/0?ssl_ca_certs=/ca&ssl_check_hostname=true"),
+        ("rediss://h/0?ssl_check_hostname=false", "rediss://h/0?ssl_check_hostname=false"),
+    ],
+)
+def test_a_certificate_must_be_of_the_host(monkeypatch: pytest.MonkeyPatch, given: str, kept: str) -> None:
+    for name in ("LOG", "STATE"):
+        monkeypatch.setenv(f"HEDGEROW_{name}_REDIS_URL", given)
+    settings = KitSettings()
+    assert settings.log_redis_url
+    assert {settings.log_redis_url.get_secret_value(), settings.state_redis_url.get_secret_value()} == {kept}

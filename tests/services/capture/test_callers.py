@@ -13,12 +13,16 @@ import orjson
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from redis.asyncio import Redis
 
 from libs.kit import metrics
+from libs.kit.clock import SystemClock
 from libs.kit.errors import LogFull, PayloadTooLarge
 from libs.kit.eventlog import NewRecord
 from libs.kit.hot_connection import HotCycle
+from services.capture.policies.policies import Policies
 from services.capture.protocol import CaptureReceiver
+from services.capture.settings import CaptureSettings
 from tests.support.capture_server import CALLERS, Caller, CaptureServer, Said, capture_server
 from tests.support.capturing import KeptLog
 from tests.support.scale import scaled
@@ -529,12 +533,14 @@ async def test_a_bug_before_or_behind_the_log_is_answered_too(caller: Caller, st
         raise KeyError("secret")
 
     async with capture_server(caller) as server:
-        working = getattr(server.intake._policies, step)
-        setattr(server.intake._policies, step, broken)
+        working = server.intake._policies
+        server.intake._policies = type("Broken", (Policies,), {step: broken})(
+            Redis(port=1), SystemClock(), CaptureSettings()
+        )
         client = await server.connect()
         await client.send(post(event()))
         assert plain(await client.said()) == (500, b"internal server error")
-        setattr(server.intake._policies, step, working)
+        server.intake._policies = working
         await client.send(post(event()))
         assert plain(await client.said()) == GOOD
         await client.close()

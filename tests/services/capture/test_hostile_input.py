@@ -16,7 +16,7 @@ from services.capture.decision import Decision, Limits, Request
 from services.capture.decoding import is_utf8
 from services.capture.handle import decide
 from services.capture.shapes import repair_surrogates, too_deep
-from services.capture.times import event_time, parse_timestamp, rfc3339
+from services.capture.times import event_time, microseconds, parse_timestamp, rfc3339
 from tests.support.capturing import NOW, capturing
 from tests.support.scale import scaled
 
@@ -50,7 +50,7 @@ RELAXED = [HealthCheck.too_slow, HealthCheck.data_too_large]
 
 def ask(body: bytes, path: str = "/e/", query: bytes = b"", content_type: bytes = b"", ip: bytes = b"") -> Decision:
     headers = {b"content-type": content_type, b"x-forwarded-for": ip, b"forwarded": ip}
-    return decide(Request("POST", path, query, headers, body, None, NOW), LIMITS)
+    return decide(Request("POST", path, query, headers, body, None, microseconds(NOW)), LIMITS)
 
 
 def check(decision: Decision) -> None:

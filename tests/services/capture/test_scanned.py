@@ -23,6 +23,7 @@ from services.capture.handle import decide
 from services.capture.policies.policies import Policies
 from services.capture.settings import CaptureSettings
 from services.capture.shapes import MAX_DEPTH
+from services.capture.times import microseconds
 from tests.support.capturing import NOW
 from tests.support.json_texts import bodies, broken, carriers, v1_bodies
 from tests.support.require import require
@@ -33,6 +34,7 @@ try:
 except ImportError:  # built without a compiler
     _scan = None  # type: ignore[assignment]
 
+NOW_US = microseconds(NOW)
 LIMITS = Limits(4_000_000, 1_000_000, 1000)
 RELAXED = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.function_scoped_fixture]
 CORPUS = Path(__file__).parents[2] / "fuzz" / "corpus_scan"
@@ -55,7 +57,7 @@ def version(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
 
 def decided(body: bytes, scans: bool, **changed: Any) -> Decision:
     """One request's fate, by the scanner (and what stands behind it) or without it."""
-    given: dict[str, Any] = {"path": "/e/", "query": b"", "headers": {}, "peer": "203.0.113.9", "now": NOW}
+    given: dict[str, Any] = {"path": "/e/", "query": b"", "headers": {}, "peer": "203.0.113.9", "now_us": NOW_US}
     was, handle.SCANS = handle.SCANS, scans
     try:
         return decide(Request(method="POST", body=body, **(given | changed)), LIMITS)
@@ -96,7 +98,7 @@ def check_same(body: bytes, **changed: Any) -> None:
     st.sampled_from([NOW, NOW + timedelta(microseconds=345_678), datetime(1970, 1, 1, tzinfo=UTC)]),
 )
 def test_both_ways_decide_the_same(version: ModuleType, body: bytes, path: str, query: bytes, now: datetime) -> None:
-    check_same(body, path=path, query=query, now=now)
+    check_same(body, path=path, query=query, now_us=microseconds(now))
 
 
 @pytest.mark.parametrize("text", sorted(CORPUS.iterdir()) if CORPUS.is_dir() else [], ids=lambda path: path.name)
@@ -117,7 +119,7 @@ def decided_v1(body: bytes, scans: bool, **headers: bytes) -> Decision:
     given = V1_HEADERS | {name.replace("_", "-").encode(): value for name, value in headers.items()}
     was, v1.SCANS = v1.SCANS, scans
     try:
-        return decide(Request("POST", "/i/v1/analytics/events", b"", given, body, "203.0.113.9", NOW), LIMITS)
+        return decide(Request("POST", "/i/v1/analytics/events", b"", given, body, "203.0.113.9", NOW_US), LIMITS)
     finally:
         v1.SCANS = was
 

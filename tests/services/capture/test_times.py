@@ -8,6 +8,7 @@ from services.capture.times import (
     EPOCH,
     corrected_time,
     event_time,
+    microseconds,
     parse_rfc3339,
     parse_sent_at,
     parse_timestamp,
@@ -79,7 +80,7 @@ def test_the_limit_is_strict() -> None:
     ],
 )
 def test_sent_at(text: str | None, milliseconds: int | None, expected: datetime | None) -> None:
-    assert parse_sent_at(text, milliseconds) == expected
+    assert parse_sent_at(text, milliseconds) == (expected and microseconds(expected))
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import msgspec
 
 from libs.kit.clock import SystemClock
 from libs.kit.contracts import topics
+from libs.kit.contracts.capture_warnings import warning_record
 from libs.kit.contracts.counts import AppMetric
 from libs.kit.eventlog import NewRecord
 from libs.kit.runtime import Runtime
@@ -16,7 +17,7 @@ from tests.services.cdp.ingestion.test_geoip import BERLIN
 from tests.services.cdp.ingestion.test_heatmaps import CLICK, PAGE, SIZE
 from tests.support.captured import captured_new
 from tests.support.mmdb import mmdb
-from tests.support.pipeline import QUICK_INGESTION, Workers, drained, prepare
+from tests.support.pipeline import QUICK_INGESTION, TOKEN, Workers, drained, prepare
 
 COOKIELESS = {"$cookieless_mode": True, "$raw_user_agent": "UA", "$host": "a.example"}
 
@@ -54,6 +55,7 @@ async def test_everything_arrives(runtime: Runtime, tmp_path: Path) -> None:
         captured_new(event="$exception", timestamp=now, properties={"$exception_list": [thrown(frame())]}),
         captured_new(event="$pageview", timestamp=now, properties={**COOKIELESS}),
         captured_new(event="$ai_generation", timestamp=now, properties={"$ai_input_tokens": "x"}),
+        warning_record(TOKEN, "invalid_options", 3, SystemClock().now()),
     ]
     settings = QUICK_INGESTION.model_copy(update={"geoip_path": places})
     async with Workers(runtime, ingestion_settings=settings):
@@ -77,5 +79,9 @@ async def test_everything_arrives(runtime: Runtime, tmp_path: Path) -> None:
     assert (events["$exception"]["$exception_issue_id"], issue["name"]) == (issue["id"], "ValueError")
     assert events["$exception"]["$geoip_city_name"] == "Berlin"
     assert events["$ai_generation"]["$ai_input_tokens"] is None
-    warned = await rows(runtime, "SELECT type, JSONExtractString(details, 'severity') FROM ingestion_warnings")
-    assert warned == [["invalid_ai_token_property", "warning"]]
+    said = "type, source, JSONExtractString(details, 'severity'), JSONExtractInt(details, 'count')"
+    warned = await rows(runtime, f"SELECT {said} FROM ingestion_warnings ORDER BY type")
+    assert warned == [
+        ["invalid_ai_token_property", "plugin-server", "warning", 0],
+        ["invalid_options", "capture", "error", 3],
+    ]

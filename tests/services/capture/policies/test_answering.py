@@ -2,9 +2,9 @@
 
 import orjson
 
+from libs.kit.restrictions import Restriction
 from services.capture.answers import JSON, NO_CONTENT, OK, Answer
 from services.capture.policies.answering import amended
-from services.capture.policies.restrictions import Restriction
 from services.capture.policies.routing import Standing, route
 from tests.support.capturing import record
 

@@ -7,8 +7,8 @@ import pytest
 
 from libs.kit.contracts.topics import DEAD_LETTERS, EVENTS, HISTORICAL, OVERFLOW
 from libs.kit.eventlog import NewRecord
+from libs.kit.restrictions import Kind, Restriction
 from services.capture.policies.quotas import end_of_month, resource_of
-from services.capture.policies.restrictions import Kind, Restriction
 from services.capture.policies.routing import Standing, imported, route
 from tests.support.capturing import NOW, record
 

@@ -7,12 +7,15 @@ import msgspec
 import pytest
 
 from libs.fastpath import members_of
+from libs.kit.contracts.capture_warnings import warning_record
 from libs.kit.eventlog import Record
 from libs.kit.teams import Team
 from services.cdp.ingestion.needs import needs
 from services.cdp.ingestion.people import Loaded
 from services.cdp.ingestion.persons import FAKE_CREATED_AT, Link, Person, PersonKey, person_uuid
 from services.cdp.ingestion.plan import Known, Plan, parsed, plan
+from services.cdp.ingestion.warnings import Warned, WarningLimiter
+from services.cdp.ingestion.warnings import record as warning_of
 from services.cdp.raw_json import encode
 from tests.support.captured import ARRIVED_MS, captured_record, raw_record
 from tests.support.ingested import Ingested
@@ -241,6 +244,29 @@ def test_automatic_person_properties() -> None:
     assert "$set" not in stored(server)["properties"]
 
 
+def test_the_alias_of_os_is_no_property_of_a_person() -> None:
+    given = {"$set": {"$os_name": "mine", "a": 1}, "$set_once": {"$initial_os_name": "mine"}}
+    done = planned(captured_record(properties={"$os_name": "Linux", **given}))
+    [made] = done.writes.persons
+    assert {*made.properties} == {"a", "$os", "$initial_os", "$creator_event_uuid"}
+    assert bytes(made.properties["$os"]) == b'"Linux"'
+    alone = planned(captured_record(properties=given))  # as it was sent, where it is nobody's alias
+    assert {*alone.writes.persons[0].properties} == {"a", "$os_name", "$initial_os_name", "$creator_event_uuid"}
+
+
+def test_some_warnings_are_always_told() -> None:
+    limiter = WarningLimiter()
+    for kind, again in (
+        ("cannot_merge_already_identified", True),
+        ("invalid_event_when_process_person_profile_is_false", True),
+        ("ignored_invalid_timestamp", False),
+    ):
+        warned = Warned(1, kind, "s", "k")
+        assert limiter.passes(warned, 0.0)
+        assert limiter.passes(warned, 3599.0) is again
+        assert limiter.passes(warned, 3601.0)
+
+
 def test_top_level_set_wins_over_the_one_inside() -> None:
     done = planned(captured_record(properties={"$set": {"a": 1, "b": 1}}, data_=None, **{"data_$set": {"b": 2}}))
     assert stored(done)["properties"]["$set"] == {"a": 1, "b": 2}
@@ -288,6 +314,20 @@ def test_too_large_properties_are_refused_and_the_event_goes_on() -> None:
     assert done.warnings == {"person_properties_size_violation": 1}
     new = planned(captured_record(properties={"$set": {"big": "x" * 700_000}}))
     assert set(new.writes.persons[0].properties) == {"$creator_event_uuid"}
+
+
+def test_who_came_with_too_many_properties_is_trimmed() -> None:
+    large = {f"p{number}": "x" * 100_000 for number in range(7)}
+    before = person(email="a@example.org", **{"$initial_browser": "y" * 1000}, **large)
+    done = planned(captured_record(properties={"$set": {"plan": "pro"}}), persons={(1, "u1"): before})
+    [after] = done.writes.persons
+    assert [*after.properties] == ["email", "$initial_browser", *(f"p{number}" for number in range(2, 7)), "plan"]
+    assert done.warnings == {}
+    # what is too large by this event alone is refused, as before
+    more = {"$set": {"plan": "x" * 700_000}}
+    done = planned(captured_record(properties=more), persons={(1, "u1"): before})
+    assert done.writes.persons == []
+    assert done.warnings == {"person_properties_size_violation": 1}
 
 
 def test_ip_addresses_of_a_shy_team_go() -> None:
@@ -474,6 +514,27 @@ def test_client_warning_is_no_event() -> None:
     said = {"$$client_ingestion_warning_message": "too much"}
     done = planned(captured_record(event="$$client_ingestion_warning", properties=said))
     assert (done.rows, done.warned[0].details["message"]) == ([], "too much")
+
+
+def test_a_warning_by_capture_is_its_own() -> None:
+    made = warning_record("phc_one", "missing_distinct_id", 7, NOW)
+    record = raw_record(made.value, headers=dict(made.headers))
+    done = planned(record)
+    assert (done.rows, done.dropped, done.writes.persons) == ([], [], [])
+    assert done.outcomes == {("ok", "ingestion_warning"): 1}
+    [warned] = done.warned
+    assert warned == Warned(1, "missing_distinct_id", "capture", "", {"count": 7}, source="capture")
+    told = json.loads(warning_of(warned, NOW).value)
+    assert (told["source"], told["type"]) == ("capture", "missing_distinct_id")
+    assert json.loads(told["details"]) == {
+        "count": 7, "category": "event", "severity": "error", "pipelineStep": "capture",
+    }  # fmt: skip
+
+
+def test_no_sender_speaks_for_capture() -> None:
+    said = {"$$ingestion_warning_type": "invalid_batch", "$$ingestion_warning_count": 5}
+    done = planned(captured_record(event="$$client_ingestion_warning", properties=said))
+    assert [warned.type for warned in done.warned] == ["client_ingestion_warning"]
 
 
 def test_a_group_does_not_grow_without_end() -> None:

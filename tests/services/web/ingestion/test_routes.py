@@ -153,6 +153,34 @@ async def test_drops_say_where_and_why(following: Following) -> None:
     assert (await following.api.get("/api/projects/@current/ingestion/outcomes?hours=0")).status_code == 400
 
 
+async def test_what_a_project_refuses_is_followed(following: Following) -> None:
+    runtime, api = following.web.runtime, following.api
+    path = f"/api/projects/{following.web.project_id}"
+    noise = {"type": "condition", "field": "event_name", "operator": "exact", "value": "noise"}
+    required = {"events": {"bought": {"amount": ["Numeric"]}}}
+    assert (await api.put(f"{path}/required_properties", json=required)).status_code == 200
+    sent: dict[str, str] = {}
+    for mode in ("dry_run", "live"):
+        saved = await api.post(f"{path}/event_filter/", json={"mode": mode, "filter_tree": noise})
+        assert saved.status_code == 200
+        sent[mode] = await following.send("noise")
+        sent[f"bought {mode}"] = await following.send("bought", amount="2.5" if mode == "dry_run" else "much")
+        async with Workers(runtime):
+            await drained(runtime)
+    assert [await following.status(sent[name]) for name in ("dry_run", "bought dry_run")] == ["written", "written"]
+    _, said = await following.trace(sent["live"])
+    assert (said["status"], said["step"], said["reason"]) == ("dropped", "ingestion", "event_filter")
+    _, said = await following.trace(sent["bought live"])
+    reason = "schema_validation_failed"
+    assert (said["status"], said["reason"], said["warnings"]) == ("dropped", reason, [reason])
+    answer = await api.get(f"{path}/ingestion/outcomes")
+    counted = {(one["result"], one["reason"]): one["events"] for one in answer.json()["results"]}
+    assert counted == {("would_drop", "event_filter"): 1, ("dropped", "event_filter"): 1, ("dropped", reason): 1}
+    await runtime.state.delete(f"dropped:team:{following.web.project_id}")
+    _, said = await following.trace(sent["bought live"])  # the warning alone tells it too
+    assert (said["status"], said["step"], said["reason"]) == ("dropped", "ingestion", reason)
+
+
 async def test_dead_letters_of_each_step(following: Following) -> None:
     runtime = following.web.runtime
     uuid, late = str(uuid4()), str(uuid4())

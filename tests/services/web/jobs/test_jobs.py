@@ -114,27 +114,31 @@ async def test_what_was_made_of_events_goes_with_them(runtime: Runtime) -> None:
         assert await rows(runtime, heatmaps) == await rows(runtime, sessions) == [["bob"]]
 
 
-async def test_ai_events_go_with_the_person_and_are_exported_before(runtime: Runtime) -> None:
+@pytest.mark.parametrize("stripped", ["*", ""])
+async def test_ai_events_go_with_the_person_and_are_exported_before(runtime: Runtime, stripped: str) -> None:
     await prepare(runtime)
     now = datetime.now(UTC).isoformat()
-    stripped = QUICK_INGESTION.model_copy(update={"ai_stripped_teams": "*"})
-    async with Workers(runtime, ingestion_settings=stripped):
+    settings = QUICK_INGESTION.model_copy(update={"ai_stripped_teams": stripped})
+    async with Workers(runtime, ingestion_settings=settings):
         for name in ("ada", "bob"):
-            await send(runtime, said(name, "$ai_generation", now, **{"$ai_input": f"said by {name}"}))
-        assert await rows(runtime, "SELECT count() FROM ai_events") == [[2]]
+            large = {"$ai_input": f"said by {name}", "$ai_output": None, "$ai_tools": ["t"]}
+            await send(runtime, said(name, "$ai_generation", now, **large), said(name, "$ai_metric", now))
+        assert await rows(runtime, "SELECT count() FROM ai_events") == [[4]]
         repository = PersonRepository(runtime.postgres)
         ada = await person_of(runtime, "ada")
         [person] = await repository.find(1, uuids=[ada])
         export = b"".join([part async for part in PersonService(repository, runtime.clickhouse).everything(1, person)])
         lines = [json.loads(line) for line in export.splitlines()]
-        assert [(line["type"], line.get("input")) for line in lines] == [
-            ("person", None), ("event", None), ("ai_event", '"said by ada"'),
-        ]  # fmt: skip
+        # once, from where all of it is
+        whole = ("ai_event" if stripped else "event", "$ai_generation")
+        assert lines[0]["type"] == "person"
+        assert sorted((line["type"], line["event"]) for line in lines[1:]) == sorted([("event", "$ai_metric"), whole])
+        assert export.count(b"said by ada") == 1
         assert b"bob" not in export
         await repository.request_deletion(1, [ada], events=True, keep_person=False)
         await delete(runtime, AT_ONCE)
         assert await delete(runtime, AT_ONCE) == 1
-        assert await rows(runtime, "SELECT input FROM ai_events") == [['"said by bob"']]
+        assert await rows(runtime, "SELECT input FROM ai_events ORDER BY event") == [['"said by bob"'], [None]]
 
 
 async def test_a_session_that_others_are_in_keeps_what_is_theirs(runtime: Runtime) -> None:

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from services.capture.policies.restrictions import Restriction, listed, restrictions_in, together
+from libs.kit.restrictions import Restriction, listed, restrictions_in, together
 
 EVENT = {"distinct_id": b"u", "event": b"a", "uuid": b"0190a1b2-0000-7000-8000-0000000000ab", "session_id": b"s"}
 

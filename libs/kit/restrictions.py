@@ -1,4 +1,7 @@
-"""Rules about one project's events: PostHog's restrictions (JSON in Redis), and the token lists of the settings."""
+"""Rules about one project's events: PostHog's restrictions (JSON in Redis), and the token lists of the settings.
+
+Capture applies them to what comes in, ingestion to what is in the log already. No I/O.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -54,6 +57,15 @@ class Restriction:
 
 
 Restrictions = Mapping[bytes, tuple[Restriction, ...]]
+
+
+def applying(rules: Sequence[Restriction], headers: Mapping[str, bytes]) -> dict[Kind, Restriction]:
+    """Of each kind the first rule that is about the event with these record headers."""
+    found: dict[Kind, Restriction] = {}
+    for rule in rules:
+        if rule.applies(headers):
+            found.setdefault(rule.kind, rule)
+    return found
 
 
 class Arguments(msgspec.Struct):
