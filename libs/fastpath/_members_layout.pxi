@@ -24,6 +24,7 @@ cdef class Layout(Places):
         Py_ssize_t chain
         list constants
         uint8_t* ignored
+        Py_ssize_t* runs  # by place in the row: where those end that stand side by side in the source too
 
     def __init__(self, Shape source not None, row, latest, first, ignored, str session, str chain):
         cdef Py_ssize_t at
@@ -38,6 +39,13 @@ cdef class Layout(Places):
             else:
                 places.append(origin)
         self.hold(places)
+        self.runs = <Py_ssize_t*>PyMem_Malloc(max(1, len(places)) * sizeof(Py_ssize_t))
+        if self.runs is NULL:
+            raise MemoryError
+        for at in reversed(range(self.shape.count)):
+            kept = places[at] >= 0 and self.shape.names[at] == source.names[places[at]]
+            goes_on = kept and at + 1 < self.shape.count and places[at + 1] == places[at] + 1
+            self.runs[at] = max(self.runs[at + 1], at + 1) if goes_on else at + 1 if kept else at
         self.latest = Picker(source, latest)
         self.first = Picker(source, first)
         self.session = source.index.get(session, -1)
@@ -50,6 +58,7 @@ cdef class Layout(Places):
 
     def __dealloc__(self):
         PyMem_Free(self.ignored)
+        PyMem_Free(self.runs)
 
 
 cdef inline bint _holds_capital(const Value* value) noexcept:
@@ -87,27 +96,38 @@ cdef bint _fills_nothing(Members person, Onto first, Py_ssize_t count) noexcept:
 
 
 cdef int _add_picked(Buffer* out, Picker picker, Members given) except -1:
+    cdef uint8_t* first
+    cdef uint8_t* into
     cdef Py_ssize_t at
-    _add(out, b"{", 1)
+    _reserve(out, picker.size_of(given) + 2)
+    into = first = out.bytes + out.used
     for at in range(picker.shape.count):
-        _add_member(out, &picker.shape.prefixes[at], &given.slots[picker.at[at]], at == 0)
-    return _add(out, b"}", 1)
+        into = _member(into, &picker.shape.prefixes[at], &given.slots[picker.at[at]])
+    return _close_object(out, first, into)
 
 
 cdef int _add_laid_out(Buffer* out, Layout layout, Members given, str ip, str sent_at) except -1:
-    cdef Py_ssize_t at
+    cdef Py_ssize_t at = 0
     cdef Py_ssize_t place
+    cdef Py_ssize_t behind
     cdef bytes constant
     cdef const Prefix* prefix
-    _add(out, b"{", 1)
-    for at in range(layout.shape.count):
+    cdef Py_ssize_t start = out.used
+    while at < layout.shape.count:
         place = layout.at[at]
+        behind = place + layout.runs[at] - at
         prefix = &layout.shape.prefixes[at]
-        if place >= 0:
-            _add_member(out, prefix, &given.slots[place], at == 0)
+        if place < behind <= given.packed:
+            _reserve(out, given._size() + 1)
+            out.used = given._run(out.bytes + out.used, place, behind) - out.bytes
+            at = layout.runs[at]
             continue
-        if at:
-            _add(out, b",", 1)
+        at += 1
+        if place >= 0:
+            _reserve(out, prefix.size + given.slots[place].size + 1)
+            out.used = _member(out.bytes + out.used, prefix, &given.slots[place]) - out.bytes
+            continue
+        _add(out, b",", 1)
         _add(out, prefix.start, prefix.size)
         if place == IP:
             _add_string(out, ip)
@@ -120,12 +140,15 @@ cdef int _add_laid_out(Buffer* out, Layout layout, Members given, str ip, str se
         else:
             constant = layout.constants[CONSTANT - place]
             _add(out, PyBytes_AS_STRING(constant), PyBytes_GET_SIZE(constant))
-    return _add(out, b"}", 1)
+    _reserve(out, 2)
+    return _close_object(out, out.bytes + start, out.bytes + out.used)
 
 
 cdef int _add_laid_over(Buffer* out, Members person, Picker picker, Members given, Onto onto) except -1:
     """The person's properties with the picked ones over them. All of these are there: nothing is behind the last."""
     cdef const Value** chosen = <const Value**>PyMem_Malloc(max(1, person.held) * sizeof(Value*))
+    cdef uint8_t* first
+    cdef uint8_t* into
     cdef Py_ssize_t at
     if chosen is NULL:
         raise MemoryError
@@ -134,10 +157,11 @@ cdef int _add_laid_over(Buffer* out, Members person, Picker picker, Members give
             chosen[at] = &person.slots[at]
         for at in range(picker.shape.count):
             chosen[onto.at[at]] = &given.slots[picker.at[at]]
-        _add(out, b"{", 1)
+        _reserve(out, person._size() + picker.size_of(given) + 2)
+        into = first = out.bytes + out.used
         for at in range(person.held):
-            _add_member(out, &person.shape.prefixes[at], chosen[at], at == 0)
-        return _add(out, b"}", 1)
+            into = _member(into, &person.shape.prefixes[at], chosen[at])
+        return _close_object(out, first, into)
     finally:
         PyMem_Free(chosen)
 

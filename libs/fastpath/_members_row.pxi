@@ -138,38 +138,51 @@ cdef inline void _copy(uint8_t* into, const uint8_t* text, Py_ssize_t size) noex
             into[size] = text[size]
 
 
-cdef inline int _add_member(Buffer* out, const Prefix* prefix, const Value* value, bint first) except -1:
-    cdef uint8_t* into
-    _reserve(out, prefix.size + value.size + 1)
-    into = out.bytes + out.used
-    if not first:
-        into[0] = c','
-        into += 1
-    _copy(into, prefix.start, prefix.size)
-    into += prefix.size
+cdef inline uint8_t* _member(uint8_t* into, const Prefix* prefix, const Value* value) noexcept:
+    """`,"name":value`, where there is room for it; returns what is behind."""
+    into[0] = c','
+    _copy(into + 1, prefix.start, prefix.size)
+    into += 1 + prefix.size
     _copy(into, value.start, value.size)
-    out.used = into + value.size - out.bytes
+    return into + value.size
+
+
+cdef inline int _close_object(Buffer* out, uint8_t* first, uint8_t* behind) noexcept:
+    """Make an object of the members that `_member` has put between these two."""
+    if first == behind:
+        behind += 1
+    first[0] = c'{'
+    behind[0] = c'}'
+    out.used = behind + 1 - out.bytes
     return 0
 
 
 cdef int _add_members(Buffer* out, Members given) except -1:
+    cdef uint8_t* first
+    cdef uint8_t* into
     cdef Py_ssize_t at
-    _add(out, b"{", 1)
-    for at in range(given.held):
-        _add_member(out, &given.shape.prefixes[at], &given.slots[at], at == 0)
-    return _add(out, b"}", 1)
+    _reserve(out, given._size() + 2)
+    into = first = out.bytes + out.used
+    if given.packed:
+        into = given._run(into, 0, given.packed)
+    for at in range(given.packed, given.held):
+        into = _member(into, &given.shape.prefixes[at], &given.slots[at])
+    return _close_object(out, first, into)
 
 
 cdef int _add_merged(Buffer* out, Members base, Members over) except -1:
     """What `base.merged(over).encoded()` is, without making it."""
     cdef Onto onto
     cdef const Value** chosen
+    cdef uint8_t* first
+    cdef uint8_t* into
     cdef Py_ssize_t at
     cdef Py_ssize_t count
     if over is None or not over.held:
         return _add_members(out, base)
     onto = base.shape.laid(over.shape)
     count = onto.shape.count
+    _reserve(out, base._size() + over._size() + 2)
     chosen = <const Value**>PyMem_Malloc(count * sizeof(Value*))
     if chosen is NULL:
         raise MemoryError
@@ -178,10 +191,10 @@ cdef int _add_merged(Buffer* out, Members base, Members over) except -1:
             chosen[at] = &base.slots[at]
         for at in range(over.held):
             chosen[onto.at[at]] = &over.slots[at]
-        _add(out, b"{", 1)
+        into = first = out.bytes + out.used
         for at in range(count):
-            _add_member(out, &onto.shape.prefixes[at], chosen[at], at == 0)
-        return _add(out, b"}", 1)
+            into = _member(into, &onto.shape.prefixes[at], chosen[at])
+        return _close_object(out, first, into)
     finally:
         PyMem_Free(chosen)
 
