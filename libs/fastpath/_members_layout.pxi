@@ -166,54 +166,129 @@ cdef int _add_laid_over(Buffer* out, Members person, Picker picker, Members give
         PyMem_Free(chosen)
 
 
-def laid_out(
-    Layout layout not None,
-    Members properties not None,
-    Members person_properties not None,
-    str ip not None,
-    str sent_at,
-    str uuid not None,
-    str event not None,
-    timestamp not None,
-    int64_t team_id,
-    str distinct_id not None,
-    created_at not None,
-    captured_at,
-    person_id not None,
-    person_created_at not None,
-    bint historical_migration,
-):
-    """See `_members_py.laid_out`."""
-    cdef Buffer* out = &_out
-    cdef Onto latest
-    cdef const Value* chain = NULL
-    if layout.source is not properties.shape:
-        raise ValueError("a layout of another shape")
-    if layout.session >= 0 and _holds_capital(&properties.slots[layout.session]):
-        return None
-    if layout.chain >= 0:
-        chain = &properties.slots[layout.chain]
-        if chain.start[0] != c'"' or memchr(chain.start, c'\\', chain.size) is not NULL:
-            return None
-    latest = person_properties.shape.laid(layout.latest.shape)
-    if not _says_nothing_new(layout, properties, person_properties, latest):
-        return None
-    if not _fills_nothing(
-        person_properties, person_properties.shape.laid(layout.first.shape), layout.first.shape.count
+cdef inline uint8_t* _bin(uint8_t* into, const void* text, Py_ssize_t size) noexcept:
+    """As MessagePack has bytes, where there is room; returns what is behind."""
+    into[0] = 0xC6
+    into[1] = <uint8_t>(size >> 24)
+    into[2] = <uint8_t>(size >> 16)
+    into[3] = <uint8_t>(size >> 8)
+    into[4] = <uint8_t>size
+    memcpy(into + 5, text, size)
+    return into + 5 + size
+
+
+@cython.final
+cdef class RowBlock:
+    """See `_members_py.RowBlock`."""
+
+    cdef:
+        PyObject* payload  # a bytes object that nobody else has
+        Py_ssize_t used
+        Py_ssize_t count
+        Py_ssize_t size
+
+    def __cinit__(self, Py_ssize_t room=0):
+        self.payload = PyBytes_FromStringAndSize_(NULL, room)
+        if self.payload is NULL:
+            raise MemoryError
+
+    def __dealloc__(self):
+        Py_XDECREF(self.payload)
+
+    def __len__(self):
+        return self.count
+
+    def add(self, bytes key not None, bytes value not None, bytes headers not None):
+        self._append(
+            PyBytes_AS_STRING(key), PyBytes_GET_SIZE(key), PyBytes_AS_STRING(value), PyBytes_GET_SIZE(value), headers
+        )
+
+    def taken(self):
+        payload, count, size = self._given(), self.count, self.size
+        self.count = self.size = 0
+        return payload, count, size
+
+    def add_laid_out(
+        self,
+        Layout layout not None,
+        Members properties not None,
+        Members person_properties not None,
+        str ip not None,
+        str sent_at,
+        str uuid not None,
+        str event not None,
+        timestamp not None,
+        int64_t team_id,
+        str distinct_id not None,
+        created_at not None,
+        captured_at,
+        person_id not None,
+        person_created_at not None,
+        bint historical_migration,
+        bytes headers not None,
     ):
-        return None
-    out.used = 0
-    _add(out, b'{"uuid":', 8)
-    _add_string(out, uuid)
-    _add(out, b',"event":', 9)
-    _add_string(out, event)
-    _add(out, b',"properties":', 14)
-    _add_laid_out(out, layout, properties, ip, sent_at)
-    _add_middle(out, timestamp, team_id, distinct_id)
-    if chain is NULL:
-        _add(out, b'""', 2)
-    else:
-        _add(out, chain.start, chain.size)
-    _add_moments(out, created_at, captured_at, person_id)
-    _add_laid_over(out, person_properties, layout.latest, properties, latest)
-    return _ended(out, person_created_at, "full", historical_migration)
+        cdef Buffer* out = &_out
+        cdef Onto latest
+        cdef Onto first
+        cdef const Value* chain = NULL
+        cdef const char* key
+        cdef Py_ssize_t key_size
+        if layout.source is not properties.shape:
+            raise ValueError("a layout of another shape")
+        if layout.session >= 0 and _holds_capital(&properties.slots[layout.session]):
+            return False
+        if layout.chain >= 0:
+            chain = &properties.slots[layout.chain]
+            if chain.start[0] != c'"' or memchr(chain.start, c'\\', chain.size) is not NULL:
+                return False
+        latest = person_properties.shape.laid(layout.latest.shape)
+        if not _says_nothing_new(layout, properties, person_properties, latest):
+            return False
+        first = person_properties.shape.laid(layout.first.shape)
+        if not _fills_nothing(person_properties, first, layout.first.shape.count):
+            return False
+        out.used = 0
+        _add(out, b'{"uuid":', 8)
+        _add_string(out, uuid)
+        _add(out, b',"event":', 9)
+        _add_string(out, event)
+        _add(out, b',"properties":', 14)
+        _add_laid_out(out, layout, properties, ip, sent_at)
+        _add_middle(out, timestamp, team_id, distinct_id)
+        if chain is NULL:
+            _add(out, b'""', 2)
+        else:
+            _add(out, chain.start, chain.size)
+        _add_moments(out, created_at, captured_at, person_id)
+        _add_laid_over(out, person_properties, layout.latest, properties, latest)
+        _add_end(out, person_created_at, "full", historical_migration)
+        key = PyUnicode_AsUTF8AndSize(uuid, &key_size)
+        self._append(key, key_size, out.bytes, out.used, headers)
+        _let_go(out)
+        return True
+
+    cdef int _append(
+        self, const void* key, Py_ssize_t key_size, const void* value, Py_ssize_t value_size, bytes headers
+    ) except -1:
+        cdef Py_ssize_t more = 1 + 5 + key_size + 5 + value_size + PyBytes_GET_SIZE(headers)
+        cdef uint8_t* into
+        if self.used + more > PyBytes_GET_SIZE(<bytes>self.payload):
+            _PyBytes_Resize(&self.payload, 2 * (self.used + more))
+        into = <uint8_t*>PyBytes_AS_STRING(<bytes>self.payload) + self.used
+        into[0] = 0x93
+        into = _bin(_bin(into + 1, key, key_size), value, value_size)
+        memcpy(into, PyBytes_AS_STRING(headers), PyBytes_GET_SIZE(headers))
+        self.used += more
+        self.count += 1
+        self.size += key_size + value_size
+        return 0
+
+    cdef bytes _given(self):
+        cdef PyObject* payload = self.payload
+        self.payload = PyBytes_FromStringAndSize_(NULL, 0)
+        try:
+            if _PyBytes_Resize(&payload, self.used) == 0:
+                self.used = 0
+                return <bytes>payload
+        finally:
+            Py_XDECREF(payload)

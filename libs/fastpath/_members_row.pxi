@@ -226,17 +226,14 @@ cdef int _add_moments(Buffer* out, created_at, captured_at, person_id) except -1
     return _add(out, b',"person_properties":', 21)
 
 
-cdef bytes _ended(Buffer* out, person_created_at, str person_mode, bint historical_migration):
+cdef int _add_end(Buffer* out, person_created_at, str person_mode, bint historical_migration) except -1:
     _add(out, b',"person_created_at":', 21)
     _add_time(out, person_created_at, False)
     _add(out, b',"person_mode":', 15)
     _add_string(out, person_mode)
     if historical_migration:
         _add(out, b',"historical_migration":true', 28)
-    _add(out, b"}", 1)
-    made = PyBytes_FromStringAndSize(<const char*>out.bytes, out.used)
-    _let_go(out)
-    return made
+    return _add(out, b"}", 1)
 
 
 def stored(
@@ -270,4 +267,7 @@ def stored(
     _add_string(out, elements_chain)
     _add_moments(out, created_at, captured_at, person_id)
     _add_merged(out, person_properties, person_set)
-    return _ended(out, person_created_at, person_mode, historical_migration)
+    _add_end(out, person_created_at, person_mode, historical_migration)
+    made = PyBytes_FromStringAndSize(<const char*>out.bytes, out.used)
+    _let_go(out)
+    return made
