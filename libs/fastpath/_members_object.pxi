@@ -35,7 +35,7 @@ cdef Members _empty(Shape shape, Py_ssize_t room):
     cdef Members made = Members.__new__(Members)
     cdef Py_ssize_t at
     made.shape = shape
-    made.room = room + 6  # what is usually added: $ip, $sent_at, $set, $set_once
+    made.room = max(1, room)
     made.slots = <Value*>PyMem_Malloc(made.room * sizeof(Value))
     if made.slots is NULL:
         raise MemoryError
@@ -223,7 +223,7 @@ cdef class Members:
         return ItemsView(self)
 
     def copy(self):
-        cdef Members made = _empty(self.shape, self.held)
+        cdef Members made = _empty(self.shape, self.held + 6)  # usually added: $ip, $sent_at, $set, $set_once
         self._copy_into(made)
         return made
 

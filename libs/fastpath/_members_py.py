@@ -345,9 +345,9 @@ class RowBlock:
         """The record, keyed by uuid, of what `stored` gives for an event that tells nothing new of its person, under
         that person ("full").
 
-        False when it is declined: the person lacks one of the latest or first properties, or has another value for one that
-        is not ignored (or is not plain), the session has a capital, the elements chain an escape. Raises ValueError for a
-        layout of another shape.
+        False when it is declined: the person lacks one of the latest or first properties, or has another value for
+        one that is not ignored (or is not plain), the session has a capital, the elements chain an escape. Raises
+        ValueError for a layout of another shape.
         """
         if layout.source.names != tuple(properties):
             raise ValueError("a layout of another shape")

@@ -185,7 +185,7 @@ class _Planner:
 
     def _takes_ordinary(self, event: Incoming, team: Team) -> bool:
         """Make the row of an event that changes nothing else; False for any other event, of which nothing is done."""
-        if event.timestamp is None or team.person_processing_opt_out:
+        if team.person_processing_opt_out:
             return False
         form = form_of(event, team.anonymize_ips)
         if form is None or (person := self._people.linked((team.id, event.distinct_id))) is None:

@@ -68,15 +68,15 @@ class Normalised:
     def __init__(
         self,
         properties: Properties,
-        set: Properties,
-        set_once: Properties,
+        latest: Properties,
+        first: Properties,
         unset: tuple[str, ...],
         personless: bool,
         warnings: tuple[str, ...] = (),
     ):
         self.properties = properties
-        self.set = set
-        self.set_once = set_once
+        self.set = latest
+        self.set_once = first
         self.unset = unset
         self.personless = personless
         self.warnings = warnings

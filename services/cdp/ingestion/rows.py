@@ -73,6 +73,8 @@ def add_ordinary_row(
 ) -> bool:
     """Put the record of an ordinary event's row into a block; False when it says something of its person that is not
     known yet, or has values that want a closer look. name: the event's, as the row has it."""
+    if event.timestamp is None:
+        return False
     return block.add_laid_out(
         form.layout,
         event.properties,
