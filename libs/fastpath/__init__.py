@@ -104,11 +104,12 @@ if TYPE_CHECKING:
     from libs.fastpath._members import Layout as Layout
     from libs.fastpath._members import Members as Members
     from libs.fastpath._members import Picker as Picker
+    from libs.fastpath._members import RowBlock as RowBlock
     from libs.fastpath._members import Shape as Shape
 else:
     Layout, Members, Picker, Shape = _members.Layout, _members.Members, _members.Picker, _members.Shape
+    RowBlock = _members.RowBlock
 FROM_IP, FROM_SENT_AT, FROM_SET, FROM_SET_ONCE = -1, -2, -3, -4
-laid_out: Callable[..., "bytes | None"] = _members.laid_out
 members: Callable[[bytes], Members | None] = _members.members
 members_of: Callable[[Mapping[str, Raw | bytes]], Members] = _members.members_of
 stored: Callable[..., bytes] = _members.stored

@@ -95,23 +95,33 @@ class Layout:
         chain: str,
     ) -> None: ...
 
-def laid_out(
-    layout: Layout,
-    properties: Members,
-    person_properties: Members,
-    ip: str,
-    sent_at: str | None,
-    uuid: str,
-    event: str,
-    timestamp: datetime,
-    team_id: int,
-    distinct_id: str,
-    created_at: datetime,
-    captured_at: datetime | None,
-    person_id: UUID,
-    person_created_at: datetime,
-    historical_migration: bool,
-) -> bytes | None: ...
+@final
+class RowBlock:
+    """See `_members_py.RowBlock`."""
+
+    def __init__(self, room: int = 0) -> None: ...
+    def __len__(self) -> int: ...
+    def add(self, key: bytes, value: bytes, headers: bytes) -> None: ...
+    def add_laid_out(
+        self,
+        layout: Layout,
+        properties: Members,
+        person_properties: Members,
+        ip: str,
+        sent_at: str | None,
+        uuid: str,
+        event: str,
+        timestamp: datetime,
+        team_id: int,
+        distinct_id: str,
+        created_at: datetime,
+        captured_at: datetime | None,
+        person_id: UUID,
+        person_created_at: datetime,
+        historical_migration: bool,
+        headers: bytes,
+    ) -> bool: ...
+    def taken(self) -> tuple[bytes, int, int]: ...
 
 Head = tuple[int, str, str, str, str]
 

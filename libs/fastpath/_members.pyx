@@ -11,7 +11,7 @@ from cpython.datetime cimport (
 )
 from cpython.mem cimport PyMem_Free, PyMem_Malloc, PyMem_Realloc
 from cpython.object cimport PyObject
-from cpython.ref cimport Py_DECREF, Py_INCREF
+from cpython.ref cimport Py_DECREF, Py_INCREF, Py_XDECREF
 from cpython.unicode cimport PyUnicode_AsUTF8AndSize, PyUnicode_DecodeUTF8
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memchr, memcmp, memcpy, memset, strlen
@@ -24,6 +24,9 @@ from msgspec.json import decode as _decoded, encode as _encoded
 
 cdef extern from "Python.h":
     double PyOS_string_to_double(const char* text, char** end, PyObject* overflow) except? -1.0
+    # as pointers: a bytes object may only be resized while nobody else holds it
+    PyObject* PyBytes_FromStringAndSize_ "PyBytes_FromStringAndSize"(const char* text, Py_ssize_t size)
+    int _PyBytes_Resize(PyObject** text, Py_ssize_t size) except -1
 
 cdef extern from "_scan_json.h" nogil:
     enum:

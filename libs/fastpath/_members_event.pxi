@@ -1,6 +1,9 @@
 # Included by _members.pyx: a captured record, read in one walk down to the members of its event's properties. What is
 # rare (a field twice, its name with escapes, a type that is not the usual one) gives None, and is read another way.
 
+cdef enum:
+    COMMON = 128
+
 cdef enum Field:
     F_UUID, F_EVENT, F_DISTINCT_ID, F_TOKEN, F_IP, F_TIMESTAMP, F_NOW, F_SENT_AT, F_DATA, F_HISTORICAL, F_NONE
 
@@ -140,6 +143,26 @@ cdef str _string(Text* text):
     return PyUnicode_DecodeUTF8(<const char*>text.start + 1, text.size - 2, NULL)
 
 
+cdef list _common = [None] * COMMON  # what events say alike, some of it
+
+
+cdef str _common_string(Text* text):
+    """As `_string`; one object for all events that say the same, so that looking it up touches no cold memory."""
+    cdef Py_ssize_t size
+    cdef Py_ssize_t place
+    cdef const char* known
+    if text.start is NULL or text.start[0] != c'"' or text.escaped or not 2 < text.size < COMMON:
+        return _string(text)
+    place = (text.size + 5 * text.start[text.size // 2] + 3 * text.start[text.size - 2]) % COMMON
+    found = _common[place]
+    if found is not None:
+        known = PyUnicode_AsUTF8AndSize(found, &size)
+        if size == text.size - 2 and memcmp(known, text.start + 1, size) == 0:
+            return <str>found
+    made = _common[place] = _string(text)
+    return made
+
+
 cdef str _uuid(Text* text):
     """In lower case; None for one that is not written the usual way."""
     cdef uint8_t lower[36]
@@ -190,13 +213,13 @@ def captured(bytes value not None):
             return None
         return (
             uuid,
-            _string(&found.fields[<int>F_EVENT]),
+            _common_string(&found.fields[<int>F_EVENT]),
             _string(&found.fields[<int>F_DISTINCT_ID]),
-            _string(&found.fields[<int>F_TOKEN]),
+            _common_string(&found.fields[<int>F_TOKEN]),
             _string(&found.fields[<int>F_IP]),
             _string(&found.fields[<int>F_TIMESTAMP]),
-            _string(&found.fields[<int>F_NOW]),
-            _string(&found.fields[<int>F_SENT_AT]),
+            _common_string(&found.fields[<int>F_NOW]),
+            _common_string(&found.fields[<int>F_SENT_AT]),
             found.historical,
             _slice(&found.set_),
             _slice(&found.set_once),

@@ -24,6 +24,7 @@ cdef class Layout(Places):
         Py_ssize_t chain
         list constants
         uint8_t* ignored
+        Py_ssize_t* runs  # by place in the row: where those end that stand side by side in the source too
 
     def __init__(self, Shape source not None, row, latest, first, ignored, str session, str chain):
         cdef Py_ssize_t at
@@ -38,6 +39,13 @@ cdef class Layout(Places):
             else:
                 places.append(origin)
         self.hold(places)
+        self.runs = <Py_ssize_t*>PyMem_Malloc(max(1, len(places)) * sizeof(Py_ssize_t))
+        if self.runs is NULL:
+            raise MemoryError
+        for at in reversed(range(self.shape.count)):
+            kept = places[at] >= 0 and self.shape.names[at] == source.names[places[at]]
+            goes_on = kept and at + 1 < self.shape.count and places[at + 1] == places[at] + 1
+            self.runs[at] = max(self.runs[at + 1], at + 1) if goes_on else at + 1 if kept else at
         self.latest = Picker(source, latest)
         self.first = Picker(source, first)
         self.session = source.index.get(session, -1)
@@ -50,6 +58,7 @@ cdef class Layout(Places):
 
     def __dealloc__(self):
         PyMem_Free(self.ignored)
+        PyMem_Free(self.runs)
 
 
 cdef inline bint _holds_capital(const Value* value) noexcept:
@@ -87,27 +96,38 @@ cdef bint _fills_nothing(Members person, Onto first, Py_ssize_t count) noexcept:
 
 
 cdef int _add_picked(Buffer* out, Picker picker, Members given) except -1:
+    cdef uint8_t* first
+    cdef uint8_t* into
     cdef Py_ssize_t at
-    _add(out, b"{", 1)
+    _reserve(out, picker.size_of(given) + 2)
+    into = first = out.bytes + out.used
     for at in range(picker.shape.count):
-        _add_member(out, &picker.shape.prefixes[at], &given.slots[picker.at[at]], at == 0)
-    return _add(out, b"}", 1)
+        into = _member(into, &picker.shape.prefixes[at], &given.slots[picker.at[at]])
+    return _close_object(out, first, into)
 
 
 cdef int _add_laid_out(Buffer* out, Layout layout, Members given, str ip, str sent_at) except -1:
-    cdef Py_ssize_t at
+    cdef Py_ssize_t at = 0
     cdef Py_ssize_t place
+    cdef Py_ssize_t behind
     cdef bytes constant
     cdef const Prefix* prefix
-    _add(out, b"{", 1)
-    for at in range(layout.shape.count):
+    cdef Py_ssize_t start = out.used
+    while at < layout.shape.count:
         place = layout.at[at]
+        behind = place + layout.runs[at] - at
         prefix = &layout.shape.prefixes[at]
-        if place >= 0:
-            _add_member(out, prefix, &given.slots[place], at == 0)
+        if place < behind <= given.packed:
+            _reserve(out, given._size() + 1)
+            out.used = given._run(out.bytes + out.used, place, behind) - out.bytes
+            at = layout.runs[at]
             continue
-        if at:
-            _add(out, b",", 1)
+        at += 1
+        if place >= 0:
+            _reserve(out, prefix.size + given.slots[place].size + 1)
+            out.used = _member(out.bytes + out.used, prefix, &given.slots[place]) - out.bytes
+            continue
+        _add(out, b",", 1)
         _add(out, prefix.start, prefix.size)
         if place == IP:
             _add_string(out, ip)
@@ -120,12 +140,15 @@ cdef int _add_laid_out(Buffer* out, Layout layout, Members given, str ip, str se
         else:
             constant = layout.constants[CONSTANT - place]
             _add(out, PyBytes_AS_STRING(constant), PyBytes_GET_SIZE(constant))
-    return _add(out, b"}", 1)
+    _reserve(out, 2)
+    return _close_object(out, out.bytes + start, out.bytes + out.used)
 
 
 cdef int _add_laid_over(Buffer* out, Members person, Picker picker, Members given, Onto onto) except -1:
     """The person's properties with the picked ones over them. All of these are there: nothing is behind the last."""
     cdef const Value** chosen = <const Value**>PyMem_Malloc(max(1, person.held) * sizeof(Value*))
+    cdef uint8_t* first
+    cdef uint8_t* into
     cdef Py_ssize_t at
     if chosen is NULL:
         raise MemoryError
@@ -134,62 +157,138 @@ cdef int _add_laid_over(Buffer* out, Members person, Picker picker, Members give
             chosen[at] = &person.slots[at]
         for at in range(picker.shape.count):
             chosen[onto.at[at]] = &given.slots[picker.at[at]]
-        _add(out, b"{", 1)
+        _reserve(out, person._size() + picker.size_of(given) + 2)
+        into = first = out.bytes + out.used
         for at in range(person.held):
-            _add_member(out, &person.shape.prefixes[at], chosen[at], at == 0)
-        return _add(out, b"}", 1)
+            into = _member(into, &person.shape.prefixes[at], chosen[at])
+        return _close_object(out, first, into)
     finally:
         PyMem_Free(chosen)
 
 
-def laid_out(
-    Layout layout not None,
-    Members properties not None,
-    Members person_properties not None,
-    str ip not None,
-    str sent_at,
-    str uuid not None,
-    str event not None,
-    timestamp not None,
-    int64_t team_id,
-    str distinct_id not None,
-    created_at not None,
-    captured_at,
-    person_id not None,
-    person_created_at not None,
-    bint historical_migration,
-):
-    """See `_members_py.laid_out`."""
-    cdef Buffer* out = &_out
-    cdef Onto latest
-    cdef const Value* chain = NULL
-    if layout.source is not properties.shape:
-        raise ValueError("a layout of another shape")
-    if layout.session >= 0 and _holds_capital(&properties.slots[layout.session]):
-        return None
-    if layout.chain >= 0:
-        chain = &properties.slots[layout.chain]
-        if chain.start[0] != c'"' or memchr(chain.start, c'\\', chain.size) is not NULL:
-            return None
-    latest = person_properties.shape.laid(layout.latest.shape)
-    if not _says_nothing_new(layout, properties, person_properties, latest):
-        return None
-    if not _fills_nothing(
-        person_properties, person_properties.shape.laid(layout.first.shape), layout.first.shape.count
+cdef inline uint8_t* _bin(uint8_t* into, const void* text, Py_ssize_t size) noexcept:
+    """As MessagePack has bytes, where there is room; returns what is behind."""
+    into[0] = 0xC6
+    into[1] = <uint8_t>(size >> 24)
+    into[2] = <uint8_t>(size >> 16)
+    into[3] = <uint8_t>(size >> 8)
+    into[4] = <uint8_t>size
+    memcpy(into + 5, text, size)
+    return into + 5 + size
+
+
+@cython.final
+cdef class RowBlock:
+    """See `_members_py.RowBlock`."""
+
+    cdef:
+        PyObject* payload  # a bytes object that nobody else has
+        Py_ssize_t used
+        Py_ssize_t count
+        Py_ssize_t size
+
+    def __cinit__(self, Py_ssize_t room=0):
+        self.payload = PyBytes_FromStringAndSize_(NULL, room)
+        if self.payload is NULL:
+            raise MemoryError
+
+    def __dealloc__(self):
+        Py_XDECREF(self.payload)
+
+    def __len__(self):
+        return self.count
+
+    def add(self, bytes key not None, bytes value not None, bytes headers not None):
+        self._append(
+            PyBytes_AS_STRING(key), PyBytes_GET_SIZE(key), PyBytes_AS_STRING(value), PyBytes_GET_SIZE(value), headers
+        )
+
+    def taken(self):
+        payload, count, size = self._given(), self.count, self.size
+        self.count = self.size = 0
+        return payload, count, size
+
+    def add_laid_out(
+        self,
+        Layout layout not None,
+        Members properties not None,
+        Members person_properties not None,
+        str ip not None,
+        str sent_at,
+        str uuid not None,
+        str event not None,
+        timestamp not None,
+        int64_t team_id,
+        str distinct_id not None,
+        created_at not None,
+        captured_at,
+        person_id not None,
+        person_created_at not None,
+        bint historical_migration,
+        bytes headers not None,
     ):
-        return None
-    out.used = 0
-    _add(out, b'{"uuid":', 8)
-    _add_string(out, uuid)
-    _add(out, b',"event":', 9)
-    _add_string(out, event)
-    _add(out, b',"properties":', 14)
-    _add_laid_out(out, layout, properties, ip, sent_at)
-    _add_middle(out, timestamp, team_id, distinct_id)
-    if chain is NULL:
-        _add(out, b'""', 2)
-    else:
-        _add(out, chain.start, chain.size)
-    _add_moments(out, created_at, captured_at, person_id)
-    _add_laid_over(out, person_properties, layout.latest, properties, latest)
-    return _ended(out, person_created_at, "full", historical_migration)
+        cdef Buffer* out = &_out
+        cdef Onto latest
+        cdef Onto first
+        cdef const Value* chain = NULL
+        cdef const char* key
+        cdef Py_ssize_t key_size
+        if layout.source is not properties.shape:
+            raise ValueError("a layout of another shape")
+        if layout.session >= 0 and _holds_capital(&properties.slots[layout.session]):
+            return False
+        if layout.chain >= 0:
+            chain = &properties.slots[layout.chain]
+            if chain.start[0] != c'"' or memchr(chain.start, c'\\', chain.size) is not NULL:
+                return False
+        latest = person_properties.shape.laid(layout.latest.shape)
+        if not _says_nothing_new(layout, properties, person_properties, latest):
+            return False
+        first = person_properties.shape.laid(layout.first.shape)
+        if not _fills_nothing(person_properties, first, layout.first.shape.count):
+            return False
+        out.used = 0
+        _add(out, b'{"uuid":', 8)
+        _add_string(out, uuid)
+        _add(out, b',"event":', 9)
+        _add_string(out, event)
+        _add(out, b',"properties":', 14)
+        _add_laid_out(out, layout, properties, ip, sent_at)
+        _add_middle(out, timestamp, team_id, distinct_id)
+        if chain is NULL:
+            _add(out, b'""', 2)
+        else:
+            _add(out, chain.start, chain.size)
+        _add_moments(out, created_at, captured_at, person_id)
+        _add_laid_over(out, person_properties, layout.latest, properties, latest)
+        _add_end(out, person_created_at, "full", historical_migration)
+        key = PyUnicode_AsUTF8AndSize(uuid, &key_size)
+        self._append(key, key_size, out.bytes, out.used, headers)
+        _let_go(out)
+        return True
+
+    cdef int _append(
+        self, const void* key, Py_ssize_t key_size, const void* value, Py_ssize_t value_size, bytes headers
+    ) except -1:
+        cdef Py_ssize_t more = 1 + 5 + key_size + 5 + value_size + PyBytes_GET_SIZE(headers)
+        cdef uint8_t* into
+        if self.used + more > PyBytes_GET_SIZE(<bytes>self.payload):
+            _PyBytes_Resize(&self.payload, 2 * (self.used + more))
+        into = <uint8_t*>PyBytes_AS_STRING(<bytes>self.payload) + self.used
+        into[0] = 0x93
+        into = _bin(_bin(into + 1, key, key_size), value, value_size)
+        memcpy(into, PyBytes_AS_STRING(headers), PyBytes_GET_SIZE(headers))
+        self.used += more
+        self.count += 1
+        self.size += key_size + value_size
+        return 0
+
+    cdef bytes _given(self):
+        cdef PyObject* payload = self.payload
+        self.payload = PyBytes_FromStringAndSize_(NULL, 0)
+        try:
+            if _PyBytes_Resize(&payload, self.used) == 0:
+                self.used = 0
+                return <bytes>payload
+        finally:
+            Py_XDECREF(payload)

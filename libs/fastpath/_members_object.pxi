@@ -5,7 +5,8 @@ cdef Members _taken(bytes text, Parts* parts):
     cdef Spelling spelling = _spelling(parts)
     cdef Members made = _empty(spelling.shape, parts.count)
     cdef Py_ssize_t at
-    cdef Value* value
+    cdef Py_ssize_t size = 0
+    cdef Value* value = NULL
     if not spelling.in_order:
         return _out_of_order(made, spelling, text, parts)
     for at in range(parts.count):
@@ -14,7 +15,11 @@ cdef Members _taken(bytes text, Parts* parts):
         Py_INCREF(text)
         value.start = parts.at[at].value
         value.size = parts.at[at].value_size
+        size += made.shape.prefixes[at].size + value.size + 1
         made.held += 1
+    # what the sender wrote is never shorter than what we would: of one length means without blanks
+    if spelling.plainly and made.held and value.start + value.size + 2 - parts.at[0].name == size:
+        made.packed = made.held
     return made
 
 
@@ -30,7 +35,7 @@ cdef Members _empty(Shape shape, Py_ssize_t room):
     cdef Members made = Members.__new__(Members)
     cdef Py_ssize_t at
     made.shape = shape
-    made.room = room + 6  # what is usually added: $ip, $sent_at, $set, $set_once
+    made.room = max(1, room)
     made.slots = <Value*>PyMem_Malloc(made.room * sizeof(Value))
     if made.slots is NULL:
         raise MemoryError
@@ -105,6 +110,7 @@ cdef class Members:
         readonly Shape shape
         Value* slots
         Py_ssize_t held  # the first of `slots` that are in use
+        Py_ssize_t packed  # of these, the first that stand one behind the other in one text, as `encoded` writes them
         Py_ssize_t room
 
     def __init__(self, other=()):
@@ -150,6 +156,7 @@ cdef class Members:
             self.held += 1
             self.shape = shape
         else:
+            self._unpack(at)
             _put(&self.slots[<Py_ssize_t>at], text, <const uint8_t*>PyBytes_AS_STRING(text), PyBytes_GET_SIZE(text))
 
     def __delitem__(self, name):
@@ -216,35 +223,17 @@ cdef class Members:
         return ItemsView(self)
 
     def copy(self):
-        cdef Members made = _empty(self.shape, self.held)
+        cdef Members made = _empty(self.shape, self.held + 6)  # usually added: $ip, $sent_at, $set, $set_once
         self._copy_into(made)
         return made
 
     def encoded(self):
-        cdef Py_ssize_t size = 2 + (self.held - 1 if self.held else 0)
-        cdef Py_ssize_t at
-        cdef Prefix* prefix
-        cdef Value* value
-        cdef bytes text
-        cdef uint8_t* into
-        for at in range(self.held):
-            size += self.shape.prefixes[at].size + self.slots[at].size
-        text = PyBytes_FromStringAndSize(NULL, size)
-        into = <uint8_t*>PyBytes_AS_STRING(text)
-        into[0] = c'{'
-        into += 1
-        for at in range(self.held):
-            if at:
-                into[0] = c','
-                into += 1
-            prefix = &self.shape.prefixes[at]
-            memcpy(into, prefix.start, prefix.size)
-            into += prefix.size
-            value = &self.slots[at]
-            memcpy(into, value.start, value.size)
-            into += value.size
-        into[0] = c'}'
-        return text
+        cdef Buffer* out = &_out
+        out.used = 0
+        _add_members(out, self)
+        made = PyBytes_FromStringAndSize(<const char*>out.bytes, out.used)
+        _let_go(out)
+        return made
 
     def is_plain(self):
         cdef Py_ssize_t at
@@ -254,11 +243,7 @@ cdef class Members:
         return True
 
     def size(self):
-        cdef Py_ssize_t total = 0
-        cdef Py_ssize_t at
-        for at in range(self.held):
-            total += self.shape.prefixes[at].size + self.slots[at].size + 1
-        return total
+        return self._size()
 
     def picked(self, Picker picker not None):
         cdef Members made
@@ -285,6 +270,7 @@ cdef class Members:
         self._copy_into(made)
         for at in range(other.held):
             value = &other.slots[at]
+            made._unpack(onto.at[at])
             _put(&made.slots[onto.at[at]], <bytes>value.owner, value.start, value.size)
         made.held = onto.shape.count
         return made
@@ -332,6 +318,26 @@ cdef class Members:
             found.append(other.shape.names[at])
         return found
 
+    cdef Py_ssize_t _size(self) noexcept:
+        cdef Py_ssize_t total = 0
+        cdef Py_ssize_t at
+        for at in range(self.held):
+            total += self.shape.prefixes[at].size + self.slots[at].size + 1
+        return total
+
+    cdef uint8_t* _run(self, uint8_t* into, Py_ssize_t at, Py_ssize_t behind) noexcept:
+        """Members that are packed, each with its comma, where there is room for them; returns what is behind."""
+        cdef const uint8_t* start = self.slots[at].start - self.shape.prefixes[at].size
+        cdef Py_ssize_t size = self.slots[behind - 1].start + self.slots[behind - 1].size - start
+        into[0] = c','
+        memcpy(into + 1, start, size)
+        return into + 1 + size
+
+    cdef inline void _unpack(self, Py_ssize_t at) noexcept:
+        """The value there becomes another."""
+        if at < self.packed:
+            self.packed = at
+
     cdef bytes _bytes(self, Py_ssize_t at):
         return PyBytes_FromStringAndSize(<const char*>self.slots[at].start, self.slots[at].size)
 
@@ -339,6 +345,7 @@ cdef class Members:
         cdef Shape shape = self.shape.minus(at)
         cdef PyObject* owner = self.slots[at].owner
         cdef Py_ssize_t place
+        self._unpack(at)
         self.held -= 1
         for place in range(at, self.held):
             self.slots[place] = self.slots[place + 1]
@@ -352,6 +359,7 @@ cdef class Members:
             Py_INCREF(<object>self.slots[at].owner)
             made.slots[at] = self.slots[at]
         made.held = self.held
+        made.packed = self.packed
         return 0
 
 

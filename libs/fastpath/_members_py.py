@@ -272,7 +272,7 @@ FROM_IP, FROM_SENT_AT, FROM_SET, FROM_SET_ONCE = -1, -2, -3, -4
 
 
 class Layout:
-    """What becomes of events of one Shape, decided from their names; `laid_out` follows it.
+    """What becomes of events of one Shape, decided from their names; `RowBlock.add_laid_out` follows it.
 
     row: the stored properties in order, each with where it comes from: a place in `source`, the bytes of a constant, or
     one of FROM_*. shape: that of the stored properties. latest, first: how `$set` and `$set_once` are picked, as
@@ -298,66 +298,96 @@ class Layout:
         self.session, self.chain = session, chain
 
 
-def laid_out(
-    layout: Layout,
-    properties: Members,
-    person_properties: Members,
-    ip: str,
-    sent_at: str | None,
-    uuid: str,
-    event: str,
-    timestamp: datetime,
-    team_id: int,
-    distinct_id: str,
-    created_at: datetime,
-    captured_at: datetime | None,
-    person_id: UUID,
-    person_created_at: datetime,
-    historical_migration: bool,
-) -> bytes | None:
-    """What `stored` gives for an event that tells nothing new of its person, under that person ("full").
+class RowBlock:
+    """Records as one piece of bytes: the payload of a `RecordBlock`. room: about how many bytes it will need.
 
-    None when it is declined: the person lacks one of the latest or first properties, or has another value for one that
-    is not ignored (or is not plain), the session has a capital, the elements chain an escape. Raises ValueError for a
-    layout of another shape.
+    headers: a record's, encoded as MessagePack.
     """
-    if layout.source.names != tuple(properties):
-        raise ValueError("a layout of another shape")
-    latest, first = properties.picked(layout.latest), properties.picked(layout.first)
-    differing = person_properties.differing(latest)
-    if not layout.ignored.issuperset(differing) or not all(name in person_properties for name in differing):
-        return None
-    if not all(_is_plain(latest._values[name]) for name in differing):
-        return None
-    if any(person_properties.opens(name) in (0, ord("n")) for name in first):
-        return None
-    session, chain = properties._values.get(layout.session, b""), properties._values.get(layout.chain, b'""')
-    if session != session.lower() or chain[:1] != b'"' or b"\\" in chain:
-        return None
-    made = {FROM_SET: latest.encoded(), FROM_SET_ONCE: first.encoded()}
-    made |= {FROM_IP: msgspec.json.encode(ip), FROM_SENT_AT: msgspec.json.encode(sent_at)}
-    values = list(properties._values.values())
-    row = {
-        name: origin if isinstance(origin, bytes) else values[origin] if origin >= 0 else made[origin]
-        for name, origin in layout.row
-    }
-    return stored(
-        uuid=uuid,
-        event=event,
-        properties=Members(row),
-        timestamp=timestamp,
-        team_id=team_id,
-        distinct_id=distinct_id,
-        elements_chain=msgspec.json.decode(chain, type=str),
-        created_at=created_at,
-        captured_at=captured_at,
-        person_id=person_id,
-        person_properties=person_properties,
-        person_set=latest,
-        person_created_at=person_created_at,
-        person_mode="full",
-        historical_migration=historical_migration,
-    )
+
+    def __init__(self, room: int = 0):
+        self._parts: list[bytes] = []
+        self._count = self._size = 0
+
+    def __len__(self) -> int:
+        return self._count
+
+    def add(self, key: bytes, value: bytes, headers: bytes) -> None:
+        """One more record."""
+        self._parts += (b"\x93", _bin(key), _bin(value), headers)
+        self._count += 1
+        self._size += len(key) + len(value)
+
+    def taken(self) -> tuple[bytes, int, int]:
+        """All of it, how many records these are, and the bytes of their keys and values. Afterwards it is empty."""
+        found = b"".join(self._parts), self._count, self._size
+        self._parts, self._count, self._size = [], 0, 0
+        return found
+
+    def add_laid_out(
+        self,
+        layout: Layout,
+        properties: Members,
+        person_properties: Members,
+        ip: str,
+        sent_at: str | None,
+        uuid: str,
+        event: str,
+        timestamp: datetime,
+        team_id: int,
+        distinct_id: str,
+        created_at: datetime,
+        captured_at: datetime | None,
+        person_id: UUID,
+        person_created_at: datetime,
+        historical_migration: bool,
+        headers: bytes,
+    ) -> bool:
+        """The record, keyed by uuid, of what `stored` gives for an event that tells nothing new of its person, under
+        that person ("full").
+
+        False when it is declined: the person lacks one of the latest or first properties, or has another value for
+        one that is not ignored (or is not plain), the session has a capital, the elements chain an escape. Raises
+        ValueError for a layout of another shape.
+        """
+        if layout.source.names != tuple(properties):
+            raise ValueError("a layout of another shape")
+        latest, first = properties.picked(layout.latest), properties.picked(layout.first)
+        differing = person_properties.differing(latest)
+        if not layout.ignored.issuperset(differing) or not all(name in person_properties for name in differing):
+            return False
+        if not all(_is_plain(latest._values[name]) for name in differing):
+            return False
+        if any(person_properties.opens(name) in (0, ord("n")) for name in first):
+            return False
+        session, chain = properties._values.get(layout.session, b""), properties._values.get(layout.chain, b'""')
+        if session != session.lower() or chain[:1] != b'"' or b"\\" in chain:
+            return False
+        made = {FROM_SET: latest.encoded(), FROM_SET_ONCE: first.encoded()}
+        made |= {FROM_IP: msgspec.json.encode(ip), FROM_SENT_AT: msgspec.json.encode(sent_at)}
+        values = list(properties._values.values())
+        row = {
+            name: origin if isinstance(origin, bytes) else values[origin] if origin >= 0 else made[origin]
+            for name, origin in layout.row
+        }
+        value = stored(
+            uuid=uuid,
+            event=event,
+            properties=Members(row),
+            timestamp=timestamp,
+            team_id=team_id,
+            distinct_id=distinct_id,
+            elements_chain=msgspec.json.decode(chain, type=str),
+            created_at=created_at,
+            captured_at=captured_at,
+            person_id=person_id,
+            person_properties=person_properties,
+            person_set=latest,
+            person_created_at=person_created_at,
+            person_mode="full",
+            historical_migration=historical_migration,
+        )
+        self.add(uuid.encode(), value, headers)
+        return True
 
 
 def head(value: bytes) -> tuple[int, str, str, str, str] | None:
@@ -393,6 +423,10 @@ def block(
     one of more than 1,024 names in the block. The plain version leaves out everything.
     """
     return b"", list(range(len(records)))
+
+
+def _bin(text: bytes) -> bytes:
+    return b"\xc6" + len(text).to_bytes(4, "big") + text
 
 
 def _time(moment: datetime) -> str:

@@ -138,38 +138,51 @@ cdef inline void _copy(uint8_t* into, const uint8_t* text, Py_ssize_t size) noex
             into[size] = text[size]
 
 
-cdef inline int _add_member(Buffer* out, const Prefix* prefix, const Value* value, bint first) except -1:
-    cdef uint8_t* into
-    _reserve(out, prefix.size + value.size + 1)
-    into = out.bytes + out.used
-    if not first:
-        into[0] = c','
-        into += 1
-    _copy(into, prefix.start, prefix.size)
-    into += prefix.size
+cdef inline uint8_t* _member(uint8_t* into, const Prefix* prefix, const Value* value) noexcept:
+    """`,"name":value`, where there is room for it; returns what is behind."""
+    into[0] = c','
+    _copy(into + 1, prefix.start, prefix.size)
+    into += 1 + prefix.size
     _copy(into, value.start, value.size)
-    out.used = into + value.size - out.bytes
+    return into + value.size
+
+
+cdef inline int _close_object(Buffer* out, uint8_t* first, uint8_t* behind) noexcept:
+    """Make an object of the members that `_member` has put between these two."""
+    if first == behind:
+        behind += 1
+    first[0] = c'{'
+    behind[0] = c'}'
+    out.used = behind + 1 - out.bytes
     return 0
 
 
 cdef int _add_members(Buffer* out, Members given) except -1:
+    cdef uint8_t* first
+    cdef uint8_t* into
     cdef Py_ssize_t at
-    _add(out, b"{", 1)
-    for at in range(given.held):
-        _add_member(out, &given.shape.prefixes[at], &given.slots[at], at == 0)
-    return _add(out, b"}", 1)
+    _reserve(out, given._size() + 2)
+    into = first = out.bytes + out.used
+    if given.packed:
+        into = given._run(into, 0, given.packed)
+    for at in range(given.packed, given.held):
+        into = _member(into, &given.shape.prefixes[at], &given.slots[at])
+    return _close_object(out, first, into)
 
 
 cdef int _add_merged(Buffer* out, Members base, Members over) except -1:
     """What `base.merged(over).encoded()` is, without making it."""
     cdef Onto onto
     cdef const Value** chosen
+    cdef uint8_t* first
+    cdef uint8_t* into
     cdef Py_ssize_t at
     cdef Py_ssize_t count
     if over is None or not over.held:
         return _add_members(out, base)
     onto = base.shape.laid(over.shape)
     count = onto.shape.count
+    _reserve(out, base._size() + over._size() + 2)
     chosen = <const Value**>PyMem_Malloc(count * sizeof(Value*))
     if chosen is NULL:
         raise MemoryError
@@ -178,10 +191,10 @@ cdef int _add_merged(Buffer* out, Members base, Members over) except -1:
             chosen[at] = &base.slots[at]
         for at in range(over.held):
             chosen[onto.at[at]] = &over.slots[at]
-        _add(out, b"{", 1)
+        into = first = out.bytes + out.used
         for at in range(count):
-            _add_member(out, &onto.shape.prefixes[at], chosen[at], at == 0)
-        return _add(out, b"}", 1)
+            into = _member(into, &onto.shape.prefixes[at], chosen[at])
+        return _close_object(out, first, into)
     finally:
         PyMem_Free(chosen)
 
@@ -213,17 +226,14 @@ cdef int _add_moments(Buffer* out, created_at, captured_at, person_id) except -1
     return _add(out, b',"person_properties":', 21)
 
 
-cdef bytes _ended(Buffer* out, person_created_at, str person_mode, bint historical_migration):
+cdef int _add_end(Buffer* out, person_created_at, str person_mode, bint historical_migration) except -1:
     _add(out, b',"person_created_at":', 21)
     _add_time(out, person_created_at, False)
     _add(out, b',"person_mode":', 15)
     _add_string(out, person_mode)
     if historical_migration:
         _add(out, b',"historical_migration":true', 28)
-    _add(out, b"}", 1)
-    made = PyBytes_FromStringAndSize(<const char*>out.bytes, out.used)
-    _let_go(out)
-    return made
+    return _add(out, b"}", 1)
 
 
 def stored(
@@ -257,4 +267,7 @@ def stored(
     _add_string(out, elements_chain)
     _add_moments(out, created_at, captured_at, person_id)
     _add_merged(out, person_properties, person_set)
-    return _ended(out, person_created_at, person_mode, historical_migration)
+    _add_end(out, person_created_at, person_mode, historical_migration)
+    made = PyBytes_FromStringAndSize(<const char*>out.bytes, out.used)
+    _let_go(out)
+    return made

@@ -134,13 +134,22 @@ cdef class Picker(Places):
             raise ValueError("a name is picked twice")
         self.hold([source.index[name] for name, _ in pairs])
 
+    cdef Py_ssize_t size_of(self, Members given) noexcept:
+        """That of what is picked from it, as `Members.size` says."""
+        cdef Py_ssize_t total = 0
+        cdef Py_ssize_t at
+        for at in range(self.shape.count):
+            total += self.shape.prefixes[at].size + given.slots[self.at[at]].size + 1
+        return total
+
 
 cdef class Spelling(Places):
-    """How an object wrote its names: with escapes, or one of them twice. in_order: the plain way."""
+    """How an object wrote its names: with escapes, or one of them twice. in_order: each once; plainly: as we would."""
 
     cdef:
         Shape shape
         bint in_order
+        bint plainly
         bytes text
 
     cdef bint stands_for(self, Parts* parts) noexcept:
@@ -236,14 +245,17 @@ cdef Spelling _spelled(Parts* parts):
     cdef Py_ssize_t at
     cdef dict first = {}
     cdef list places = []
+    cdef bint escaped = False
     for at in range(parts.count):
         part = &parts.at[at]
         if part.escaped:
+            escaped = True
             name = _decoded(b'"' + part.name[: part.name_size] + b'"')
         else:
             name = PyUnicode_DecodeUTF8(<const char*>part.name, part.name_size, NULL)
         places.append(first.setdefault(name, len(first)))
     made.shape = _shape(tuple(first))
     made.in_order = len(first) == parts.count
+    made.plainly = made.in_order and not escaped
     made.hold(places)
     return made

@@ -95,6 +95,8 @@ def same_value(one: msgspec.Raw | bytes, other: msgspec.Raw | bytes) -> bool:
         return False
     if left == right:
         return True
+    if left[:1] == b'"' == right[:1] and b"\\" not in left and b"\\" not in right:
+        return False
     try:
         first, second = msgspec.json.decode(one), msgspec.json.decode(other)
     except (msgspec.MsgspecError, RecursionError):  # 1e400 is JSON, but no Python number

@@ -32,8 +32,11 @@ class Mix:
 
     def records(self, number: int) -> list[Record]:
         """The next events, as read from the log; offsets from 0."""
-        made = enumerate(self.new(number))
-        return [Record(EVENTS.name, 0, offset, new.key, new.value, new.headers, ARRIVED_MS) for offset, new in made]
+        return _read(self.new(number))
+
+    def first_views(self) -> list[Record]:
+        """A page view of everybody, as read from the log."""
+        return _read([self._captured("$pageview", who, self._properties(who, who)) for who in range(self.people)])
 
     def visitor(self) -> int:
         """Somebody."""
@@ -56,6 +59,10 @@ class Mix:
         elif dice < IDENTIFIES + MERGES:
             name = "$merge_dangerously"
             properties["alias"] = visitor_id(self.visitor())
+        return self._captured(name, visitor, properties)
+
+    def _captured(self, name: str, visitor: int, properties: dict[str, Any]) -> NewRecord:
+        rng = self._rng
         return captured_new(
             event=name,
             distinct_id=visitor_id(visitor),
@@ -99,6 +106,10 @@ class Mix:
             "in_stock": True,
             "category": ["garden", "kitchen", "office"][index % 3],
         }
+
+
+def _read(made: list[NewRecord]) -> list[Record]:
+    return [Record(EVENTS.name, 0, at, new.key, new.value, new.headers, ARRIVED_MS) for at, new in enumerate(made)]
 
 
 def visitor_id(visitor: int) -> str:

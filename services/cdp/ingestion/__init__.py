@@ -23,4 +23,6 @@ oversized.py    what the log does not take
 plan.py         a batch -> rows, writes, updates, dead letters (a plain function)
 repository.py   all SQL
 worker.py       the loop
+
+What looks at each event is compiled when there is a compiler: the files with a .pxd beside them (docs/adr/0035).
 """

@@ -32,9 +32,10 @@ def needs(events: Iterable[Incoming | Rejected], teams: Mapping[str, Team], fres
     """Of events of known teams. A little more than is used does no harm."""
     asked = Needs()
     persons = asked.persons
-    for event in events:
-        if not isinstance(event, Incoming) or (team := teams.get(event.token)) is None:
+    for one in events:
+        if not isinstance(one, Incoming) or (team := teams.get(one.token)) is None:
             continue
+        event = one
         name, distinct_id, properties = event.event, event.distinct_id, event.properties
         if len(distinct_id) > MAX_DISTINCT_ID:
             continue
@@ -43,7 +44,7 @@ def needs(events: Iterable[Incoming | Rejected], teams: Mapping[str, Team], fres
         if "$process_person_profile" in properties or team.person_processing_opt_out or name == FLAG_CALLED:
             asked.personless.add(key)
         if name in MERGES:
-            fresh = event.record.offset >= fresh_from.get(event.record.partition, 0)
+            fresh = event.offset >= fresh_from.get(event.partition, 0)
             _merge(asked, event, key, fresh=fresh)
         if name == IDENTIFY or "$groups" in properties:
             _groups(asked, event, team.id)

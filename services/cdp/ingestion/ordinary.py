@@ -2,7 +2,7 @@
 
 Most events tell nothing new: no `$set` of their own, and a person who has all that they say of a browser already. What
 the rules of `properties.py` make of such an event follows from its names. So they are asked once, about an event whose
-values are marks; where the marks come to stand is a Layout, which `laid_out` follows for every event of this form. An
+values are marks; where the marks come to stand is a Layout, which `RowBlock` follows for every event of this form. An
 event whose values matter has no form, and goes the way of all others.
 """
 
@@ -35,17 +35,20 @@ _IP, _SENT_AT = "#ip", "#sent_at"
 Answers = Mapping[str, bytes]
 
 
-class Form(msgspec.Struct, frozen=True, eq=False):
+class Form:
     """What ordinary events of one Shape have in common.
 
     own, theirs: digests of the names that they define, as `definitions.py` has them. sources: by each of those names,
     the properties of the event whose values it takes.
     """
 
-    layout: Layout
-    own: bytes
-    theirs: bytes
-    sources: Mapping[str, tuple[str, ...]]
+    __slots__ = ("layout", "own", "sources", "theirs")
+
+    def __init__(self, layout: Layout, own: bytes, theirs: bytes, sources: Mapping[str, tuple[str, ...]]):
+        self.layout = layout
+        self.own = own
+        self.theirs = theirs
+        self.sources = sources
 
 
 class _Forms:
@@ -69,13 +72,16 @@ class _Forms:
         return found
 
 
-def form_of(event: Incoming, *, anonymize_ips: bool) -> Form | None:
+def form_of(event: Incoming, anonymize_ips: bool) -> Form | None:
     """The form of an event; None when it is no ordinary one."""
     if event.event in WITH_RULES or event.force_personless:
         return None
     decide = _DECISIONS[(4 if anonymize_ips else 0) + (2 if event.sent_at else 0) + (1 if event.ip else 0)]
     found = event.properties.shape.decision(decide)
-    return found.of(event.properties) if isinstance(found, _Forms) else found
+    if isinstance(found, _Forms):
+        forms = found
+        return forms.of(event.properties)
+    return found
 
 
 def _decided(shape: Shape, *, ip: bool, sent_at: bool, anonymize_ips: bool) -> Form | _Forms | None:

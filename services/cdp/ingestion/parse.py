@@ -1,4 +1,7 @@
-"""A record of events_plugin_ingestion -> an event, or the reason why it is none. No I/O, no clock."""
+"""A record of events_plugin_ingestion -> an event, or the reason why it is none. No I/O, no clock.
+
+Compiled when there is a compiler (parse.pxd), as all that decides about each event is.
+"""
 
 import re
 from collections.abc import Mapping
@@ -9,6 +12,7 @@ from functools import lru_cache
 import msgspec
 
 from libs.fastpath import captured
+from libs.kit.contracts.arrival import arrived_ms
 from libs.kit.contracts.events import CapturedEvent, raw_object
 from libs.kit.eventlog import Record
 from services.cdp.raw_json import Properties, nothing, object_of, repaired
@@ -30,25 +34,61 @@ class Rejected:
     step: str = STEP
 
 
-class Incoming(msgspec.Struct, frozen=True, gc=False):
+class Incoming:
     """An event as it was captured. `properties` already hold top-level `$set` and `$set_once`.
 
-    timestamp: capture's; None when it cannot be read. now: when capture received it, likewise.
-    arrived_ms: when the record came into the log, epoch milliseconds.
+    timestamp: capture's; None when it cannot be read. now: when capture received it, likewise. partition, offset,
+    arrived_ms: the record's, read while it is at hand: a batch later, each look at it is one into cold memory.
     """
 
-    record: Record
-    uuid: str
-    event: str
-    distinct_id: str
-    token: str
-    ip: str
-    timestamp: datetime | None
-    now: datetime | None
-    sent_at: str | None
-    properties: Properties
-    force_personless: bool
-    historical_migration: bool
+    __slots__ = (
+        "arrived_ms",
+        "distinct_id",
+        "event",
+        "force_personless",
+        "historical_migration",
+        "ip",
+        "now",
+        "offset",
+        "partition",
+        "properties",
+        "record",
+        "sent_at",
+        "timestamp",
+        "token",
+        "uuid",
+    )
+
+    def __init__(
+        self,
+        record: Record,
+        uuid: str,
+        event: str,
+        distinct_id: str,
+        token: str,
+        ip: str,
+        timestamp: datetime | None,
+        now: datetime | None,
+        sent_at: str | None,
+        properties: Properties,
+        force_personless: bool,
+        historical_migration: bool,
+    ):
+        self.record = record
+        self.partition = record.partition
+        self.offset = record.offset
+        self.arrived_ms = arrived_ms(record)
+        self.uuid = uuid
+        self.event = event
+        self.distinct_id = distinct_id
+        self.token = token
+        self.ip = ip
+        self.timestamp = timestamp
+        self.now = now
+        self.sent_at = sent_at
+        self.properties = properties
+        self.force_personless = force_personless
+        self.historical_migration = historical_migration
 
 
 def parse(record: Record) -> Incoming | Rejected:
@@ -67,7 +107,20 @@ def parse(record: Record) -> Incoming | Rejected:
 
 def changed(event: Incoming, *, distinct_id: str, properties: Properties, ip: str) -> Incoming:
     """The same event, but for these."""
-    return msgspec.structs.replace(event, distinct_id=distinct_id, properties=properties, ip=ip)
+    return Incoming(
+        event.record,
+        event.uuid,
+        event.event,
+        distinct_id,
+        event.token,
+        ip,
+        event.timestamp,
+        event.now,
+        event.sent_at,
+        properties,
+        event.force_personless,
+        event.historical_migration,
+    )
 
 
 def timestamp_of(text: str) -> datetime | None:

@@ -56,6 +56,7 @@ class People:
 
     def __init__(self, loaded: Loaded):
         self._loaded = loaded
+        self._persons, self._known_links = loaded.persons, loaded.links
         # ours, in place of loaded ones and those that were made
         self._copies: dict[PersonId, Person] = {}
         self._links: dict[PersonKey, Link] = {}
@@ -75,11 +76,11 @@ class People:
 
     def linked(self, key: PersonKey) -> Person | None:
         """The living person that a distinct id is linked to, to be looked at only."""
-        link = self._links.get(key) or self._loaded.links.get(key)  # for most events, so not by another method
+        link = self._links.get(key) or self._known_links.get(key)  # for most events, so not by another method
         if link is None or link.is_deleted:
             return None
         identity = (key[0], link.person.int)
-        person = self._copies.get(identity) or self._loaded.persons.get(identity)
+        person = self._copies.get(identity) or self._persons.get(identity)
         return None if person is None or person.is_deleted else person
 
     def seen_personless(self, key: PersonKey) -> bool:
@@ -208,7 +209,7 @@ class People:
     def _keys_of(self) -> defaultdict[PersonId, set[PersonKey]]:
         if self._by_person is None:
             self._by_person = defaultdict(set)
-            for key, link in (*self._loaded.links.items(), *self._links.items()):
+            for key, link in (*self._known_links.items(), *self._links.items()):
                 link = self._links.get(key, link)
                 if not link.is_deleted:
                     self._by_person[key[0], link.person.int].add(key)
@@ -220,16 +221,16 @@ class People:
 
     def _seen_link(self, key: PersonKey) -> Link | None:
         """To be looked at only."""
-        return self._links.get(key) or self._loaded.links.get(key)
+        return self._links.get(key) or self._known_links.get(key)
 
     def _link(self, key: PersonKey) -> Link | None:
         link = self._links.get(key)
-        if link is None and (known := self._loaded.links.get(key)) is not None:
+        if link is None and (known := self._known_links.get(key)) is not None:
             link = self._links[key] = msgspec.structs.replace(known)
         return link
 
     def _person(self, identity: PersonId) -> Person | None:
         person = self._copies.get(identity)
-        if person is None and (known := self._loaded.persons.get(identity)) is not None:
+        if person is None and (known := self._persons.get(identity)) is not None:
             person = self._copies[identity] = msgspec.structs.replace(known)
         return person

@@ -176,8 +176,8 @@ def _those(properties: Properties, names: Sequence[str]) -> Properties:
 
 def _changed(current: Properties, latest: Properties) -> dict[str, msgspec.Raw]:
     found = {}
-    for name, value in latest.items():
-        before = current.raw(name)
+    for name in latest.shape.names:
+        value, before = latest[name], current.raw(name)
         if before is None or not same_value(value, before):
             found[name] = value
     return found

@@ -9,12 +9,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-import msgspec
-
+from libs.fastpath import RowBlock
 from libs.kit.contracts import ai_events, capture_warnings
 from libs.kit.contracts.events import PersonMode
 from libs.kit.contracts.topics import AI_EVENTS, DISTINCT_IDS, GROUPS, PERSONS
 from libs.kit.eventlog import NewRecord, Record
+from libs.kit.eventlog.block import RecordBlock
 from libs.kit.teams import Team
 from services.cdp.ingestion.ai import lightened
 from services.cdp.ingestion.definitions import Catalogue, Finder, Findings
@@ -33,13 +33,14 @@ from services.cdp.ingestion.persons import (
     person_uuid,
 )
 from services.cdp.ingestion.properties import FLAG_CALLED, Dropped, Normalised, may_stay_personless, normalised
-from services.cdp.ingestion.rows import cut, ordinary_row, row
+from services.cdp.ingestion.rows import add_ordinary_row, add_row, cut, row
 from services.cdp.ingestion.team_lists import Listed
 from services.cdp.ingestion.updates import group_record, link_record, person_record
 from services.cdp.ingestion.warnings import Warned
 from services.cdp.raw_json import Properties, nothing, number_of, text_of
 
 FORCED_UPGRADE_AFTER = timedelta(minutes=1)
+USUAL_ROW_BYTES = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,7 @@ class Plan:
     looks for it.
     """
 
-    rows: list[NewRecord] = field(default_factory=list)
+    rows: Sequence[NewRecord] = field(default_factory=list)
     dead: list[Rejected] = field(default_factory=list)
     writes: Writes = field(default_factory=Writes)
     updates: dict[str, list[NewRecord]] = field(default_factory=dict)
@@ -86,24 +87,30 @@ class Plan:
     dropped: list[tuple[int, str, str]] = field(default_factory=list)
 
 
-class Owner(msgspec.Struct, frozen=True, gc=False):
+class Owner:
     """The person a row is stored under. latest: what the row shows laid over `properties`, written or not."""
 
-    person: Person
-    properties: Properties
-    mode: PersonMode
-    latest: Properties | None = None
+    __slots__ = ("latest", "mode", "person", "properties")
+
+    def __init__(self, person: Person, properties: Properties, mode: PersonMode, latest: Properties | None = None):
+        self.person = person
+        self.properties = properties
+        self.mode = mode
+        self.latest = latest
 
 
-class _Taken(msgspec.Struct, frozen=True, gc=False):
+class _Taken:
     """One event on its way through. fresh: false when all it writes is written already."""
 
-    team: Team
-    event: Incoming
-    said: Normalised
-    happened: datetime
-    fresh: bool
-    key: PersonKey
+    __slots__ = ("event", "fresh", "happened", "key", "said", "team")
+
+    def __init__(self, team: Team, event: Incoming, said: Normalised, happened: datetime, fresh: bool):
+        self.team = team
+        self.event = event
+        self.said = said
+        self.happened = happened
+        self.fresh = fresh
+        self.key = (team.id, event.distinct_id)
 
 
 def parsed(records: Iterable[Record]) -> list[Incoming | Rejected]:
@@ -120,28 +127,29 @@ def plan(
     emitted again, from persons as they now are, with what tells of these persons, and write none. refused: uuids of
     events PostgreSQL would not take.
     """
-    planner = _Planner(known, now)
+    planner = _Planner(known, now, len(events))
     for event in events:
         if isinstance(event, Rejected):
             planner.reject(event)
         elif event.uuid in refused:
             planner.reject(Rejected(event.record, "refused_by_store", "persons"))
         else:
-            planner.take(event, fresh=event.record.offset >= fresh_from.get(event.record.partition, 0))
+            planner.take(event, event.offset >= fresh_from.get(event.partition, 0))
     return planner.finished()
 
 
 class _Planner:
-    """The state of one `plan`: persons and groups as the events so far have left them."""
+    """The state of one `plan`: persons and groups as the events so far have left them. number: of events."""
 
-    def __init__(self, known: Known, now: datetime):
+    def __init__(self, known: Known, now: datetime, number: int):
         self._teams = known.teams
         self._now = now
         self._people = People(known.people)
         self._groups = Groups(known.groups)
         self._finder = Finder(known.catalogue, now)
         self._plan = Plan()
-        self._ordinary = 0
+        self._rows = RowBlock(number * USUAL_ROW_BYTES)
+        self._ok = 0
         self._listed = known.listed
         self._ai: list[NewRecord] = []
 
@@ -150,7 +158,7 @@ class _Planner:
         self._plan.dead.append(rejected)
         self._plan.outcomes["dlq", rejected.reason] += 1
 
-    def take(self, event: Incoming, *, fresh: bool) -> None:
+    def take(self, event: Incoming, fresh: bool) -> None:
         """One event: dropped, or a row."""
         team = self._teams.get(event.token)
         if team is None:
@@ -172,24 +180,22 @@ class _Planner:
             self._warn(team, event, kind, "normalise")
         if event.timestamp is None:
             self._warn(team, event, "ignored_invalid_timestamp", "prepare")
-        self._store(_Taken(team, event, said, event.timestamp or self._now, fresh, (team.id, event.distinct_id)))
+        self._store(_Taken(team, event, said, event.timestamp or self._now, fresh))
         return None
 
     def _takes_ordinary(self, event: Incoming, team: Team) -> bool:
         """Make the row of an event that changes nothing else; False for any other event, of which nothing is done."""
-        if event.timestamp is None or team.person_processing_opt_out:
+        if team.person_processing_opt_out:
             return False
-        form = form_of(event, anonymize_ips=team.anonymize_ips)
+        form = form_of(event, team.anonymize_ips)
         if form is None or (person := self._people.linked((team.id, event.distinct_id))) is None:
             return False
         name = cut(event.event)
         if not self._finder.is_known(team.id, name, form, event.properties):
             return False
-        made = ordinary_row(event, form, name=name, team_id=team.id, person=person, now=self._now)
-        if made is None:
+        if not add_ordinary_row(self._rows, event, form, name, team.id, person, self._now):
             return False
-        self._plan.rows.append(made)
-        self._ordinary += 1
+        self._ok += 1
         if not team.ingested_event:
             self._plan.first_of.add(team.id)
         return True
@@ -203,8 +209,10 @@ class _Planner:
     def finished(self) -> Plan:
         """The plan, with what is to be written and told."""
         people, groups = self._people, self._groups
-        if self._ordinary:
-            self._plan.outcomes["ok", ""] += self._ordinary
+        if self._rows:
+            self._plan.rows = RecordBlock(*self._rows.taken())
+        if self._ok:
+            self._plan.outcomes["ok", ""] += self._ok
         self._plan.writes = Writes(
             people.changed_persons(),
             people.changed_links(),
@@ -230,12 +238,15 @@ class _Planner:
         if taken.event.event in ai_events.NAMES:
             light = lightened(properties) if taken.team.id in self._listed.stripped else None
             self._ai.append(whole := self._row(taken, owner, properties))
-            self._plan.rows.append(whole if light is None else self._row(taken, owner, light))
+            add_row(self._rows, whole if light is None else self._row(taken, owner, light))
         else:
-            self._plan.rows.append(self._row(taken, owner, properties))
+            add_row(self._rows, self._row(taken, owner, properties))
         if not taken.team.ingested_event:
             self._plan.first_of.add(taken.team.id)
-        self._count("ok" if taken.fresh else "replayed", "")
+        if taken.fresh:
+            self._ok += 1
+        else:
+            self._count("replayed", "")
 
     def _row(self, taken: _Taken, owner: Owner, properties: Properties) -> NewRecord:
         return row(
@@ -263,13 +274,13 @@ class _Planner:
                 start = first_properties(taken.said, taken.event.uuid)
                 person = self._people.imagined(taken.key, taken.happened, start.properties)
         elif person is None:
-            person = self._created(taken, taken.key)
+            person = self._created(taken, taken.key, False)
         else:
             self._update(taken, person)
             self._people.give(taken.key, person)
         return Owner(person, person.properties, "full", taken.said.set)
 
-    def _created(self, taken: _Taken, key: PersonKey, *, identified: bool = False) -> Person:
+    def _created(self, taken: _Taken, key: PersonKey, identified: bool) -> Person:
         start = first_properties(taken.said, taken.event.uuid)
         for kind in start.warnings:
             self._warn(taken.team, taken.event, kind, "persons")
@@ -336,7 +347,7 @@ class _Planner:
         one is kept for the new person where possible."""
         seen = {key: self._met(key) for key in (target, other)}
         first, second = (other, target) if seen[other] and not seen[target] else (target, other)
-        person = self._created(taken, first, identified=True)
+        person = self._created(taken, first, True)
         self._people.give(second, person, at_least=1 if all(seen.values()) else 0)
         return person
 

@@ -101,11 +101,12 @@ class Draft:
 def prepared(events: Sequence[Incoming | Rejected], teams: Mapping[str, Team], around: Around) -> Prepared:
     """Run the steps. Events of no team, and those that are no events, go on as they are: they are dealt with later."""
     done = Prepared()
-    for event in events:
-        team = teams.get(event.token) if isinstance(event, Incoming) else None
-        if team is None or not isinstance(event, Incoming) or len(event.distinct_id) > MAX_DISTINCT_ID:
-            done.events.append(event)
+    for one in events:
+        team = teams.get(one.token) if isinstance(one, Incoming) else None
+        if team is None or not isinstance(one, Incoming) or len(one.distinct_id) > MAX_DISTINCT_ID:
+            done.events.append(one)
             continue
+        event = one
         kind = event.event if event.event in WITH_STEPS else ""
         strict, places = team.refuses_events, around.place is not None
         if not (steps := event.properties.shape.decision(_STEPS[kind, strict, places])):
@@ -148,7 +149,7 @@ def sightings(
         if found is None or found.fingerprint is None:
             continue
         key = (team.id, found.fingerprint)
-        fresh = event.record.offset >= fresh_from.get(event.record.partition, 0)
+        fresh = event.offset >= fresh_from.get(event.partition, 0)
         before = seen.get(key)
         if before is None or (fresh and not before.fresh):
             seen[key] = Sighting(event.timestamp or now, found.name, found.description, fresh)

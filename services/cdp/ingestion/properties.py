@@ -57,18 +57,29 @@ _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _FALSE = b"false"
 
 
-class Normalised(msgspec.Struct, frozen=True, gc=False):
+class Normalised:
     """An event's properties as they will be stored, and what they say about its person.
 
     personless: no person profile is kept for it. warnings: PostHog's ingestion warning types.
     """
 
-    properties: Properties
-    set: Properties
-    set_once: Properties
-    unset: tuple[str, ...]
-    personless: bool
-    warnings: tuple[str, ...] = ()
+    __slots__ = ("personless", "properties", "set", "set_once", "unset", "warnings")
+
+    def __init__(
+        self,
+        properties: Properties,
+        latest: Properties,
+        first: Properties,
+        unset: tuple[str, ...],
+        personless: bool,
+        warnings: tuple[str, ...] = (),
+    ):
+        self.properties = properties
+        self.set = latest
+        self.set_once = first
+        self.unset = unset
+        self.personless = personless
+        self.warnings = warnings
 
 
 @dataclass(frozen=True, slots=True)

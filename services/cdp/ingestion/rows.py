@@ -6,9 +6,9 @@ from uuid import UUID
 
 import msgspec
 
-from libs.fastpath import laid_out, stored
+from libs.fastpath import RowBlock, stored
 from libs.kit.contracts import ai_events
-from libs.kit.contracts.arrival import arrival_header, arrived_ms
+from libs.kit.contracts.arrival import arrival_header
 from libs.kit.contracts.events import FORMAT_VERSION, PersonMode
 from libs.kit.eventlog import Headers, NewRecord
 from services.cdp.ingestion.elements import elements_chain
@@ -58,15 +58,24 @@ def row(
         person_mode=person_mode,
         historical_migration=event.historical_migration,
     )
-    return _record(event, value, _AI if event.event in ai_events.NAMES else ())
+    track = _AI if event.event in ai_events.NAMES else ()
+    return NewRecord(event.uuid.encode(), value, _headers(event.arrived_ms, track))
 
 
-def ordinary_row(
-    event: Incoming, form: Form, *, name: str, team_id: int, person: Person, now: datetime
-) -> NewRecord | None:
-    """The record of an ordinary event's row; None when it says something of its person that is not known yet, or has
-    values that want a closer look. name: the event's, as the row has it."""
-    value = laid_out(
+def add_row(block: RowBlock, made: NewRecord) -> None:
+    """Put the record of a row into a block."""
+    assert made.key is not None  # noqa: S101
+    block.add(made.key, made.value, _encoded(made.headers))
+
+
+def add_ordinary_row(
+    block: RowBlock, event: Incoming, form: Form, name: str, team_id: int, person: Person, now: datetime
+) -> bool:
+    """Put the record of an ordinary event's row into a block; False when it says something of its person that is not
+    known yet, or has values that want a closer look. name: the event's, as the row has it."""
+    if event.timestamp is None:
+        return False
+    return block.add_laid_out(
         form.layout,
         event.properties,
         person.properties,
@@ -82,12 +91,8 @@ def ordinary_row(
         person.uuid,
         _utc(person.created_at),
         event.historical_migration,
+        _encoded_headers(event.arrived_ms),
     )
-    return None if value is None else _record(event, value)
-
-
-def _record(event: Incoming, value: bytes, track: Headers = ()) -> NewRecord:
-    return NewRecord(event.uuid.encode(), value, _headers(arrived_ms(event.record), track))
 
 
 def _utc(moment: datetime) -> datetime:
@@ -97,6 +102,16 @@ def _utc(moment: datetime) -> datetime:
 @lru_cache(1024)
 def _headers(arrived_ms: int, track: Headers) -> Headers:
     return ("v", FORMAT_VERSION), *track, arrival_header(arrived_ms)
+
+
+@lru_cache(1024)
+def _encoded(headers: Headers) -> bytes:
+    return msgspec.msgpack.encode(headers)
+
+
+@lru_cache(1024)
+def _encoded_headers(arrived_ms: int) -> bytes:
+    return _encoded(_headers(arrived_ms, ()))
 
 
 def _take_elements(properties: Properties) -> str:

@@ -13,8 +13,9 @@ from services.cdp.raw_json import Properties
 
 def person_record(person: Person) -> NewRecord:
     """For clickhouse_person."""
+    identity = str(person.uuid)
     message = PersonUpdate(
-        id=str(person.uuid),
+        id=identity,
         created_at=clickhouse_time(person.created_at)[:19],
         properties=_text(person.properties),
         team_id=person.team_id,
@@ -23,7 +24,7 @@ def person_record(person: Person) -> NewRecord:
         version=person.version,
         last_seen_at=clickhouse_time(person.last_seen_at)[:19],
     )
-    return NewRecord(str(person.uuid).encode(), msgspec.json.encode(message))
+    return NewRecord(identity.encode(), msgspec.json.encode(message))
 
 
 def link_record(link: Link) -> NewRecord:

@@ -27,6 +27,7 @@ from libs.kit.crashpoints import crash_point
 from libs.kit.errors import Conflict, Fenced, LogFull, OutcomeUnknown, Unavailable
 from libs.kit.eventlog import Assignment, Batch, Consumer, NewRecord
 from libs.kit.eventlog.base import Topic
+from libs.kit.eventlog.block import joined
 from libs.kit.logging import get_logger
 from libs.kit.outcomes import Outcomes, team_owner
 from libs.kit.retry import until_settled
@@ -116,7 +117,7 @@ async def _read(
 class Output:
     """What a settled batch leaves for the log."""
 
-    rows: list[NewRecord] = field(default_factory=list)
+    rows: Sequence[NewRecord] = ()
     dead: list[NewRecord] = field(default_factory=list)
     first_of: set[int] = field(default_factory=set)
     updates: dict[str, list[NewRecord]] = field(default_factory=dict)
@@ -125,7 +126,7 @@ class Output:
         """This one's records before the other's."""
         topics = self.updates.keys() | other.updates.keys()
         return Output(
-            [*self.rows, *other.rows],
+            joined([self.rows, other.rows]),
             [*self.dead, *other.dead],
             self.first_of | other.first_of,
             {topic: [*self.updates.get(topic, ()), *other.updates.get(topic, ())] for topic in topics},
@@ -323,7 +324,7 @@ class Ingestion:
                 crash_point("ingestion.before_produce")
                 if output.rows:
                     left_out = await taken(self._log, STORED_EVENTS.name, output.rows)
-                    output.rows = []
+                    output.rows = ()
                     self._warn_of(left_out, output)
                 for topic, records in output.updates.items():
                     if records:

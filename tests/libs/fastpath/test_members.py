@@ -2,7 +2,7 @@
 
 import json
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from libs.fastpath import _members_py
+from libs.kit.eventlog.block import RecordBlock
 from tests.support.captured import captured_value
 from tests.support.json_texts import BLANKS, HALVES, INVALID, NUMBERS, OTHERS, STRINGS, object_of
 from tests.support.require import require
@@ -328,26 +329,45 @@ def layouts(draw: st.DrawFn) -> tuple[dict[str, bytes], list[Any]]:
         (f"r{at}", draw(st.sampled_from([*origins, _members_py.FROM_SET_ONCE])))
         for at in range(draw(st.integers(0, 6)))
     ]
+    # and some that keep their names, side by side
+    kept = slice(draw(st.integers(0, len(names))), draw(st.integers(0, len(names))))
+    row[1:1] = list(zip(names, range(len(names)), strict=True))[kept]
     latest = [(name, name) for name in draw(picks)]
     first = [(name, f"first_{name}") for name in draw(picks)]
     return given, [row, latest, first, draw(st.sets(st.sampled_from(LAID_OUT_NAMES))), "session", "chain"]
 
 
+Written = Callable[[Any, dict[str, bytes]], Any]
+#: Objects made of parts, and read as a sender may write them: in one run, with blanks, with an escape in a name.
+WRITTEN: list[Written] = [
+    lambda module, given: module.members_of(given),
+    lambda module, given: module.members(module.members_of(given).encoded()),
+    lambda module, given: module.members(
+        b"{%s}" % b" , ".join(b'"%s" :%s' % (n.encode(), v) for n, v in given.items())
+    ),
+    lambda module, given: module.members(module.members_of(given).encoded().replace(b'{"a', b'{ "\\u0061')),
+]
+HEADERS = (("v", b"1"), ("arrived", b"7"))
+
+
 @settings(max_examples=scaled(5_000), suppress_health_check=RELAXED, deadline=None)
-@given(layouts(), LAID_OUT_OBJECTS, st.booleans(), st.text('a"ß😀', max_size=3))
+@given(layouts(), LAID_OUT_OBJECTS, st.booleans(), st.text('a"ß😀', max_size=3), st.sampled_from(WRITTEN))
 def test_both_lay_out_the_same(
-    made: tuple[dict[str, bytes], list[Any]], person: dict[str, bytes], has: bool, text: str
+    made: tuple[dict[str, bytes], list[Any]], person: dict[str, bytes], has: bool, text: str, written: Written
 ) -> None:
     require(_members, "libs/fastpath is not compiled")
     given, arguments = made
     seen = []
     for module in (_members, _members_py):
-        properties = module.members_of(given)
+        properties = written(module, given)
         layout = module.Layout(properties.shape, *arguments)
+        block = module.RowBlock()
+        block.add(b"k", b"v", b"\x90")
         firsts = {f"first_{name}": value for name, value in given.items()} if has else {}
         whose = module.members_of({**given, **firsts, **person})
         times = (PERSON.hex, text, NOW, 3, text, NOW, NOW if has else None, PERSON, NOW, has)
-        seen.append((module.laid_out(layout, properties, whose, text, text, *times), layout.shape.names))
+        laid_out = block.add_laid_out(layout, properties, whose, text, text, *times, b"\x90")
+        seen.append((laid_out, len(block), block.taken(), block.taken(), layout.shape.names))
     assert seen[0] == seen[1]
 
 
@@ -366,7 +386,13 @@ def test_laying_out(version: Any) -> None:
 
     def laid_out(person: bytes, sent: Any = properties) -> Any:
         moments = (NOW, 1, "u", NOW, None, PERSON, NOW, False)
-        return version.laid_out(layout, sent, version.members(person), "1.2.3.4", None, "id", "e", *moments)
+        block = version.RowBlock()
+        taken = block.add_laid_out(
+            layout, sent, version.members(person), "1.2.3.4", None, "id", "e", *moments, msgspec.msgpack.encode(HEADERS)
+        )
+        records = list(RecordBlock(*block.taken()))
+        assert [(record.key, record.headers) for record in records] == [(b"id", HEADERS)] * taken
+        return records[0].value if taken else None
 
     assert laid_out(b'{"first":0,"b":7,"a":1,"c":3}') == row_of(
         version,

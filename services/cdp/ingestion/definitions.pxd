@@ -1,0 +1,13 @@
+# The C types of definitions.py when it is compiled.
+from services.cdp.ingestion.ordinary cimport Form
+
+
+cdef class Finder:
+    cdef:
+        object _catalogue, _now
+        set _met
+        dict _quiet
+    cdef readonly object findings
+
+    cpdef bint is_known(self, object team_id, str event, Form form, object properties) except -1
+    cdef object _untyped(self, tuple shape)

@@ -1,0 +1,7 @@
+# The C types of needs.py when it is compiled.
+cimport cython
+from services.cdp.ingestion.parse cimport Incoming
+
+
+@cython.locals(event=Incoming, name=str, distinct_id=str, persons=set)
+cpdef object needs(object events, object teams, object fresh_from)
