@@ -42,6 +42,7 @@ cdef enum:
     LEVELS = 128
     LONGEST_KEY = 32
     MAX_CHARACTERS = 200
+    MOST_QUOTED = 16
     MAX_BYTES = 200  # of a name and an id in the v1 dialect
     SHARED_ROOM = 192  # bytes: the names, times and punctuation in what records share
     ENVELOPE = 700  # bytes: a guess at what stands around an event in its record
@@ -153,6 +154,19 @@ cdef object _scan(object body, bint engage, Py_ssize_t max_events, bint bearer):
     return batch
 
 
+# Names that are asked for in every body: the name, and the same in quotes.
+cdef dict _known_quoted = {}
+
+
+cdef bytes _quoted(bytes name):
+    found = _known_quoted.get(name)
+    if found is None:
+        found = b'"' + name + b'"'
+        if len(_known_quoted) < MOST_QUOTED:
+            _known_quoted[name] = found
+    return found
+
+
 cdef class Batch:
     """See `_scan_py.Batch`."""
 
@@ -181,7 +195,7 @@ cdef class Batch:
     def count_named(self, bytes name not None):
         cdef Py_ssize_t at
         cdef Py_ssize_t found = 0
-        cdef bytes quoted = b'"' + name + b'"'
+        cdef bytes quoted = _quoted(name)
         for at in range(self.count):
             found += self._is_named(&self._events[at], quoted)
         return found
@@ -191,7 +205,7 @@ cdef class Batch:
         cdef Event* event
         cdef Span span
         cdef Span last = Span(0, 0)
-        cdef bytes quoted = b'"' + leave_out + b'"'
+        cdef bytes quoted = _quoted(leave_out)
         found = set()
         for at in range(self.count):
             event = &self._events[at]
@@ -208,7 +222,7 @@ cdef class Batch:
         cdef Event* event
         cdef Span span
         cdef Span first = Span(0, 0)
-        cdef bytes quoted = b'"' + leave_out + b'"'
+        cdef bytes quoted = _quoted(leave_out)
         for at in range(self.count):
             event = &self._events[at]
             if self._is_named(event, quoted):
@@ -265,7 +279,7 @@ cdef class Batch:
         time_of,
     ):
         cdef Py_ssize_t at
-        cdef bytes quoted = b'"' + leave_out + b'"'
+        cdef bytes quoted = _quoted(leave_out)
         cdef Writer writer = Writer.__new__(Writer)
         writer.start(self, token, ip, internal_ip, version, now_us, sent_at_us, self.historical_migration)
         writer.max_record_bytes = max_record_bytes

@@ -22,7 +22,7 @@ cdef class Awaited(Asker):
 cdef class _Produced(Waiting):
     cdef:
         Intake intake
-        Request request
+        str path
         Decision decision
         object routing
         Asker asker
@@ -48,10 +48,10 @@ cdef class Intake:
     cpdef long long now_us(self) except -1
     @cython.locals(decision=Decision, body=bytes)
     cpdef object take(self, Request request, Asker asker)
-    cdef object _settle(self, Request request, Decision decision, Asker asker)
+    cdef object _settle(self, str path, Decision decision, Asker asker)
     @cython.locals(produced=_Produced)
-    cdef object _produce(self, Request request, Decision decision, object routing, Asker asker)
-    cdef object concluded(self, Request request, Decision decision, object routing, object error)
-    cdef object _outcome(self, Request request, Decision decision, object routing, object error)
+    cdef object _produce(self, str path, Decision decision, object routing, Asker asker)
+    cdef object concluded(self, str path, Decision decision, object routing, object error)
+    cdef object _outcome(self, str path, Decision decision, object routing, object error)
     cdef object _refused(self, str path, object refused)
     cdef object _note(self, str result, str reason, Py_ssize_t events, str token)

@@ -55,20 +55,20 @@ class Awaited(Asker):
 
 
 class _Produced(Waiting):
-    """A request whose records are on their way to the log."""
+    """A request whose records are on their way to the log. What it was made of is let go meanwhile."""
 
-    __slots__ = ("asker", "decision", "intake", "request", "routing")
+    __slots__ = ("asker", "decision", "intake", "path", "routing")
 
-    def __init__(self, intake: "Intake", request: Request, decision: Decision, routing: Routing | None, asker: Asker):
+    def __init__(self, intake: "Intake", path: str, decision: Decision, routing: Routing | None, asker: Asker):
         self.intake = intake
-        self.request = request
+        self.path = path
         self.decision = decision
         self.routing = routing
         self.asker = asker
 
     def told(self, error: Exception | None) -> None:
         """See `Waiting`."""
-        self.asker.answered(self.intake.concluded(self.request, self.decision, self.routing, error))
+        self.asker.answered(self.intake.concluded(self.path, self.decision, self.routing, error))
 
 
 class Intake:
@@ -125,12 +125,12 @@ class Intake:
         try:
             decision = decide(request, self._inline_limits)
         except Exception as exc:
-            asker.answered(_our_bug(request, exc))
+            asker.answered(_our_bug(request.path, exc))
             return
         if decision.refused == "inflated_too_large":  # for deciding here; a thread may take it
             self._decide_in_thread(request, asker)
         else:
-            self._settle(request, decision, asker)
+            self._settle(request.path, decision, asker)
 
     def refuse_unread(self, path: str, why: Exception) -> Answer:
         """What is said when a body cannot be read to its end: Refused, Overloaded, or the sender stalled."""
@@ -154,15 +154,15 @@ class Intake:
             try:
                 decision = await loop.run_in_executor(self._threads, decide, request, self._limits)
             except Exception as exc:
-                asker.answered(_our_bug(request, exc))
+                asker.answered(_our_bug(request.path, exc))
                 return
             if decision.blob is None:
-                self._settle(request, decision, settled)
+                self._settle(request.path, decision, settled)
                 asker.answered(await settled.answer)
                 return
-        self._settle(request, decision, asker)  # a slow blob store must not hold up other large bodies
+        self._settle(request.path, decision, asker)  # a slow blob store must not hold up other large bodies
 
-    def _settle(self, request: Request, decision: Decision, asker: Asker) -> None:
+    def _settle(self, path: str, decision: Decision, asker: Asker) -> None:
         if decision.refused:
             self._note("refused", decision.refused, decision.events, decision.token)
         elif decision.drops:
@@ -176,34 +176,34 @@ class Intake:
         except TooFast:
             refused = too_fast(len(decision.records))
             refused.token = decision.token
-            asker.answered(self._refused(request.path, refused))
+            asker.answered(self._refused(path, refused))
             return
         except Exception as exc:
-            asker.answered(_our_bug(request, exc))
+            asker.answered(_our_bug(path, exc))
             return
         if routing is not None and not routing.topics:
-            asker.answered(self.concluded(request, decision, routing, None))
+            asker.answered(self.concluded(path, decision, routing, None))
             return
         if decision.blob is None:
-            self._produce(request, decision, routing, asker)
+            self._produce(path, decision, routing, asker)
             return
-        task = asyncio.get_running_loop().create_task(self._keep(request, decision, routing, asker))
+        task = asyncio.get_running_loop().create_task(self._keep(path, decision, routing, asker))
         self._deciding.add(task)
         task.add_done_callback(self._deciding.discard)
 
-    async def _keep(self, request: Request, decision: Decision, routing: Routing | None, asker: Asker) -> None:
+    async def _keep(self, path: str, decision: Decision, routing: Routing | None, asker: Asker) -> None:
         """Produce once the blob that the records refer to is durable."""
         try:
             if decision.blob is not None:
                 await self._ai_blobs.keep(decision.blob)
         except Exception as exc:
-            asker.answered(self.concluded(request, decision, routing, exc))
+            asker.answered(self.concluded(path, decision, routing, exc))
         else:
-            self._produce(request, decision, routing, asker)
+            self._produce(path, decision, routing, asker)
 
-    def _produce(self, request: Request, decision: Decision, routing: Routing | None, asker: Asker) -> None:
+    def _produce(self, path: str, decision: Decision, routing: Routing | None, asker: Asker) -> None:
         crash_point("capture.before_produce")
-        produced = _Produced(self, request, decision, routing, asker)
+        produced = _Produced(self, path, decision, routing, asker)
         try:
             if routing is None:
                 self._commit.submit(EVENTS.name, decision.records, produced)
@@ -213,18 +213,14 @@ class Intake:
             self._note("refused", "overloaded", len(decision.records), decision.token)
             asker.answered(decision.not_taken)
 
-    def concluded(
-        self, request: Request, decision: Decision, routing: Routing | None, error: Exception | None
-    ) -> Answer:
+    def concluded(self, path: str, decision: Decision, routing: Routing | None, error: Exception | None) -> Answer:
         """What is said once the log has the records, or has not. Never raises."""
         try:
-            return self._outcome(request, decision, routing, error)
+            return self._outcome(path, decision, routing, error)
         except Exception as exc:  # whatever happens here, somebody waits
-            return _our_bug(request, exc)
+            return _our_bug(path, exc)
 
-    def _outcome(
-        self, request: Request, decision: Decision, routing: Routing | None, error: Exception | None
-    ) -> Answer:
+    def _outcome(self, path: str, decision: Decision, routing: Routing | None, error: Exception | None) -> Answer:
         """The answer to a request whose records the log has, or has not."""
         if error is None:
             crash_point("capture.after_produce")
@@ -237,12 +233,12 @@ class Intake:
             tell_quota = self.settings.quota_limited_answers
             return amended(decision.answer, decision.records, routing, tell_quota=tell_quota)
         if isinstance(error, PayloadTooLarge):
-            return self._refused(request.path, too_large(error.detail, "event_too_large"))
+            return self._refused(path, too_large(error.detail, "event_too_large"))
         if isinstance(error, Unavailable | DeadlineExceeded):
             _warn(error, decision)
             self._note("refused", type(error).__name__, len(decision.records), decision.token)
             return decision.not_taken
-        return _our_bug(request, error)
+        return _our_bug(path, error)
 
     def _refused(self, path: str, refused: Refused) -> Answer:
         self._note("refused", refused.reason, refused.events, refused.token)
@@ -257,6 +253,6 @@ def _warn(error: HedgerowError, decision: Decision) -> None:
     log.warning("produce_failed", code=error.code, kind=type(error).__name__, events=len(decision.records))
 
 
-def _our_bug(request: Request, error: Exception) -> Answer:
-    log.exception("capture_failed", path=request.path, exc_info=error)
-    return dialect_of(request.path).our_bug
+def _our_bug(path: str, error: Exception) -> Answer:
+    log.exception("capture_failed", path=path, exc_info=error)
+    return dialect_of(path).our_bug
