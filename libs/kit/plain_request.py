@@ -31,7 +31,6 @@ _LOWER, _LENGTH, _CONNECTION, _KEEP_ALIVE = LOWER, b"content-length", b"connecti
 _UNREAD_NAMES = (
     *(
         b"host",
-        b"user-agent",
         b"accept",
         b"accept-encoding",
         b"accept-language",

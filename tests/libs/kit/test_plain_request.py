@@ -85,7 +85,7 @@ def test_a_browsers_post_is_taken() -> None:
     assert check(data)
     assert serving.plain_request(data, MOST) == (
         b"/e/", b"a=1",
-        {b"x-own": b"v  w", b"x": b","},
+        {b"x-own": b"v  w", b"user-agent": b"M (a; b) c/1", b"x": b","},
         b"abc",
     )  # fmt: skip
     assert check(request(body=b""))

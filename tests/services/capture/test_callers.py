@@ -3,10 +3,13 @@
 import asyncio
 import gc
 import gzip
+import re
 import resource
+import uuid
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -20,6 +23,9 @@ from libs.kit.clock import SystemClock
 from libs.kit.errors import LogFull, PayloadTooLarge
 from libs.kit.eventlog import NewRecord
 from libs.kit.hot_connection import HotCycle
+from libs.kit.plain_request import LEFT_OUT
+from services import capture
+from services.capture import v1_headers
 from services.capture.policies.policies import Policies
 from services.capture.protocol import CaptureReceiver
 from services.capture.settings import CaptureSettings
@@ -544,6 +550,28 @@ async def test_a_bug_before_or_behind_the_log_is_answered_too(caller: Caller, st
         await client.send(post(event()))
         assert plain(await client.said()) == GOOD
         await client.close()
+
+
+async def test_v1_by_both_callers(caller: Caller) -> None:
+    one = {"event": "a", "uuid": str(uuid.uuid4()), "distinct_id": "u", "timestamp": "2026-11-21T11:00:00Z"}
+    body = orjson.dumps({"created_at": "2026-11-21T11:59:59Z", "batch": [one]})
+    lines = (
+        *("Authorization: Bearer phc_t", "Content-Type: application/json", "User-Agent: l/1", "PostHog-Sdk-Info: l/1"),
+        *("PostHog-Attempt: 1", "PostHog-Request-Timestamp: 2026-11-21T12:00:00Z"),
+        f"PostHog-Request-Id: {uuid.uuid4()}",
+    )
+    async with capture_server(caller) as server:
+        client = await server.connect()
+        await client.send(post(body, *lines, path="/i/v1/analytics/events"))
+        assert plain(await client.said())[0] == 200
+        await client.close()
+
+
+def test_what_is_left_out_of_a_plain_request_is_read_nowhere() -> None:
+    sources = [path.read_text() for path in Path(capture.__file__ or "").parent.rglob("*.py") if path.stem != "answers"]
+    named = {name.encode() for text in sources for name in re.findall(r'b"([a-z-]+)"', text)}
+    required = {name.lower().encode() for name in v1_headers.REQUIRED}
+    assert (named | required) & LEFT_OUT <= {b"content-length", b"connection"}  # a plain request is the proof of them
 
 
 async def test_both_callers_count_the_same() -> None:
