@@ -3,6 +3,8 @@
 import asyncio
 import contextlib
 import random
+import socket
+import struct
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -25,10 +27,23 @@ class CuttingProxy:
     cut_after: int | None = None
     halved: int = 0
     muted: int = 0
-    _connections: set["asyncio.Task[None]"] = field(default_factory=set)
+    _open: set[asyncio.StreamWriter] = field(default_factory=set)
+
+    def reset(self) -> None:
+        """End every connection by a reset, as a machine does that knows nothing of it any more."""
+        for writer in self._open:
+            writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            writer.transport.abort()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection."""
+        self._open.add(writer)
+        try:
+            await self._serve(reader, writer)
+        finally:
+            self._open.discard(writer)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             up_reader, up_writer = await asyncio.open_connection("127.0.0.1", self.port)
         except OSError:

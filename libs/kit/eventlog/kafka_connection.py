@@ -2,9 +2,35 @@
 
 from typing import Any
 
+import aiokafka.conn
+from aiokafka.conn import AIOKafkaConnection, CloseReason
 from aiokafka.helpers import create_ssl_context
 
 from libs.kit.settings import KitSettings
+
+
+class NoticingConnection(AIOKafkaConnection):  # type: ignore[misc]
+    """A connection that was reset is closed before anything is written to it.
+
+    aiokafka closes it a few turns of the loop after uvloop has; whatever is written in between raises a RuntimeError,
+    which it does not expect: the task that keeps its metadata fresh ends, and its client waits for ever
+    (aio-libs/aiokafka#1038).
+    """
+
+    def send(self, request: Any, expect_response: bool = True) -> Any:
+        self._notice_a_reset()
+        return super().send(request, expect_response)
+
+    def _send_sasl_token(self, payload: bytes, expect_response: bool = True) -> Any:
+        self._notice_a_reset()
+        return super()._send_sasl_token(payload, expect_response)
+
+    def _notice_a_reset(self) -> None:
+        if self._writer is not None and self._writer.transport.is_closing():
+            self.close(reason=CloseReason.CONNECTION_BROKEN)
+
+
+aiokafka.conn.AIOKafkaConnection = NoticingConnection
 
 
 def connection_options(settings: KitSettings) -> dict[str, Any]:

@@ -74,8 +74,9 @@ class Wire:
     async def _open(self) -> None:
         """Be connected, so that whatever fails from here on may have reached the server."""
         connection = self._connection
-        # The reader of a server that went away while we were idle is at its end; asking it costs no trip to the loop.
-        if connection.is_connected and connection._reader.at_eof():
+        # What a server that went away while we were idle has left behind; asking costs no trip to the loop. After a
+        # reset it is the writer that knows, and uvloop's raises a RuntimeError when it is written to.
+        if connection.is_connected and (connection._reader.at_eof() or connection._writer.is_closing()):
             await connection.disconnect(nowait=True)
         if connection.is_connected:
             return
