@@ -4,6 +4,8 @@ cdef const char* SKIP_HEATMAP = "skip_heatmap_processing"
 cdef const char* HEATMAP = "$$heatmap"
 
 
+@freelist(16)
+@no_gc
 cdef class Writer:
     """What the records of one request share, and those that are written: MessagePack, one behind the other."""
 

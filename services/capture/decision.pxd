@@ -3,6 +3,7 @@ cimport cython
 
 
 @cython.freelist(64)
+@cython.no_gc
 cdef class Request:
     cdef readonly:
         str method, path

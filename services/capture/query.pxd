@@ -7,6 +7,7 @@ cdef Py_ssize_t _MOST_USUAL, _LONGEST_CLOCK
 
 
 @cython.freelist(16)
+@cython.no_gc
 cdef class Query:
     cdef readonly:
         bytes data
