@@ -107,7 +107,7 @@ cdef class Writer:
         uint32_t switched_on
         Py_ssize_t headers_size
         Py_ssize_t max_record_bytes
-        bytes prefix
+        bytes token
         bytes ip
         str internal_ip
         bytes shared  # holds these two

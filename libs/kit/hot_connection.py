@@ -74,7 +74,7 @@ class HotCycle:
 
 
 class Answers:
-    """Answers as they stand on the wire. Neighbours mostly get the same: the newest that keeps its connection is kept."""
+    """Answers as they stand on the wire. Neighbours mostly get the same: the newest is kept, unless it ends with a close."""
 
     def __init__(self) -> None:
         self._headers: list[tuple[bytes, bytes]] | None = None

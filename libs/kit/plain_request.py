@@ -44,12 +44,12 @@ _UNREAD_NAMES = (
 #: What a plain request does not tell: these, and what follows from its being one.
 LEFT_OUT = frozenset((*_UNREAD_NAMES, _LENGTH, _CONNECTION))
 # One behind the other, the shortest first, and where those of each length begin.
-_UNREAD = b"".join(sorted(_UNREAD_NAMES, key=len))
+_UNREAD = b"".join(sorted(_UNREAD_NAMES, key=lambda name: len(name)))
 _LONGEST_UNREAD = max(len(name) for name in _UNREAD_NAMES)
 _UNREAD_AT = bytes(
     sum(len(name) for name in _UNREAD_NAMES if len(name) < length) for length in range(_LONGEST_UNREAD + 2)
 )
-# They change how what follows is read, or ask for something first.
+# They change how what follows is read, or ask for something first. None of them is usual.
 _UNUSUAL = frozenset((b"transfer-encoding", b"expect", b"upgrade", b"proxy-connection", b"trailer", b"te"))
 _LONGEST_LENGTH = 9  # digits
 
@@ -109,10 +109,9 @@ def plain_request(data: bytes, most_head_bytes: int) -> tuple[bytes, bytes, dict
             name = _LOWER.get(written)
             if name is None:
                 name = written.lower()
-            if name in _UNUSUAL:
-                return None
-            if name not in headers:
-                headers[name] = raw[value_at : at - 2]
+                if name in _UNUSUAL:
+                    return None
+            headers.setdefault(name, raw[value_at : at - 2])
     at += 2
     if at > most_head_bytes or length < 0 or at + length != end or raw[at - 2] != 0x0D or raw[at - 1] != 0x0A:
         return None
