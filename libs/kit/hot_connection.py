@@ -74,7 +74,7 @@ class HotCycle:
 
 
 class Answers:
-    """Answers as they stand on the wire. Neighbours mostly get the same: the newest is kept, unless it ends with a close."""
+    """Answers as they stand on the wire. Neighbours mostly get the same, so the newest is kept."""
 
     def __init__(self) -> None:
         self._headers: list[tuple[bytes, bytes]] | None = None

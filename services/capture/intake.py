@@ -125,7 +125,7 @@ class Intake:
         except Exception as exc:
             asker.answered(_our_bug(request.path, exc))
             return
-        if decision.refused is not None and decision.refused == "inflated_too_large":  # for deciding here; a thread may take it
+        if decision.refused == "inflated_too_large":  # for deciding here; a thread may take it
             self._decide_in_thread(request, asker)
         else:
             self._settle(request.path, decision, asker)
