@@ -44,7 +44,8 @@ _UNREAD_NAMES = (
 #: What a plain request does not tell: these, and what follows from its being one.
 LEFT_OUT = frozenset((*_UNREAD_NAMES, _LENGTH, _CONNECTION))
 # One behind the other, the shortest first, and where those of each length begin.
-_UNREAD = b"".join(sorted(_UNREAD_NAMES, key=lambda name: len(name)))
+_BY_LENGTH: list[bytes] = sorted(_UNREAD_NAMES, key=len)
+_UNREAD = b"".join(_BY_LENGTH)
 _LONGEST_UNREAD = max(len(name) for name in _UNREAD_NAMES)
 _UNREAD_AT = bytes(
     sum(len(name) for name in _UNREAD_NAMES if len(name) < length) for length in range(_LONGEST_UNREAD + 2)
