@@ -24,7 +24,7 @@ cdef class Answers:
         int _status
 
     @cython.locals(status=int, lines=bytes, body=bytes)
-    cdef bytes whole(self, HotCycle cycle, list usual)
+    cpdef bytes whole(self, HotCycle cycle, list usual)
 
 
 cdef class HotConnection:
