@@ -8,7 +8,11 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from libs.kit.hot_connection import Answers, HotCycle
 
-USUAL = ([(b"date", b"one second")], [(b"date", b"the next"), (b"server", b"here")], [])
+USUAL: tuple[list[tuple[bytes, bytes]], ...] = (
+    [(b"date", b"one second")],
+    [(b"date", b"the next"), (b"server", b"here")],
+    [],
+)
 LINES = (b"", b"content-length: 2\r\n", b"vary: origin\r\ncontent-length: 2\r\n")
 BODIES = (b"", b"ok", b"no")
 ANY: Any = None
