@@ -19,7 +19,7 @@ from libc.string cimport memchr, memcmp, memcpy, memset, strlen
 from collections.abc import ItemsView, KeysView, Mapping, MutableMapping, ValuesView
 from hashlib import blake2b
 
-from msgspec import Raw
+from msgspec import MsgspecError, Raw
 from msgspec.json import decode as _decoded, encode as _encoded
 
 cdef extern from "Python.h":
@@ -85,6 +85,7 @@ include "_members_object.pxi"
 include "_members_event.pxi"
 include "_members_row.pxi"
 include "_members_layout.pxi"
+include "_members_told.pxi"
 include "_members_line.pxi"
 include "_members_tree.pxi"
 include "_members_block.pxi"

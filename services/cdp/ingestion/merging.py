@@ -1,7 +1,6 @@
 """Which two distinct ids an event declares to be one person, and which of them never may be. No I/O."""
 
 import math
-from functools import lru_cache
 
 import msgspec
 
@@ -43,16 +42,14 @@ class Merge(msgspec.Struct, frozen=True, gc=False):
 
 def merge_asked(event: str, distinct_id: str, properties: Properties) -> Merge | None:
     """What an event asks to merge; None when it asks for nothing, or for an id with itself."""
-    raw = properties.raw("$anon_distinct_id" if event == "$identify" else "alias") if event in MERGES else None
-    return None if raw is None else _merge(event, distinct_id, raw)
-
-
-@lru_cache(8192)  # each is asked for twice: when a batch is loaded, and when it is decided
-def _merge(event: str, distinct_id: str, raw: bytes) -> Merge | None:
-    other = javascript_text(raw) if event == "$identify" else javascript_truthy_text(raw)
+    if event == "$identify":
+        raw = properties.raw("$anon_distinct_id")
+        other = None if raw is None else javascript_text(raw)
+    else:
+        other = javascript_truthy_text(properties.raw("alias")) if event in ALIASES else None
     if other is None or other == distinct_id:
         return None
-    illegal = next((each for each in (distinct_id, other) if is_illegal(each)), None)
+    illegal = distinct_id if is_illegal(distinct_id) else other if is_illegal(other) else None
     return Merge(distinct_id, other, event == "$merge_dangerously", illegal)
 
 

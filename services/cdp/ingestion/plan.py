@@ -388,9 +388,9 @@ class _Planner:
         said, index = taken.said, None
         if taken.event.event == IDENTIFY and (kind := javascript_truthy_text(said.properties.get("$group_type"))):
             index = self._groups.index(taken.team.id, kind, may_add=False)
-        persons = None if said.personless else (said.set, said.set_once)
+        persons = () if said.personless else (said.set, said.set_once)
         event, team = cut(taken.event.event), taken.team.id
-        self._finder.take(team, event, said.properties, of_person=persons, group_index=index)
+        self._finder.take(team, event, said.properties, persons, index)
 
     # --- what is said about it
 
