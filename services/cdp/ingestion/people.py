@@ -33,13 +33,15 @@ class Loaded:
     """What PostgreSQL knows about the distinct ids of a batch.
 
     persons: by (team, uuid); those linked to, and those whose uuid follows from a distinct id of the batch.
-    links: of the distinct ids of the batch, and all links of persons that a merge may move.
+    links: of the distinct ids of the batch, and all links of persons that a merge may move. keys_of: all distinct ids of
+    each of these persons.
     personless: distinct ids seen without a person, and whether a merge has found them since.
     """
 
     persons: Mapping[PersonId, Person] = field(default_factory=dict)
     links: Mapping[PersonKey, Link] = field(default_factory=dict)
     personless: Mapping[PersonKey, bool] = field(default_factory=dict)
+    keys_of: Mapping[PersonId, Iterable[PersonKey]] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -88,7 +90,7 @@ class People:
         return key in self._personless or key in self._loaded.personless
 
     def keys_of(self, person: Person) -> set[PersonKey]:
-        """All distinct ids of a person that are known here."""
+        """All distinct ids of a person, if a merge may move them; else those that are new."""
         return set(self._keys_of[person.id])
 
     # --- changing
@@ -197,20 +199,25 @@ class People:
 
     def told_persons(self) -> Iterable[Person]:
         """To be told of downstream, each once."""
-        return {**self._retold_persons, **{person.id: person for person in self.changed_persons()}}.values()
+        changed = self.changed_persons()
+        if not self._retold_persons:
+            return changed
+        return {**self._retold_persons, **{person.id: person for person in changed}}.values()
 
     def told_links(self) -> Iterable[Link]:
         """To be told of downstream, each once."""
-        return {**self._retold_links, **{link.key: link for link in self.changed_links()}}.values()
+        changed = self.changed_links()
+        if not self._retold_links:
+            return changed
+        return {**self._retold_links, **{link.key: link for link in changed}}.values()
 
     # --- copies of what was loaded
 
     @property
     def _keys_of(self) -> defaultdict[PersonId, set[PersonKey]]:
         if self._by_person is None:
-            self._by_person = defaultdict(set)
-            for key, link in (*self._known_links.items(), *self._links.items()):
-                link = self._links.get(key, link)
+            self._by_person = defaultdict(set, {name: set(keys) for name, keys in self._loaded.keys_of.items()})
+            for key, link in self._links.items():
                 if not link.is_deleted:
                     self._by_person[key[0], link.person.int].add(key)
         return self._by_person
