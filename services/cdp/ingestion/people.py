@@ -33,8 +33,8 @@ class Loaded:
     """What PostgreSQL knows about the distinct ids of a batch.
 
     persons: by (team, uuid); those linked to, and those whose uuid follows from a distinct id of the batch.
-    links: of the distinct ids of the batch, and all links of persons that a merge may move. keys_of: all distinct ids of
-    each of these persons.
+    links: of the distinct ids of the batch, and all links of persons that a merge may move.
+    keys_of: all distinct ids of each of these persons.
     personless: distinct ids seen without a person, and whether a merge has found them since.
     """
 

@@ -140,7 +140,13 @@ def test_laying_one_over_the_other(version: Any) -> None:
 @pytest.mark.parametrize(
     ("one", "other", "same"),
     [
-        *((b"1", b"1.0", True), (b"12", b"13", False), (b"-0", b"0", True), (b"1.50", b"1.5", True), (b"1", b"2.5", False)),
+        *(
+            (b"1", b"1.0", True),
+            (b"12", b"13", False),
+            (b"-0", b"0", True),
+            (b"1.50", b"1.5", True),
+            (b"1", b"2.5", False),
+        ),
         *((b'"\\u00e9"', '"é"'.encode(), True), (b'"\\u00e9"', b'"e"', False), (b'"a"', b'"b"', False)),
         *((b"true", b"1", False), (b"false", b"0", False), (b"null", b"null", True), (b"null", b"0", False)),
         *((b'"1"', b"1", False), (b"{}", b"{}", False), (b"[1]", b"[1]", False), (b"1", b"[1]", False)),
