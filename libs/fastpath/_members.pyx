@@ -35,6 +35,7 @@ cdef extern from "_scan_json.h" nogil:
         SCAN_DEEP
         SCAN_HUGE
     const uint8_t* scan_blanks(const uint8_t* p)
+    const uint8_t* scan_special(const uint8_t* p, const uint8_t* end)
     const uint8_t* scan_string(const uint8_t* p, const uint8_t* end, int* flags)
     const uint8_t* scan_value(const uint8_t* p, const uint8_t* end, int levels, int* flags)
 

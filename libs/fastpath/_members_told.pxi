@@ -2,28 +2,32 @@
 
 cdef int _add_escaped(Buffer* out, Py_ssize_t start, Py_ssize_t size) except -1:
     """What the buffer holds there, as a string."""
-    cdef const uint8_t* text
+    cdef const uint8_t* p
+    cdef const uint8_t* end
+    cdef const uint8_t* special
     cdef uint8_t* into
-    cdef uint8_t byte
-    cdef bint special
-    cdef bint control = False
     cdef bytes escaped
-    cdef Py_ssize_t at
     _reserve(out, 2 * size + 2)
-    text = out.bytes + start
+    p = out.bytes + start
+    end = p + size
     into = out.bytes + out.used
     into[0] = c'"'
     into += 1
-    for at in range(size):
-        byte = text[at]
-        special = (byte == c'"') | (byte == c'\\')
-        control |= byte < 0x20
-        into[0] = c'\\'
-        into[special] = byte
-        into += 1 + special
-    if control:  # a sender's line breaks, within objects and arrays
-        escaped = _encoded(PyUnicode_DecodeUTF8(<const char*>text, size, NULL))
-        return _add(out, PyBytes_AS_STRING(escaped), PyBytes_GET_SIZE(escaped))
+    while p < end:
+        special = scan_special(p, end)
+        _copy(into, p, special - p)
+        into += special - p
+        if special == end:
+            break
+        if special[0] < 0x20:  # a sender's line breaks, within objects and arrays
+            escaped = _encoded(PyUnicode_DecodeUTF8(<const char*>out.bytes + start, size, NULL))
+            return _add(out, PyBytes_AS_STRING(escaped), PyBytes_GET_SIZE(escaped))
+        if special[0] < 0x80:
+            into[0] = c'\\'
+            into += 1
+        into[0] = special[0]
+        into += 1
+        p = special + 1
     into[0] = c'"'
     out.used = into + 1 - out.bytes
     return 0

@@ -95,7 +95,7 @@ class People:
 
     # --- changing
 
-    def create(self, key: PersonKey, happened: datetime, properties: Properties, *, identified: bool = False) -> Person:
+    def create(self, key: PersonKey, happened: datetime, properties: Properties, identified: bool = False) -> Person:
         """A new person, with this distinct id. One that was deleted comes back to life under its old uuid."""
         made = self.imagined(key, happened, properties)
         made.is_identified = identified
@@ -118,7 +118,7 @@ class People:
             person.version += 1
             person.changed = True
 
-    def give(self, key: PersonKey, person: Person, *, at_least: int = 0) -> None:
+    def give(self, key: PersonKey, person: Person, at_least: int = 0) -> None:
         """Make a distinct id this person's. at_least: the lowest version that may get, 1 when events of it were
         stored under another uuid."""
         seen = self._seen_link(key)
@@ -156,7 +156,7 @@ class People:
         other.is_deleted, other.changed, other.properties = True, True, nothing()
         return fits
 
-    def note_personless(self, key: PersonKey, *, is_merged: bool) -> None:
+    def note_personless(self, key: PersonKey, is_merged: bool) -> None:
         """Remember that a distinct id has been seen without a person, or that a merge has met it."""
         stored = self._loaded.personless.get(key)
         before = self._personless[key].is_merged if key in self._personless else stored
