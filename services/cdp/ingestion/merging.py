@@ -27,7 +27,9 @@ _ILLEGAL_IN_ANY_CASE = frozenset(
 )
 _ILLEGAL = frozenset(["[object Object]", "NaN", "None", "none", "null", "0", "undefined"])
 _QUOTES = ("'", '"')
+_LONGEST_ILLEGAL = max(map(len, _ILLEGAL_IN_ANY_CASE | _ILLEGAL)) + 2
 _JAVASCRIPT_EXPONENT_FROM = 1e21
+_decode = msgspec.json.Decoder().decode
 
 
 class Merge(msgspec.Struct, frozen=True, gc=False):
@@ -55,8 +57,10 @@ def merge_asked(event: str, distinct_id: str, properties: Properties) -> Merge |
 
 def is_illegal(distinct_id: str) -> bool:
     """Blank, a word that stands for "no id" (quoted or not), with NUL inside, or too long."""
-    if not distinct_id.strip() or "\0" in distinct_id or len(distinct_id) > MAX_DISTINCT_ID:
+    if not distinct_id or distinct_id.isspace() or "\0" in distinct_id or len(distinct_id) > MAX_DISTINCT_ID:
         return True
+    if len(distinct_id) > _LONGEST_ILLEGAL:
+        return False
     bare = distinct_id[1:-1] if len(distinct_id) > 1 and distinct_id[0] in _QUOTES else distinct_id
     if bare is not distinct_id and distinct_id[-1] != distinct_id[0]:
         bare = distinct_id
@@ -66,7 +70,7 @@ def is_illegal(distinct_id: str) -> bool:
 def javascript_text(raw: bytes | msgspec.Raw) -> str:
     """JavaScript's `String(value)` of a JSON value."""
     try:
-        return javascript_string(msgspec.json.decode(raw))
+        return javascript_string(_decode(raw))
     except (msgspec.MsgspecError, RecursionError):  # 1e400
         return "Infinity"
 
