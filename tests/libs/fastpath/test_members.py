@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from libs.fastpath import _members_py
+from libs.kit.contracts.persons import DistinctIdUpdate, PersonUpdate
 from libs.kit.eventlog.block import RecordBlock
 from tests.support.captured import captured_value
 from tests.support.json_texts import BLANKS, HALVES, INVALID, NUMBERS, OTHERS, STRINGS, object_of
@@ -238,6 +239,8 @@ def test_both_tell_the_same_of_a_person(text: bytes, flag: bool, version: int) -
         )
     assert told[0] == told[1]
     assert json.loads(json.loads(told[0][0])["properties"]) == json.loads(properties.encoded())
+    for record, kind in zip(told[0], (PersonUpdate, DistinctIdUpdate), strict=True):
+        assert msgspec.json.encode(msgspec.json.decode(record, type=kind)) == record
 
 
 @settings(max_examples=scaled(5_000), suppress_health_check=RELAXED, deadline=None)
