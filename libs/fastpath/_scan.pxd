@@ -70,6 +70,7 @@ cdef class Batch:
         bint _engage
 
     cdef void _frame(self, int field, Span span, uint8_t kind) noexcept nogil
+    cdef Span _token_of(self, const Event* event, bytes leave_out) except *
     cdef bint _carries_heatmap(self, const Event* event) except -1
     cdef bint _is_named(self, const Event* event, bytes quoted) except -1
     cdef bint _spells(self, Span span, bytes quoted) except -1
@@ -106,7 +107,7 @@ cdef class Writer:
         uint32_t switched_on
         Py_ssize_t headers_size
         Py_ssize_t max_record_bytes
-        bytes prefix
+        bytes token
         bytes ip
         str internal_ip
         bytes shared  # holds these two

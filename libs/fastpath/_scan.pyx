@@ -3,6 +3,7 @@
 `_scan_json.h` steps over values; here are the few fields that matter, and the record written from slices of the body.
 """
 
+from cython cimport freelist, no_gc
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE, _PyBytes_Resize
 from cpython.bytearray cimport PyByteArray_AS_STRING
 from cpython.datetime cimport (
@@ -167,6 +168,8 @@ cdef bytes _quoted(bytes name):
     return found
 
 
+@freelist(16)
+@no_gc
 cdef class Batch:
     """See `_scan_py.Batch`."""
 
@@ -202,38 +205,31 @@ cdef class Batch:
 
     def tokens(self, bytes leave_out not None):
         cdef Py_ssize_t at
-        cdef Event* event
         cdef Span span
         cdef Span last = Span(0, 0)
         cdef bytes quoted = _quoted(leave_out)
         found = set()
         for at in range(self.count):
-            event = &self._events[at]
-            if self._is_named(event, quoted):
-                continue
-            span = event.token if event.token.end else event.known[<int>P_TOKEN]
-            if span.end and self._start[span.start] == c'"' and not self._same(span, last):
+            span = self._token_of(&self._events[at], quoted)
+            if span.end and not self._same(span, last):
                 found.add(self._text(span))
                 last = span
         return found
 
     def only_token(self, bytes leave_out not None):
         cdef Py_ssize_t at
-        cdef Event* event
         cdef Span span
-        cdef Span first = Span(0, 0)
-        cdef bytes quoted = _quoted(leave_out)
-        for at in range(self.count):
-            event = &self._events[at]
-            if self._is_named(event, quoted):
-                continue
-            span = event.token if event.token.end else event.known[<int>P_TOKEN]
-            if not span.end or self._start[span.start] != c'"':
-                continue
-            if not first.end:
-                first = span
-            elif not self._same(span, first):
-                return None
+        cdef Span first = self._token
+        cdef bytes quoted
+        if not self.is_batch:
+            quoted = _quoted(leave_out)
+            first = Span(0, 0)
+            for at in range(self.count):
+                span = self._token_of(&self._events[at], quoted)
+                if not first.end:
+                    first = span
+                elif span.end and not self._same(span, first):
+                    return None
         return self._text(first) if first.end else None
 
     def fields(self, Py_ssize_t at):
@@ -324,6 +320,13 @@ cdef class Batch:
             self._is_odd |= kind != c't' and kind != c'f' and kind != c'n'
             if field == F_CAPTURE_INTERNAL:
                 self.capture_internal = kind == c't'
+
+    cdef Span _token_of(self, const Event* event, bytes leave_out) except *:
+        """Where an event says whose it is, its quotes included; nowhere for one that is named `leave_out`."""
+        cdef Span span = event.token if event.token.end else event.known[<int>P_TOKEN]
+        if not span.end or self._start[span.start] != c'"' or self._is_named(event, leave_out):
+            return Span(0, 0)
+        return span
 
     cdef bint _carries_heatmap(self, const Event* event) except -1:
         cdef uint32_t scrolled = (1 << P_PREV_PATHNAME) | (1 << P_CURRENT_URL)

@@ -155,7 +155,9 @@ class Batch:
         return {text_of(raw) for raw in found if raw and raw[:1] == b'"'}
 
     def only_token(self, leave_out: bytes) -> str | None:
-        """The one among `tokens`; None when there is none, or more than one."""
+        """That of the batch, or the one among `tokens`; None when there is none, or more than one."""
+        if self.is_batch:
+            return self.token
         found = self.tokens(leave_out)
         return found.pop() if len(found) == 1 else None
 

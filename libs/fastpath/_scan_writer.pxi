@@ -4,6 +4,8 @@ cdef const char* SKIP_HEATMAP = "skip_heatmap_processing"
 cdef const char* HEATMAP = "$$heatmap"
 
 
+@freelist(16)
+@no_gc
 cdef class Writer:
     """What the records of one request share, and those that are written: MessagePack, one behind the other."""
 
@@ -25,7 +27,7 @@ cdef class Writer:
         self.ending = b',"historical_migration":true}' if historical else b"}"
         self.ip = ip.encode()
         self.internal_ip = internal_ip
-        self.prefix = raw_token + b":"
+        self.token = raw_token
         self.share(version, raw_token, json_token, room, historical)
         _open(&self.out, batch._size + batch.count * (ENVELOPE + 3 * len(raw_token)))
         return 0
@@ -263,10 +265,11 @@ cdef class Writer:
             address = self.address()
             person = _text_of(address)
         self.began = out.size
-        self.key_size = PyBytes_GET_SIZE(self.prefix) + person.size
+        self.key_size = PyBytes_GET_SIZE(self.token) + 1 + person.size
         _put(out, &array, 1)
         _put_bin(out, self.key_size)
-        _put_bytes(out, self.prefix)
+        _put_bytes(out, self.token)
+        _put(out, b":", 1)
         _put_text(out, person)
         _put(out, b"\xc6\0\0\0\0", 5)  # how long the value is gets known later
         self.value_at = out.size

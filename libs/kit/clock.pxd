@@ -1,4 +1,8 @@
 # The C types of clock.py when it is compiled.
 
+cimport cython
+
+
 cdef class SystemClock:
-    cpdef object now_us(self)
+    @cython.locals(nanoseconds="long long")
+    cpdef long long now_us(self) except -1

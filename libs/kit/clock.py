@@ -36,7 +36,8 @@ class SystemClock:
         return datetime.now(UTC)
 
     def now_us(self) -> int:
-        return time_ns() // 1000
+        nanoseconds = time_ns()
+        return nanoseconds // 1000
 
     def monotonic(self) -> float:
         return time.monotonic()

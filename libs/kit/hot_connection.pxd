@@ -17,12 +17,14 @@ cdef class HotCycle:
     cpdef object reply(self, int status, bytes lines, bytes body)
 
 
-cdef class UsualHeaders:
+cdef class Answers:
     cdef:
         list _headers
-        bytes _lines
+        bytes _usual, _lines, _body, _whole
+        int _status
 
-    cdef bytes lines(self, list headers)
+    @cython.locals(status=int, lines=bytes, body=bytes)
+    cpdef bytes whole(self, HotCycle cycle, list usual)
 
 
 cdef class HotConnection:
@@ -32,30 +34,29 @@ cdef class HotConnection:
         list headers
         bytes url
         bint expect_100_continue
-        object shared
-        UsualHeaders usual
+        object shared, peer
+        Answers answers
         dict services
         HotCycle turn, receiving
         Py_ssize_t max_head_bytes, head_bytes
-        bint in_head, began, long_read, deaf, lingering, stirred
+        bint in_head, began, long_read, deaf, lingering, stirred, full
         double since
 
     cdef Py_ssize_t head_size(self) except -1
     cdef object leave_to_uvicorn(self)
     @cython.locals(cycle=HotCycle, found=tuple, path=bytes, query=bytes)
     cdef bint receive(self) except -1
+    @cython.locals(newest=HotCycle)
     cdef bint is_idle(self) except -1
     @cython.locals(cycle=HotCycle, plain=tuple, found=tuple, path=bytes, query=bytes, headers=dict, body=bytes)
     cdef bint receive_plain(self, bytes data) except -1
-    cdef object peer(self)
     cdef tuple service_of(self, bytes path)
     cdef object hand_over(self, HotCycle cycle, tuple found, bytes query, dict headers)
     cdef object enqueue(self, HotCycle cycle)
     @cython.locals(cycle=HotCycle)
     cdef object advance(self)
-    cdef object answered(self)
+    cdef object answered(self, bint alone)
     cdef object give_leave(self, HotCycle cycle)
-    @cython.locals(usual=bytes, line=bytes)
     cdef object write(self, HotCycle cycle)
     cdef object hang_up(self, HotCycle cycle)
     @cython.locals(cycle=HotCycle)

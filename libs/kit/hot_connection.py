@@ -73,19 +73,29 @@ class HotCycle:
         self.receiver = None
 
 
-class UsualHeaders:
-    """The headers that uvicorn adds to each answer, as lines. It makes a new list of them once a second."""
+class Answers:
+    """Answers as they stand on the wire. Neighbours mostly get the same, so the newest is kept."""
 
     def __init__(self) -> None:
         self._headers: list[tuple[bytes, bytes]] | None = None
-        self._lines = b""
+        self._usual = b""
+        self._status = 0
+        self._lines = self._body = self._whole = b""
 
-    def lines(self, headers: list[tuple[bytes, bytes]]) -> bytes:
-        """Each with its line end."""
-        if headers is not self._headers:
-            self._headers = headers
-            self._lines = b"".join([b"%b: %b\r\n" % header for header in headers])
-        return self._lines
+    def whole(self, cycle: HotCycle, usual: list[tuple[bytes, bytes]]) -> bytes:
+        """The answer to this request. `usual`: the headers that uvicorn adds to each; it makes a new list of them once
+        a second."""
+        if usual is not self._headers:
+            self._headers = usual
+            self._usual = b"".join([b"%b: %b\r\n" % header for header in usual])
+            self._status = 0
+        status, lines, body = cycle.status, cycle.lines, cycle.body
+        if not cycle.keep_alive:
+            return b"".join((_STATUS_LINES[status], self._usual, lines, b"connection: close\r\n\r\n", body))
+        if status != self._status or lines is not self._lines or body is not self._body:
+            self._status, self._lines, self._body = status, lines, body
+            self._whole = b"".join((_STATUS_LINES[status], self._usual, lines, b"\r\n", body))
+        return self._whole
 
 
 class HotConnection:
@@ -113,7 +123,7 @@ class HotConnection:
         """Before anything else, behind uvicorn's constructor."""
         self.shared = shared
         self.services = shared.services
-        self.usual = shared.usual
+        self.answers = shared.answers
         self.max_head_bytes = shared.max_head_bytes
         self.turn: HotCycle | None = None
         self.receiving: HotCycle | None = None  # the hot request whose body comes now
@@ -124,12 +134,15 @@ class HotConnection:
         self.lingering = False  # all was said; what still comes is read only so that the answer is not lost over it
         self.since = self.loop.time()  # when something was last seen to have happened on this connection
         self.stirred = False  # something happened after that
+        self.peer: str | None = None  # the address at the other end
+        self.full = False  # what we wrote waits in the transport
 
     # -- the connection
 
     def connection_made(self, transport: Any) -> None:
         """See asyncio.Protocol."""
         _ASGI.connection_made(self, transport)
+        self.peer = self.client[0] if self.client else None
         self.shared.watch(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -166,8 +179,14 @@ class HotConnection:
             if self.head_bytes > self.max_head_bytes:
                 self.refuse(431, b"Request header fields are too large.")
 
+    def pause_writing(self) -> None:
+        """See asyncio.Protocol."""
+        self.full = True
+        _ASGI.pause_writing(self)
+
     def resume_writing(self) -> None:
         """See asyncio.Protocol."""
+        self.full = False
         _ASGI.resume_writing(self)
         self.advance()
 
@@ -179,7 +198,7 @@ class HotConnection:
         if self.lingering:
             if still > LINGER_SECONDS:
                 self.transport.close()
-        elif self.flow.write_paused:
+        elif self.full:
             if cycle is not None and still > self.shared.keep_alive_seconds:
                 self.transport.abort()
         elif self.in_head:
@@ -278,6 +297,9 @@ class HotConnection:
     def is_idle(self) -> bool:
         """Whether all that came was answered, and more may come."""
         cycle = self.cycle
+        if isinstance(cycle, HotCycle):
+            newest: HotCycle = cycle
+            return newest.response_complete and newest.keep_alive and not newest.more_body and not self.deaf
         return not self.deaf and (
             cycle is None or (cycle.response_complete and cycle.keep_alive and not cycle.more_body)
         )
@@ -295,7 +317,7 @@ class HotConnection:
         cycle.more_body = False
         self.cycle = self.turn = cycle
         known, service = found
-        service.take(known, query, headers, self.peer(), body, cycle)
+        service.take(known, query, headers, self.peer, body, cycle)
         return True
 
     def service_of(self, path: bytes) -> "tuple[str, HotService] | None":
@@ -311,11 +333,7 @@ class HotConnection:
         """To whom it is for."""
         path, service = found
         cycle.patience = service.body_idle_seconds
-        cycle.receiver = service.receive(path, query, headers, self.peer(), cycle)
-
-    def peer(self) -> str | None:
-        """The address at the other end."""
-        return self.client[0] if self.client else None
+        cycle.receiver = service.receive(path, query, headers, self.peer, cycle)
 
     # -- answers, in turn
 
@@ -332,22 +350,23 @@ class HotConnection:
     def advance(self) -> None:
         """Write the answers whose turn it is."""
         cycle = self.turn
-        while cycle is not None and cycle.status and not self.flow.write_paused:
+        while cycle is not None and cycle.status and not self.full:
             self.write(cycle)
-            self.answered()
+            self.answered(cycle is self.cycle)
             cycle = self.turn
 
     def on_response_complete(self) -> None:
         """uvicorn has written an answer."""
-        self.answered()
+        self.answered(False)
         self.advance()
 
-    def answered(self) -> None:
-        """The next one's turn."""
+    def answered(self, alone: bool) -> None:
+        """The next one's turn. `alone`: it was a hot one that nothing had followed, so nobody waits, and reading goes
+        on since its own turn began."""
         self.turn = None
         self.server_state.total_requests += 1
         self.stirred = True
-        if not self.pipeline and not self.flow.read_paused:
+        if alone:
             return
         if self.transport.is_closing():
             return
@@ -372,12 +391,8 @@ class HotConnection:
         cycle.response_complete = True
         if self.transport.is_closing():
             return
-        usual = self.usual.lines(self.server_state.default_headers)
-        line = _STATUS_LINES[cycle.status]
-        if cycle.keep_alive:
-            self.transport.write(b"".join((line, usual, cycle.lines, b"\r\n", cycle.body)))
-        else:
-            self.transport.write(b"".join((line, usual, cycle.lines, b"connection: close\r\n\r\n", cycle.body)))
+        self.transport.write(self.answers.whole(cycle, self.server_state.default_headers))
+        if not cycle.keep_alive:
             self.hang_up(cycle)
         cycle.receiver = None  # it knows us: a circle, which only the collector would find
 

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from libs.kit.hot_connection import HotConnection, HotCycle, UsualHeaders
+from libs.kit.hot_connection import Answers, HotConnection, HotCycle
 
 Headers = dict[bytes, bytes]
 
@@ -73,7 +73,7 @@ class HotPaths:
         self._interval = min(1.0, min(patience) / 2)
         self._connections: set[HotConnection] = set()
         self._sweeping = False
-        self.usual = UsualHeaders()
+        self.answers = Answers()
 
     def protocol_class(self) -> type["HotProtocol"]:
         """For `uvicorn.Config(http=...)`."""

@@ -43,9 +43,14 @@ _UNREAD_NAMES = (
 )
 #: What a plain request does not tell: these, and what follows from its being one.
 LEFT_OUT = frozenset((*_UNREAD_NAMES, _LENGTH, _CONNECTION))
-# By length: those that could be it.
-_UNREAD = [[name for name in _UNREAD_NAMES if len(name) == length] for length in range(64)]
-# They change how what follows is read, or ask for something first.
+# One behind the other, the shortest first, and where those of each length begin.
+_BY_LENGTH: list[bytes] = sorted(_UNREAD_NAMES, key=len)
+_UNREAD = b"".join(_BY_LENGTH)
+_LONGEST_UNREAD = max(len(name) for name in _UNREAD_NAMES)
+_UNREAD_AT = bytes(
+    sum(len(name) for name in _UNREAD_NAMES if len(name) < length) for length in range(_LONGEST_UNREAD + 2)
+)
+# They change how what follows is read, or ask for something first. None of them is usual.
 _UNUSUAL = frozenset((b"transfer-encoding", b"expect", b"upgrade", b"proxy-connection", b"trailer", b"te"))
 _LONGEST_LENGTH = 9  # digits
 
@@ -105,10 +110,9 @@ def plain_request(data: bytes, most_head_bytes: int) -> tuple[bytes, bytes, dict
             name = _LOWER.get(written)
             if name is None:
                 name = written.lower()
-            if name in _UNUSUAL:
-                return None
-            if name not in headers:
-                headers[name] = raw[value_at : at - 2]
+                if name in _UNUSUAL:
+                    return None
+            headers.setdefault(name, raw[value_at : at - 2])
     at += 2
     if at > most_head_bytes or length < 0 or at + length != end or raw[at - 2] != 0x0D or raw[at - 1] != 0x0A:
         return None
@@ -128,11 +132,18 @@ def _stands(raw: bytes, at: int, end: int, text: bytes) -> bool:
 
 def _is_unread(raw: bytes, begin: int, end: int) -> bool:
     """Whether this is the name of a header that nobody reads."""
-    found = False
-    if end - begin < len(_UNREAD):
-        for name in _UNREAD[end - begin]:
-            found = found or _spells(raw, begin, end, name)
-    return found
+    names, places, size, place = _UNREAD, _UNREAD_AT, end - begin, 0
+    if size > _LONGEST_UNREAD:
+        return False
+    at, after = places[size], places[size + 1]
+    while at < after:
+        place = 0
+        while place < size and raw[begin + place] | 0x20 == names[at + place]:
+            place += 1
+        if place == size:
+            return True
+        at += size
+    return False
 
 
 def _spells(raw: bytes, begin: int, end: int, text: bytes) -> bool:

@@ -7,6 +7,7 @@ cdef class BodyMemory:
 
 
 @cython.freelist(64)
+@cython.no_gc
 cdef class Body:
     cdef:
         BodyMemory _memory

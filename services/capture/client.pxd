@@ -2,4 +2,5 @@
 
 cdef frozenset _FORWARDING
 
-cpdef str client_ip(object headers, object peer)
+cpdef str client_ip(dict headers, object peer)
+cdef bint _is_forwarded(dict headers)

@@ -3,6 +3,7 @@ cimport cython
 
 
 @cython.freelist(64)
+@cython.no_gc
 cdef class Request:
     cdef readonly:
         str method, path
@@ -19,9 +20,10 @@ cdef class Limits:
 
 
 @cython.freelist(64)
+@cython.no_gc
 cdef class Decision:
     cdef readonly:
-        object answer, records, refused, drops, not_taken, blob
+        object answer, records, drops, not_taken, blob
         Py_ssize_t events
-        str token
+        str refused, token
         bint historical

@@ -4,6 +4,7 @@ from services.capture.query cimport Query
 
 
 @cython.freelist(16)
+@cython.no_gc
 cdef class Payload:
     cdef readonly:
         object raw

@@ -124,11 +124,9 @@ def _by_scan(text: Bytes, query: Query, request: Request, route: str, limits: Li
     kept = count - dropped
     if not kept:
         return Decision(success, events=dropped, drops=_performance(dropped))
-    token = batch.token
+    token = batch.only_token(_LEFT_OUT)
     if token is None:
-        token = batch.only_token(_LEFT_OUT)
-        if token is None:
-            token = one_token(batch.tokens(_LEFT_OUT), kept)
+        token = one_token(batch.tokens(_LEFT_OUT), kept)
     token = checked_token(token, kept)
     records = records_of_scanned(
         batch,

@@ -1,5 +1,6 @@
 # The C types of intake.py when it is compiled.
 cimport cython
+from libs.kit.clock cimport SystemClock
 from libs.kit.crashpoints cimport crash_point
 from services.capture.accounting cimport Accounting
 from services.capture.bodies cimport Body, BodyMemory
@@ -9,25 +10,22 @@ from services.capture.handle cimport decide
 from services.capture.policies.policies cimport Policies
 
 
-cdef class Asker:
+cdef class Asker(Waiting):
+    cdef:
+        Intake _intake
+        str _path
+        Decision _decision
+        object _routing
+
     cpdef object answered(self, object answer)
+    cdef object waits(self, Intake intake, str path, Decision decision, object routing)
+    cpdef object told(self, object error)
 
 
 cdef class Awaited(Asker):
     cdef readonly object answer
 
     cpdef object answered(self, object answer)
-
-
-cdef class _Produced(Waiting):
-    cdef:
-        Intake intake
-        str path
-        Decision decision
-        object routing
-        Asker asker
-
-    cpdef object told(self, object error)
 
 
 cdef class Intake:
@@ -45,11 +43,11 @@ cdef class Intake:
         Py_ssize_t _inline_body_bytes, _max_body_bytes
 
     cpdef Body new_body(self, str path)
+    @cython.locals(system=SystemClock)
     cpdef long long now_us(self) except -1
     @cython.locals(decision=Decision, body=bytes)
     cpdef object take(self, Request request, Asker asker)
     cdef object _settle(self, str path, Decision decision, Asker asker)
-    @cython.locals(produced=_Produced)
     cdef object _produce(self, str path, Decision decision, object routing, Asker asker)
     cdef object concluded(self, str path, Decision decision, object routing, object error)
     cdef object _outcome(self, str path, Decision decision, object routing, object error)

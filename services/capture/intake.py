@@ -8,7 +8,7 @@ deciding it. Compiled when there is a compiler (intake.pxd).
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
 
-from libs.kit.clock import Clock
+from libs.kit.clock import Clock, SystemClock
 from libs.kit.contracts.routes import CAPTURE_AI_PATH
 from libs.kit.contracts.topics import EVENTS
 from libs.kit.crashpoints import crash_point
@@ -30,14 +30,25 @@ from services.capture.settings import CaptureSettings
 log = get_logger(__name__)
 
 
-class Asker:
-    """Whom the answer to a request is for."""
+class Asker(Waiting):
+    """Whom the answer to a request is for. Keeps what was decided while its records are on their way to the log."""
 
-    __slots__ = ()
+    __slots__ = ("_decision", "_intake", "_path", "_routing")
 
     def answered(self, answer: Answer) -> None:
         """Called once, on the event loop."""
         raise NotImplementedError
+
+    def waits(self, intake: "Intake", path: str, decision: Decision, routing: Routing | None) -> None:
+        """For the records of this decision."""
+        self._intake = intake
+        self._path = path
+        self._decision = decision
+        self._routing = routing
+
+    def told(self, error: Exception | None) -> None:
+        """See `Waiting`."""
+        self.answered(self._intake.concluded(self._path, self._decision, self._routing, error))
 
 
 class Awaited(Asker):
@@ -52,23 +63,6 @@ class Awaited(Asker):
         """See `Asker`."""
         if not self.answer.done():  # cancelled, when the server stops waiting
             self.answer.set_result(answer)
-
-
-class _Produced(Waiting):
-    """A request whose records are on their way to the log. What it was made of is let go meanwhile."""
-
-    __slots__ = ("asker", "decision", "intake", "path", "routing")
-
-    def __init__(self, intake: "Intake", path: str, decision: Decision, routing: Routing | None, asker: Asker):
-        self.intake = intake
-        self.path = path
-        self.decision = decision
-        self.routing = routing
-        self.asker = asker
-
-    def told(self, error: Exception | None) -> None:
-        """See `Waiting`."""
-        self.asker.answered(self.intake.concluded(self.path, self.decision, self.routing, error))
 
 
 class Intake:
@@ -112,7 +106,11 @@ class Intake:
 
     def now_us(self) -> int:
         """The moment of receipt, in microseconds since 1970."""
-        return self._clock.now_us()
+        clock = self._clock
+        if isinstance(clock, SystemClock):
+            system: SystemClock = clock  # compiled: a call of C
+            return system.now_us()
+        return clock.now_us()
 
     def take(self, request: Request, asker: Asker) -> None:
         """Decide the request, produce what it holds, and answer, once, now or later. Never raises."""
@@ -203,12 +201,12 @@ class Intake:
 
     def _produce(self, path: str, decision: Decision, routing: Routing | None, asker: Asker) -> None:
         crash_point("capture.before_produce")
-        produced = _Produced(self, path, decision, routing, asker)
+        asker.waits(self, path, decision, routing)
         try:
             if routing is None:
-                self._commit.submit(EVENTS.name, decision.records, produced)
+                self._commit.submit(EVENTS.name, decision.records, asker)
             else:
-                self._commit.submit_all(routing.topics, produced)
+                self._commit.submit_all(routing.topics, asker)
         except LogBacklog:
             self._note("refused", "overloaded", len(decision.records), decision.token)
             asker.answered(decision.not_taken)

@@ -18,6 +18,8 @@ cdef class HotCapture:
 
     @cython.locals(receiver=CaptureReceiver)
     cpdef object take(self, str path, bytes query, dict headers, object peer, bytes body, HotCycle cycle)
+    @cython.locals(receiver=CaptureReceiver)
+    cdef CaptureReceiver _receiver(self, str path, bytes query, dict headers, object peer, HotCycle cycle)
     @cython.locals(lines=bytes)
     cdef bytes lines(self, object answer, dict headers)
 
@@ -25,7 +27,6 @@ cdef class HotCapture:
 cdef class CaptureReceiver(Asker):
     cdef:
         HotCapture _service
-        str _path
         bytes _query
         dict _headers
         object _peer
@@ -34,6 +35,8 @@ cdef class CaptureReceiver(Asker):
         double _started
         bint _taken
 
+    cdef object open(
+        self, HotCapture service, str path, bytes query, dict headers, object peer, HotCycle cycle)
     cdef object begin(self)
     cdef bint keep(self, bytes data) except -1
     @cython.locals(intake=Intake)

@@ -27,15 +27,22 @@ class HotCapture:
 
     def receive(self, path: str, query: bytes, headers: Headers, peer: str | None, cycle: HotCycle) -> Receiver:
         """A request has begun."""
-        receiver = CaptureReceiver(self, path, query, headers, peer, cycle)
+        receiver = self._receiver(path, query, headers, peer, cycle)
         receiver.begin()
         return receiver
 
     def take(self, path: str, query: bytes, headers: Headers, peer: str | None, body: bytes, cycle: HotCycle) -> None:
         """A request has come as one."""
-        receiver = CaptureReceiver(self, path, query, headers, peer, cycle)
+        receiver = self._receiver(path, query, headers, peer, cycle)
         if receiver.keep(body):
             receiver.complete()
+
+    def _receiver(
+        self, path: str, query: bytes, headers: Headers, peer: str | None, cycle: HotCycle
+    ) -> "CaptureReceiver":
+        receiver = CaptureReceiver.__new__(CaptureReceiver)  # compiled, arguments to a class become a tuple
+        receiver.open(self, path, query, headers, peer, cycle)
+        return receiver
 
     def lines(self, answer: Answer, headers: Headers) -> bytes:
         """The header lines of an answer. Neighbours come from the same site."""
@@ -53,11 +60,12 @@ class HotCapture:
 class CaptureReceiver(Asker):
     """One POST. The body is held, and counted, until the answer is there."""
 
-    __slots__ = ("_body", "_cycle", "_headers", "_path", "_peer", "_query", "_service", "_started", "_taken")
+    __slots__ = ("_body", "_cycle", "_headers", "_peer", "_query", "_service", "_started", "_taken")
 
-    def __init__(
+    def open(
         self, service: HotCapture, path: str, query: bytes, headers: Headers, peer: str | None, cycle: HotCycle
-    ):
+    ) -> None:
+        """Before anything else."""
         self._service = service
         self._path = path
         self._query = query

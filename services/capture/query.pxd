@@ -2,10 +2,12 @@
 cimport cython
 
 cdef dict _usual
+cdef tuple _newest
 cdef Py_ssize_t _MOST_USUAL, _LONGEST_CLOCK
 
 
 @cython.freelist(16)
+@cython.no_gc
 cdef class Query:
     cdef readonly:
         bytes data
@@ -13,5 +15,9 @@ cdef class Query:
         bint beacon
 
 
-@cython.locals(raw=cython.p_const_uchar, size=Py_ssize_t, begin=Py_ssize_t, end=Py_ssize_t, sent="long long", form=bytes)
+@cython.locals(
+    raw=cython.p_const_uchar, size=Py_ssize_t, begin=Py_ssize_t, end=Py_ssize_t, sent="long long", form=bytes,
+    newest=tuple)
 cpdef Query parse_query(bytes query)
+@cython.locals(raw=cython.p_const_uchar, expected=cython.p_const_uchar, size=Py_ssize_t, at=Py_ssize_t)
+cdef bint _is_form(bytes form, bytes query, Py_ssize_t begin, Py_ssize_t end)

@@ -25,8 +25,11 @@ if TYPE_CHECKING:
 def scanned(text: bytes | bytearray, engage: bool, max_events: int) -> "Batch | None":
     """The events of a body, or None if the slow way must look at it."""
     batch = fastpath.scan(text, engage, max_events)
-    if batch == fastpath.LONE_SURROGATE:
-        batch = fastpath.scan(repair_surrogates(text), engage, max_events)
+    if not isinstance(batch, str):
+        return batch
+    if batch != fastpath.LONE_SURROGATE:
+        return None
+    batch = fastpath.scan(repair_surrogates(text), engage, max_events)
     return None if isinstance(batch, str) else batch
 
 

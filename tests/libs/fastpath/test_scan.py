@@ -142,6 +142,7 @@ def test_what_is_known_of_an_event(version: ModuleType) -> None:
         assert batch.count_named(b"a") == 1
         assert batch.tokens(b"") == {"t"}
         assert batch.tokens(b"a") == set()
+        assert batch.only_token(b"") == "phc_t"
         whole = body[body.index(b'{"token"') : body.index(b'},{"event"')]
         assert batch.fields(0) == {
             "event": b'"a"', "token": None, "distinct_id": b"1.0", "uuid": b'"0190A1B2-0000-7000-8000-0000000000AB"',
