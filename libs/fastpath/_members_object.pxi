@@ -100,18 +100,10 @@ cdef bytes _bytes_of(value):
     return <bytes>value if PyBytes_CheckExact(value) else bytes(value)
 
 
-@cython.final
 @cython.no_gc  # holds bytes, and a Shape that never holds it
 @cython.freelist(256)
 cdef class Members:
     """See `_members_py.Members`."""
-
-    cdef:
-        readonly Shape shape
-        Value* slots
-        Py_ssize_t held  # the first of `slots` that are in use
-        Py_ssize_t packed  # of these, the first that stand one behind the other in one text, as `encoded` writes them
-        Py_ssize_t room
 
     def __init__(self, other=()):
         raise TypeError("made by members() and members_of()")
@@ -176,11 +168,11 @@ cdef class Members:
         at = self.shape.index.get(name)
         return default if at is None else Raw(self._bytes(at))
 
-    def raw(self, name):
+    cpdef object raw(self, object name):
         at = self.shape.index.get(name)
         return None if at is None else self._bytes(at)
 
-    def opens(self, name):
+    cpdef object opens(self, object name):
         at = self.shape.index.get(name)
         return 0 if at is None else self.slots[<Py_ssize_t>at].start[0]
 
@@ -333,7 +325,7 @@ cdef class Members:
         memcpy(into + 1, start, size)
         return into + 1 + size
 
-    cdef inline void _unpack(self, Py_ssize_t at) noexcept:
+    cdef void _unpack(self, Py_ssize_t at) noexcept:
         """The value there becomes another."""
         if at < self.packed:
             self.packed = at

@@ -1,4 +1,5 @@
 # The C types of definitions.py when it is compiled.
+from libs.fastpath cimport _members
 from services.cdp.ingestion.ordinary cimport Form
 
 
@@ -9,5 +10,5 @@ cdef class Finder:
         dict _quiet
     cdef readonly object findings
 
-    cpdef bint is_known(self, object team_id, str event, Form form, object properties) except -1
+    cpdef bint is_known(self, object team_id, str event, Form form, _members.Members properties) except -1
     cdef object _untyped(self, tuple shape)

@@ -111,7 +111,10 @@ class Finder:
                 return False
             untyped = tuple({source for name in left for source in form.sources[name]})
             self._quiet[team_id, event, form] = untyped
-        return not untyped or _NEVER_TYPED.issuperset(map(properties.opens, untyped))
+        for name in untyped:
+            if properties.opens(name) not in _NEVER_TYPED:
+                return False
+        return True
 
     def take(
         self,

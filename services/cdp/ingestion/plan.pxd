@@ -1,5 +1,6 @@
 # The C types of plan.py when it is compiled.
 cimport cython
+from libs.fastpath cimport _members
 from services.cdp.ingestion.definitions cimport Finder
 from services.cdp.ingestion.ordinary cimport Form, form_of
 from services.cdp.ingestion.parse cimport Incoming
@@ -36,7 +37,8 @@ cpdef object plan(object events, object known, object fresh_from, object refused
 
 cdef class _Planner:
     cdef:
-        object _teams, _now, _groups, _plan, _listed, _rows
+        object _teams, _now, _groups, _plan, _listed
+        _members.RowBlock _rows
         People _people
         Finder _finder
         Py_ssize_t _ok

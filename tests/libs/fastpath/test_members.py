@@ -252,7 +252,9 @@ def test_captured(version: Any) -> None:
     *found, properties = version.captured(text)
     assert found == [
         *("0190a0a0-0000-7000-8000-00000000000a", "page viewed", 'ü"', "phc_one", "203.0.113.7"),
-        *("2026-11-05T10:11:12.345Z", "2026-11-05T10:11:13Z", None, False, b'{"b": 1}', None),
+        datetime(2026, 11, 5, 10, 11, 12, 345_000, UTC),
+        datetime(2026, 11, 5, 10, 11, 13, tzinfo=UTC),
+        *(None, False, b'{"b": 1}', None),
     ]
     assert properties.encoded() == b'{"a":1}'
     assert version.captured(captured_value(as_string=True)) is None
