@@ -12,3 +12,6 @@ cdef class Finder:
 
     cpdef bint is_known(self, object team_id, str event, Form form, _members.Members properties) except -1
     cdef object _untyped(self, tuple shape)
+
+
+cdef bint _typed(object names, _members.Members own, object others) except -1

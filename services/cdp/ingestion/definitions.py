@@ -111,10 +111,7 @@ class Finder:
                 return False
             untyped = tuple({source for name in left for source in form.sources[name]})
             self._quiet[team_id, event, form] = untyped
-        for name in untyped:
-            if properties.opens(name) not in _NEVER_TYPED:
-                return False
-        return True
+        return not _typed(untyped, properties, ())
 
     def take(
         self,
