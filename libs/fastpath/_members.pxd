@@ -75,6 +75,7 @@ cdef class Members:
     cdef bytes _bytes(self, Py_ssize_t at)
     cdef int _drop(self, Py_ssize_t at) except -1
     cdef int _copy_into(self, Members made) except -1
+    cpdef int warm(self) except -1
 
 cdef class Layout(Places):
     cdef:
@@ -119,5 +120,3 @@ cdef class RowBlock:
         bint historical_migration,
         bytes headers,
     ) except -1
-
-cpdef tuple captured(bytes value)

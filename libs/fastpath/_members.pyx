@@ -34,6 +34,16 @@ cdef extern from "Python.h":
     PyObject* PyBytes_FromStringAndSize_ "PyBytes_FromStringAndSize"(const char* text, Py_ssize_t size)
     int _PyBytes_Resize(PyObject** text, Py_ssize_t size) except -1
 
+cdef extern from *:
+    """
+    #if defined(__GNUC__) || defined(__clang__)
+    #define prefetched(p) __builtin_prefetch(p)
+    #else
+    #define prefetched(p) ((void)(p))
+    #endif
+    """
+    void prefetched(const void* p) noexcept nogil
+
 cdef extern from "_scan_json.h" nogil:
     enum:
         SCAN_LONE
@@ -55,6 +65,8 @@ cdef enum:
     MAX_STEPS = 64  # remembered ways from one shape to others
     FIRST_ROOM = 64
     PLAIN_NUMBER = 300
+    CACHE_LINE = 64
+    WARM_TEXT = 1024  # bytes of an event's properties, mostly
 
 cdef struct Part:
     # a member as it was read

@@ -218,7 +218,7 @@ cdef object _moment(Text* text):
     )
 
 
-cpdef tuple captured(bytes value):
+def captured(bytes value not None):
     """See `_members_py.captured`."""
     cdef const uint8_t* p = <const uint8_t*>PyBytes_AS_STRING(value)
     cdef const uint8_t* end = p + PyBytes_GET_SIZE(value)

@@ -227,6 +227,21 @@ cdef class Members:
         _let_go(out)
         return made
 
+    cpdef int warm(self) except -1:
+        """See `_members_py.Members.warm`. Of the text a usual length: where it ends is not known before it is here."""
+        cdef const uint8_t* p = <const uint8_t*>self.slots
+        cdef const uint8_t* end = <const uint8_t*>&self.slots[self.held]
+        while p < end:
+            prefetched(p)
+            p += CACHE_LINE
+        if self.held:
+            p = self.slots[0].start
+            end = p + WARM_TEXT
+            while p < end:
+                prefetched(p)
+                p += CACHE_LINE
+        return 0
+
     def is_plain(self):
         cdef Py_ssize_t at
         for at in range(self.held):

@@ -38,7 +38,9 @@ cdef class _Terms:
 
 
 cpdef list parsed(object records)
-@cython.locals(planner=_Planner, taken=Incoming, partition="long long", fresh="long long")
+@cython.locals(event=Incoming)
+cdef object _warm(object events, Py_ssize_t place)
+@cython.locals(planner=_Planner, number=Py_ssize_t, taken=Incoming, partition="long long", fresh="long long")
 cpdef object plan(object events, object known, object fresh_from, object refused, object now)
 
 

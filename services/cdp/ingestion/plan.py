@@ -41,6 +41,7 @@ from services.cdp.raw_json import Properties, nothing, number_of, text_of
 
 FORCED_UPGRADE_AFTER = timedelta(minutes=1)
 USUAL_ROW_BYTES = 4096
+AHEAD = 2  # events: so many take as long to decide as memory takes to come
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +130,8 @@ def plan(
     """
     planner = _Planner(known, now, len(events))
     partition, fresh = -1, 0
-    for event in events:
+    for number, event in enumerate(events):
+        _warm(events, number + AHEAD)
         if isinstance(event, Rejected):
             planner.reject(event)
         elif refused and event.uuid in refused:
@@ -141,6 +143,14 @@ def plan(
                 fresh = fresh_from.get(partition, 0)
             planner.take(taken, taken.offset >= fresh)
     return planner.finished()
+
+
+def _warm(events: Sequence[Incoming | Rejected], place: int) -> None:
+    """Have what is soon looked at brought near: since it was parsed, thousands of events have gone by."""
+    one = events[place] if place < len(events) else None
+    if isinstance(one, Incoming):
+        event = one
+        event.properties.warm()
 
 
 class _Terms:
