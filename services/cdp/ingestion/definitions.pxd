@@ -1,5 +1,5 @@
 # The C types of definitions.py when it is compiled.
-from libs.fastpath cimport _members
+cimport libs.fastpath._members as _members
 from services.cdp.ingestion.ordinary cimport Form
 
 

@@ -1,6 +1,6 @@
 # The C types of needs.py when it is compiled.
 cimport cython
-from libs.fastpath cimport _members
+cimport libs.fastpath._members as _members
 from services.cdp.ingestion.parse cimport Incoming
 
 

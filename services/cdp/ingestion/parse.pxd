@@ -1,6 +1,6 @@
 # The C types of parse.py when it is compiled.
 cimport cython
-from libs.fastpath cimport _members
+cimport libs.fastpath._members as _members
 
 
 @cython.no_gc  # what it holds never holds it

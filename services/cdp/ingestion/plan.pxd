@@ -1,6 +1,6 @@
 # The C types of plan.py when it is compiled.
 cimport cython
-from libs.fastpath cimport _members
+cimport libs.fastpath._members as _members
 from services.cdp.ingestion.definitions cimport Finder
 from services.cdp.ingestion.ordinary cimport Form, form_of
 from services.cdp.ingestion.parse cimport Incoming
