@@ -76,6 +76,7 @@ cdef class Members:
     cdef int _drop(self, Py_ssize_t at) except -1
     cdef int _copy_into(self, Members made) except -1
     cpdef int warm(self) except -1
+    cdef Members _those(self, list places)
 
 cdef class Layout(Places):
     cdef:

@@ -21,7 +21,7 @@ from collections.abc import ItemsView, KeysView, Mapping, MutableMapping, Values
 from datetime import UTC as _UTC
 from hashlib import blake2b
 
-from msgspec import Raw
+from msgspec import MsgspecError, Raw
 from msgspec.json import decode as _decoded, encode as _encoded
 
 from libs.fastpath._members_py import utc_moment as _utc_moment
@@ -51,6 +51,7 @@ cdef extern from "_scan_json.h" nogil:
         SCAN_DEEP
         SCAN_HUGE
     const uint8_t* scan_blanks(const uint8_t* p)
+    const uint8_t* scan_special(const uint8_t* p, const uint8_t* end)
     const uint8_t* scan_string(const uint8_t* p, const uint8_t* end, int* flags)
     const uint8_t* scan_value(const uint8_t* p, const uint8_t* end, int levels, int* flags)
 
@@ -93,6 +94,7 @@ include "_members_object.pxi"
 include "_members_event.pxi"
 include "_members_row.pxi"
 include "_members_layout.pxi"
+include "_members_told.pxi"
 include "_members_line.pxi"
 include "_members_tree.pxi"
 include "_members_block.pxi"
