@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from msgspec import Raw
 
+from libs.fastpath._members_py import utc_moment as utc_moment
+
 T = TypeVar("T")
 
 if TYPE_CHECKING:

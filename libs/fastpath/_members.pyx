@@ -7,7 +7,8 @@ where they are: a pointer, a length, and the bytes object that keeps them alive.
 cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.datetime cimport (
-    datetime_day, datetime_hour, datetime_microsecond, datetime_minute, datetime_month, datetime_second, datetime_year
+    datetime_day, datetime_hour, datetime_microsecond, datetime_minute, datetime_month, datetime_new, datetime_second,
+    datetime_year, import_datetime
 )
 from cpython.mem cimport PyMem_Free, PyMem_Malloc, PyMem_Realloc
 from cpython.object cimport PyObject
@@ -17,16 +18,31 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memchr, memcmp, memcpy, memset, strlen
 
 from collections.abc import ItemsView, KeysView, Mapping, MutableMapping, ValuesView
+from datetime import UTC as _UTC
 from hashlib import blake2b
 
 from msgspec import MsgspecError, Raw
 from msgspec.json import decode as _decoded, encode as _encoded
+
+from libs.fastpath._members_py import utc_moment as _utc_moment
+
+import_datetime()
 
 cdef extern from "Python.h":
     double PyOS_string_to_double(const char* text, char** end, PyObject* overflow) except? -1.0
     # as pointers: a bytes object may only be resized while nobody else holds it
     PyObject* PyBytes_FromStringAndSize_ "PyBytes_FromStringAndSize"(const char* text, Py_ssize_t size)
     int _PyBytes_Resize(PyObject** text, Py_ssize_t size) except -1
+
+cdef extern from *:
+    """
+    #if defined(__GNUC__) || defined(__clang__)
+    #define prefetched(p) __builtin_prefetch(p)
+    #else
+    #define prefetched(p) ((void)(p))
+    #endif
+    """
+    void prefetched(const void* p) noexcept nogil
 
 cdef extern from "_scan_json.h" nogil:
     enum:
@@ -50,6 +66,8 @@ cdef enum:
     MAX_STEPS = 64  # remembered ways from one shape to others
     FIRST_ROOM = 64
     PLAIN_NUMBER = 300
+    CACHE_LINE = 64
+    WARM_TEXT = 1024  # bytes of an event's properties, mostly
 
 cdef struct Part:
     # a member as it was read
@@ -63,16 +81,6 @@ cdef struct Text:
     const uint8_t* start
     Py_ssize_t size
     bint escaped
-
-cdef struct Value:
-    PyObject* owner
-    const uint8_t* start
-    Py_ssize_t size
-
-cdef struct Prefix:
-    # `"name":`
-    const uint8_t* start
-    Py_ssize_t size
 
 cdef struct Parts:
     Part* at

@@ -124,8 +124,8 @@ cdef class _Block:
     def __cinit__(self, tuple typed):
         cdef int at
         for at in range(EVENT_COLUMNS):
-            self.columns[at] = Buffer(NULL, 0, 0)
-        self.nulls = self.names = Buffer(NULL, 0, 0)
+            self.columns[at] = Buffer(NULL, 0, 0, NULL)
+        self.nulls = self.names = Buffer(NULL, 0, 0, NULL)
         self.named = self.rows = 0
         self.properties = _Tree(typed)
         self.person_properties = _Tree(())
@@ -208,7 +208,7 @@ cdef class _Block:
 
     cdef bytes made(self, tuple header):
         """The block; the rows are gone from here. header: name and type of each column, as bytes."""
-        cdef Buffer out = Buffer(NULL, 0, 0)
+        cdef Buffer out = Buffer(NULL, 0, 0, NULL)
         cdef int at
         try:
             _add_varint(&out, EVENT_COLUMNS)

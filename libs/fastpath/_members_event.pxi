@@ -187,6 +187,37 @@ cdef bytes _slice(Text* text):
     return PyBytes_FromStringAndSize(<const char*>text.start, text.size) if text.start is not NULL else None
 
 
+cdef str _latest_said = None
+cdef object _latest_moment = None
+
+
+cdef object _common_moment(Text* text):
+    """As `_moment`; one object for all events of a request, which say the same."""
+    global _latest_said, _latest_moment
+    said = _common_string(text)
+    if said is not _latest_said:
+        _latest_moment = _moment(text)
+        _latest_said = said
+    return _latest_moment
+
+
+cdef object _moment(Text* text):
+    """`utc_moment`; by itself what is written as `"YYYY-MM-DDTHH:MM:SS[.mmm]Z"`."""
+    cdef const uint8_t* t = text.start + 1
+    cdef int year
+    cdef int micros = 0
+    if (text.size != 22 and text.size != 26) or t[text.size - 3] != c'Z' or not _is_second(t, c'T'):
+        return _utc_moment(_string(text))
+    if text.size == 26:
+        if t[19] != c'.' or not _is_number(t + 20, 3):
+            return _utc_moment(_string(text))
+        micros = ((t[20] - c'0') * 100 + _two(t + 21)) * 1000
+    year = 100 * _two(t) + _two(t + 2)
+    return datetime_new(
+        year, _two(t + 5), _two(t + 8), _two(t + 11), _two(t + 14), _two(t + 17), micros, _UTC
+    )
+
+
 def captured(bytes value not None):
     """See `_members_py.captured`."""
     cdef const uint8_t* p = <const uint8_t*>PyBytes_AS_STRING(value)
@@ -217,8 +248,8 @@ def captured(bytes value not None):
             _string(&found.fields[<int>F_DISTINCT_ID]),
             _common_string(&found.fields[<int>F_TOKEN]),
             _string(&found.fields[<int>F_IP]),
-            _string(&found.fields[<int>F_TIMESTAMP]),
-            _common_string(&found.fields[<int>F_NOW]),
+            _moment(&found.fields[<int>F_TIMESTAMP]),
+            _common_moment(&found.fields[<int>F_NOW]),
             _common_string(&found.fields[<int>F_SENT_AT]),
             found.historical,
             _slice(&found.set_),

@@ -15,17 +15,6 @@ FROM_IP, FROM_SENT_AT, FROM_SET, FROM_SET_ONCE = IP, SENT_AT, SET, SET_ONCE
 cdef class Layout(Places):
     """See `_members_py.Layout`."""
 
-    cdef:
-        readonly Shape source
-        readonly Shape shape
-        readonly Picker latest
-        readonly Picker first
-        Py_ssize_t session  # the place of what must not hold a capital, or -1
-        Py_ssize_t chain
-        list constants
-        uint8_t* ignored
-        Py_ssize_t* runs  # by place in the row: where those end that stand side by side in the source too
-
     def __init__(self, Shape source not None, row, latest, first, ignored, str session, str chain):
         cdef Py_ssize_t at
         cdef list places = []
@@ -166,75 +155,77 @@ cdef int _add_laid_over(Buffer* out, Members person, Picker picker, Members give
         PyMem_Free(chosen)
 
 
-cdef inline uint8_t* _bin(uint8_t* into, const void* text, Py_ssize_t size) noexcept:
-    """As MessagePack has bytes, where there is room; returns what is behind."""
+cdef inline uint8_t* _bin(uint8_t* into, Py_ssize_t size) noexcept:
+    """The head of bytes as MessagePack has them, where there is room; returns what is behind."""
     into[0] = 0xC6
     into[1] = <uint8_t>(size >> 24)
     into[2] = <uint8_t>(size >> 16)
     into[3] = <uint8_t>(size >> 8)
     into[4] = <uint8_t>size
-    memcpy(into + 5, text, size)
-    return into + 5 + size
+    return into + 5
 
 
-@cython.final
 cdef class RowBlock:
-    """See `_members_py.RowBlock`."""
-
-    cdef:
-        PyObject* payload  # a bytes object that nobody else has
-        Py_ssize_t used
-        Py_ssize_t count
-        Py_ssize_t size
+    """See `_members_py.RowBlock`. Rows are written where they stay: into the bytes object that is handed out."""
 
     def __cinit__(self, Py_ssize_t room=0):
-        self.payload = PyBytes_FromStringAndSize_(NULL, room)
-        if self.payload is NULL:
-            raise MemoryError
+        self._open(room)
 
     def __dealloc__(self):
-        Py_XDECREF(self.payload)
+        Py_XDECREF(self.out.owner)
 
     def __len__(self):
         return self.count
 
-    def add(self, bytes key not None, bytes value not None, bytes headers not None):
-        self._append(
-            PyBytes_AS_STRING(key), PyBytes_GET_SIZE(key), PyBytes_AS_STRING(value), PyBytes_GET_SIZE(value), headers
-        )
+    cpdef object add(self, bytes key, bytes value, bytes headers):
+        self._begin(PyBytes_AS_STRING(key), PyBytes_GET_SIZE(key))
+        _add(&self.out, PyBytes_AS_STRING(value), PyBytes_GET_SIZE(value))
+        self._end(PyBytes_GET_SIZE(key), PyBytes_GET_SIZE(value), headers)
 
     def taken(self):
-        payload, count, size = self._given(), self.count, self.size
-        self.count = self.size = 0
-        return payload, count, size
+        cdef PyObject* payload = self.out.owner
+        cdef tuple found
+        if payload is NULL:
+            raise MemoryError
+        self.out.owner = NULL
+        try:
+            _PyBytes_Resize(&payload, self.whole)
+            found = <bytes>payload, self.count, self.size
+        finally:
+            Py_XDECREF(payload)
+            self.whole = self.count = self.size = 0
+            self._open(0)
+        return found
 
-    def add_laid_out(
+    cpdef bint add_laid_out(
         self,
-        Layout layout not None,
-        Members properties not None,
-        Members person_properties not None,
-        str ip not None,
+        Layout layout,
+        Members properties,
+        Members person_properties,
+        str ip,
         str sent_at,
-        str uuid not None,
-        str event not None,
-        timestamp not None,
+        str uuid,
+        str event,
+        object timestamp,
         int64_t team_id,
-        str distinct_id not None,
-        created_at not None,
-        captured_at,
-        person_id not None,
-        person_created_at not None,
+        str distinct_id,
+        object created_at,
+        object captured_at,
+        object person_id,
+        object person_created_at,
         bint historical_migration,
-        bytes headers not None,
-    ):
-        cdef Buffer* out = &_out
+        bytes headers,
+    ) except -1:
+        cdef Buffer* out = &self.out
         cdef Onto latest
         cdef Onto first
         cdef const Value* chain = NULL
         cdef const char* key
         cdef Py_ssize_t key_size
+        cdef Py_ssize_t start
         if layout.source is not properties.shape:
             raise ValueError("a layout of another shape")
+        person_properties.warm()
         if layout.session >= 0 and _holds_capital(&properties.slots[layout.session]):
             return False
         if layout.chain >= 0:
@@ -247,7 +238,8 @@ cdef class RowBlock:
         first = person_properties.shape.laid(layout.first.shape)
         if not _fills_nothing(person_properties, first, layout.first.shape.count):
             return False
-        out.used = 0
+        key = PyUnicode_AsUTF8AndSize(uuid, &key_size)
+        start = self._begin(key, key_size)
         _add(out, b'{"uuid":', 8)
         _add_string(out, uuid)
         _add(out, b',"event":', 9)
@@ -262,33 +254,31 @@ cdef class RowBlock:
         _add_moments(out, created_at, captured_at, person_id)
         _add_laid_over(out, person_properties, layout.latest, properties, latest)
         _add_end(out, person_created_at, "full", historical_migration)
-        key = PyUnicode_AsUTF8AndSize(uuid, &key_size)
-        self._append(key, key_size, out.bytes, out.used, headers)
-        _let_go(out)
+        self._end(key_size, out.used - start, headers)
         return True
 
-    cdef int _append(
-        self, const void* key, Py_ssize_t key_size, const void* value, Py_ssize_t value_size, bytes headers
-    ) except -1:
-        cdef Py_ssize_t more = 1 + 5 + key_size + 5 + value_size + PyBytes_GET_SIZE(headers)
+    cdef int _open(self, Py_ssize_t room) except -1:
+        cdef PyObject* owner = PyBytes_FromStringAndSize_(NULL, room)
+        if owner is NULL:
+            raise MemoryError
+        self.out = Buffer(<uint8_t*>PyBytes_AS_STRING(<bytes>owner), 0, room, owner)
+        return 0
+
+    cdef Py_ssize_t _begin(self, const char* key, Py_ssize_t size) except -1:
+        """A record up to its value, whose place is returned. `_end` writes what is before it."""
         cdef uint8_t* into
-        if self.used + more > PyBytes_GET_SIZE(<bytes>self.payload):
-            _PyBytes_Resize(&self.payload, 2 * (self.used + more))
-        into = <uint8_t*>PyBytes_AS_STRING(<bytes>self.payload) + self.used
+        self.out.used = self.whole
+        _reserve(&self.out, 1 + 5 + size + 5)
+        into = self.out.bytes + self.whole
         into[0] = 0x93
-        into = _bin(_bin(into + 1, key, key_size), value, value_size)
-        memcpy(into, PyBytes_AS_STRING(headers), PyBytes_GET_SIZE(headers))
-        self.used += more
+        memcpy(_bin(into + 1, size), key, size)
+        self.out.used += 1 + 5 + size + 5
+        return self.out.used
+
+    cdef int _end(self, Py_ssize_t key_size, Py_ssize_t value_size, bytes headers) except -1:
+        _bin(self.out.bytes + self.whole + 1 + 5 + key_size, value_size)
+        _add(&self.out, PyBytes_AS_STRING(headers), PyBytes_GET_SIZE(headers))
+        self.whole = self.out.used
         self.count += 1
         self.size += key_size + value_size
         return 0
-
-    cdef bytes _given(self):
-        cdef PyObject* payload = self.payload
-        self.payload = PyBytes_FromStringAndSize_(NULL, 0)
-        try:
-            if _PyBytes_Resize(&payload, self.used) == 0:
-                self.used = 0
-                return <bytes>payload
-        finally:
-            Py_XDECREF(payload)

@@ -91,15 +91,18 @@ cdef inline int _two(const uint8_t* text) noexcept:
 cdef bint _is_time(const Text* text) noexcept:
     """`"YYYY-MM-DD HH:MM:SS[.mmm]"`; the end of a February needs a calendar, which the slow way has."""
     cdef const uint8_t* t = text.start + 1
-    if text.size != 21 and text.size != 25:
-        return False
+    if text.size == 25:
+        return t[19] == c'.' and _is_number(t + 20, 3) and _is_second(t, c' ')
+    return text.size == 21 and _is_second(t, c' ')
+
+
+cdef bint _is_second(const uint8_t* t, uint8_t between) noexcept:
+    """Whether the 19 bytes there are a date and a time, with this between them; not of the end of a February."""
     if not _is_number(t, 4) or not _is_number(t + 5, 2) or not _is_number(t + 8, 2) or not _is_number(t + 11, 2):
         return False
     if not _is_number(t + 14, 2) or not _is_number(t + 17, 2):
         return False
-    if t[4] != c'-' or t[7] != c'-' or t[10] != c' ' or t[13] != c':' or t[16] != c':':
-        return False
-    if text.size == 25 and (t[19] != c'.' or not _is_number(t + 20, 3)):
+    if t[4] != c'-' or t[7] != c'-' or t[10] != between or t[13] != c':' or t[16] != c':':
         return False
     if not 1 <= _two(t + 5) <= 12 or _two(t + 8) == 0 or _two(t) + _two(t + 2) == 0:
         return False

@@ -134,18 +134,10 @@ cdef bytes _bytes_of(value):
     return <bytes>value if PyBytes_CheckExact(value) else bytes(value)
 
 
-@cython.final
 @cython.no_gc  # holds bytes, and a Shape that never holds it
 @cython.freelist(256)
 cdef class Members:
     """See `_members_py.Members`."""
-
-    cdef:
-        readonly Shape shape
-        Value* slots
-        Py_ssize_t held  # the first of `slots` that are in use
-        Py_ssize_t packed  # of these, the first that stand one behind the other in one text, as `encoded` writes them
-        Py_ssize_t room
 
     def __init__(self, other=()):
         raise TypeError("made by members() and members_of()")
@@ -210,11 +202,11 @@ cdef class Members:
         at = self.shape.index.get(name)
         return default if at is None else Raw(self._bytes(at))
 
-    def raw(self, name):
+    cpdef object raw(self, object name):
         at = self.shape.index.get(name)
         return None if at is None else self._bytes(at)
 
-    def opens(self, name):
+    cpdef object opens(self, object name):
         at = self.shape.index.get(name)
         return 0 if at is None else self.slots[<Py_ssize_t>at].start[0]
 
@@ -268,6 +260,21 @@ cdef class Members:
         made = PyBytes_FromStringAndSize(<const char*>out.bytes, out.used)
         _let_go(out)
         return made
+
+    cpdef int warm(self) except -1:
+        """See `_members_py.Members.warm`. Of the text a usual length: where it ends is not known before it is here."""
+        cdef const uint8_t* p = <const uint8_t*>self.slots
+        cdef const uint8_t* end = <const uint8_t*>&self.slots[self.held]
+        while p < end:
+            prefetched(p)
+            p += CACHE_LINE
+        if self.held:
+            p = self.slots[0].start
+            end = p + WARM_TEXT
+            while p < end:
+                prefetched(p)
+                p += CACHE_LINE
+        return 0
 
     def is_plain(self):
         cdef Py_ssize_t at
@@ -370,7 +377,7 @@ cdef class Members:
         memcpy(into + 1, start, size)
         return into + 1 + size
 
-    cdef inline void _unpack(self, Py_ssize_t at) noexcept:
+    cdef void _unpack(self, Py_ssize_t at) noexcept:
         """The value there becomes another."""
         if at < self.packed:
             self.packed = at

@@ -8,7 +8,7 @@ Objects with the same names in the same order share a Shape, so that whatever fo
 
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, MutableMapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import lru_cache
 from hashlib import blake2b
 from json import loads
@@ -155,6 +155,11 @@ class Members(MutableMapping[str, msgspec.Raw]):
         """Bytes of names and values, and four for each member."""
         return sum(len(msgspec.json.encode(name)) + len(value) + 2 for name, value in self._values.items())
 
+    def warm(self) -> int:
+        """Say that this will be read soon, so that a processor fetches it while it does other work; here, nothing.
+        Returns 0."""
+        return 0
+
     def is_plain(self) -> bool:
         """No value holds a `\\u`, an exponent, a number of over 300 digits, or anything nested."""
         return all(_is_plain(value) for value in self._values.values())
@@ -193,7 +198,10 @@ class Members(MutableMapping[str, msgspec.Raw]):
         return Members(values)
 
 
-Captured = tuple[str, str, str, str, str, str, str, str | None, bool, bytes | None, bytes | None, Members]
+Moment = datetime | None
+Captured = tuple[str, str, str, str, str, Moment, Moment, str | None, bool, bytes | None, bytes | None, Members]
+
+Head = tuple[int, str, str, str, str]
 
 
 def _is_same(one: bytes, other: bytes) -> bool:
@@ -218,9 +226,21 @@ def members_of(pairs: Mapping[str, msgspec.Raw | bytes]) -> Members:
     return Members({name: bytes(value) for name, value in pairs.items()})
 
 
+def utc_moment(text: str) -> datetime | None:
+    """RFC 3339 -> UTC; a time without a zone is UTC. None when it is no time, or none that UTC can hold."""
+    try:
+        moment = datetime.fromisoformat(text)
+        if moment.tzinfo is UTC:
+            return moment
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
 def captured(value: bytes) -> Captured | None:
-    """A record of events_plugin_ingestion: uuid (in lower case), event, distinct_id, token, ip, timestamp, now,
-    sent_at, historical_migration, the raw `$set` and `$set_once` beside the properties, and the properties.
+    """A record of events_plugin_ingestion: uuid (in lower case), event, distinct_id, token, ip, timestamp and now (as
+    `utc_moment` has them), sent_at, historical_migration, the raw `$set` and `$set_once` beside the properties, and
+    the properties.
 
     None when it is declined: besides what `members` declines, a field that is missing, of another type or there twice,
     a name with an escape, a uuid in another form than 36 characters, `data` or `properties` that are no objects.
@@ -240,7 +260,7 @@ def captured(value: bytes) -> Captured | None:
         return None
     uuid, event, distinct_id, token, ip, timestamp, now = (text or "" for text in texts)
     return (
-        *(uuid.lower(), event, distinct_id, token, ip, timestamp, now, _text(outer, "sent_at")),
+        *(uuid.lower(), event, distinct_id, token, ip, utc_moment(timestamp), utc_moment(now), _text(outer, "sent_at")),
         *(outer.raw("historical_migration") == b"true", inner.raw("$set"), inner.raw("$set_once")),
         Members(_values(properties)),
     )
@@ -449,7 +469,7 @@ class RowBlock:
         return True
 
 
-def head(value: bytes) -> tuple[int, str, str, str, str] | None:
+def head(value: bytes) -> Head | None:
     """Of a record of clickhouse_events_json in its usual form: team_id, uuid, event, distinct_id, timestamp.
 
     None for what is declined. The plain version declines everything: the writer's slow way is the reference.

@@ -1,25 +1,30 @@
 # Included by _members.pyx: an event and its person as the record of a stored event, and what that is written with: the
 # buffer, which is kept from one record to the next, and the writers of strings, times, uuids, numbers and members.
 
-cdef struct Buffer:
-    uint8_t* bytes
-    Py_ssize_t used
-    Py_ssize_t room
-
 cdef enum:
     KEPT_ROOM = 1048576
 
-cdef Buffer _out = Buffer(NULL, 0, 0)  # kept from one event to the next; the GIL guards it
+cdef Buffer _out = Buffer(NULL, 0, 0, NULL)  # kept from one event to the next; the GIL guards it
 
 
 cdef inline int _reserve(Buffer* out, Py_ssize_t size) except -1:
-    cdef uint8_t* more
     if out.used + size > out.room:
-        more = <uint8_t*>PyMem_Realloc(out.bytes, 2 * (out.used + size))
+        _grow(out, 2 * (out.used + size))
+    return 0
+
+
+cdef int _grow(Buffer* out, Py_ssize_t room) except -1:
+    cdef uint8_t* more
+    if out.owner is not NULL:
+        out.bytes, out.room = NULL, 0  # if this fails, there is no owner any more
+        _PyBytes_Resize(&out.owner, room)
+        more = <uint8_t*>PyBytes_AS_STRING(<bytes>out.owner)
+    else:
+        more = <uint8_t*>PyMem_Realloc(out.bytes, room)
         if more is NULL:
             raise MemoryError
-        out.bytes = more
-        out.room = 2 * (out.used + size)
+    out.bytes = more
+    out.room = room
     return 0
 
 

@@ -14,19 +14,6 @@ cdef Py_ssize_t _remembered = 0
 cdef class Shape:
     """See `_members_py.Shape`."""
 
-    cdef:
-        readonly tuple names
-        readonly bint shared
-        Py_ssize_t count
-        Prefix* prefixes
-        tuple texts
-        dict index
-        dict longer  # name -> this shape and that name
-        dict shorter  # place -> this shape without it
-        dict onto  # Shape -> Onto
-        dict decided
-        bytes _digest
-
     def __cinit__(self, tuple names):
         cdef Py_ssize_t at
         cdef bytes text
@@ -55,7 +42,7 @@ cdef class Shape:
             self._digest = blake2b(b"".join(self.texts), digest_size=16).digest()
         return self._digest
 
-    def decision(self, decide):
+    cpdef object decision(self, object decide):
         found = self.decided.get(decide)
         if found is None:
             found = decide(self)
@@ -98,8 +85,6 @@ cdef class Shape:
 
 
 cdef class Places:
-    cdef Py_ssize_t* at
-
     cdef int hold(self, list places) except -1:
         cdef Py_ssize_t number
         self.at = <Py_ssize_t*>PyMem_Malloc(max(1, len(places)) * sizeof(Py_ssize_t))
@@ -114,8 +99,6 @@ cdef class Places:
 
 
 cdef class Onto(Places):
-    cdef Shape shape
-
     def __init__(self, Shape base, Shape other):
         new = [name for name in other.names if name not in base.index]
         self.shape = _shape(base.names + tuple(new)) if new else base
@@ -123,10 +106,6 @@ cdef class Onto(Places):
 
 
 cdef class Picker(Places):
-    cdef:
-        Shape source
-        readonly Shape shape
-
     def __init__(self, Shape source not None, pairs):
         self.source = source
         self.shape = _shape(tuple([target for _, target in pairs]))

@@ -14,9 +14,10 @@ from zoneinfo import ZoneInfo
 
 from publicsuffixlist import PublicSuffixList
 
+from libs.fastpath import utc_moment
 from libs.kit.eventlog import Record
 from libs.kit.teams import Team
-from services.cdp.ingestion.parse import Incoming, timestamp_of
+from services.cdp.ingestion.parse import Incoming
 from services.cdp.ingestion.siphash import siphash128
 from services.cdp.raw_json import Properties, encode, object_of, text_of
 
@@ -90,7 +91,7 @@ def visit_of(event: Incoming, team: Team, now: datetime) -> Visit | Refused:
     for name, value in (("user_agent", agent), ("ip", ip), ("host", host)):
         if not value:
             return Refused(f"cookieless_missing_{name}", warned=True)
-    sent_at = timestamp_of(event.sent_at) if event.sent_at else None
+    sent_at = utc_moment(event.sent_at) if event.sent_at else None
     happened = event.timestamp or sent_at or event.now
     if happened is None:
         return Refused("cookieless_missing_timestamp", warned=True)

@@ -113,7 +113,7 @@ class Finder:
                 return False
             untyped = tuple({source for name in left for source in form.sources[name]})
             self._quiet[team_id, event, form] = untyped
-        return not untyped or _NEVER_TYPED.issuperset(map(properties.opens, untyped))
+        return not _typed(untyped, properties, ())
 
     def take(
         self,

@@ -1,7 +1,8 @@
 # The C types of needs.py when it is compiled.
 cimport cython
+cimport libs.fastpath._members as _members
 from services.cdp.ingestion.parse cimport Incoming
 
 
-@cython.locals(event=Incoming, name=str, distinct_id=str, persons=set)
+@cython.locals(event=Incoming, name=str, distinct_id=str, persons=set, properties=_members.Members)
 cpdef object needs(object events, object teams, object fresh_from)

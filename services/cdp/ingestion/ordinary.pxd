@@ -1,11 +1,13 @@
 # The C types of ordinary.py when it is compiled.
 cimport cython
+cimport libs.fastpath._members as _members
 from services.cdp.ingestion.parse cimport Incoming
 
 
 cdef class Form:
     cdef readonly:
-        object layout, sources
+        _members.Layout layout
+        object sources
         bytes own, theirs
 
 
@@ -15,7 +17,7 @@ cdef class _Forms:
         object _decide
         dict _known
 
-    cdef Form of(self, object properties)
+    cdef Form of(self, _members.Members properties)
 
 
 @cython.locals(forms=_Forms)

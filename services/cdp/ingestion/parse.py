@@ -6,12 +6,11 @@ Compiled when there is a compiler (parse.pxd), as all that decides about each ev
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from functools import lru_cache
+from datetime import datetime
 
 import msgspec
 
-from libs.fastpath import captured
+from libs.fastpath import captured, utc_moment
 from libs.kit.contracts.arrival import arrived_ms
 from libs.kit.contracts.events import CapturedEvent, raw_object
 from libs.kit.eventlog import Record
@@ -123,20 +122,6 @@ def changed(event: Incoming, *, distinct_id: str, properties: Properties, ip: st
     )
 
 
-def timestamp_of(text: str) -> datetime | None:
-    """RFC 3339 -> UTC; a time without a zone is UTC. None when it is no time, or none that UTC can hold."""
-    try:
-        moment = datetime.fromisoformat(text)
-        if moment.tzinfo is UTC:
-            return moment
-        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-    except (ValueError, OverflowError):
-        return None
-
-
-_remembered_timestamp_of = lru_cache(1024)(timestamp_of)
-
-
 def _ordinary(record: Record) -> Incoming | None:
     """What the scanner accepts; it is what `_parse` would make of it."""
     if (found := captured(record.value)) is None:
@@ -153,8 +138,8 @@ def _ordinary(record: Record) -> Incoming | None:
         distinct_id if "\0" not in distinct_id else distinct_id.replace("\0", "\ufffd"),
         token,
         ip,
-        timestamp_of(timestamp),
-        _remembered_timestamp_of(now),  # one for all events of a request
+        timestamp,
+        now,
         sent_at,
         properties,
         _FORCED in headers,
@@ -180,8 +165,8 @@ def _parse(record: Record, value: bytes) -> Incoming | Rejected:
         distinct_id=event.distinct_id.replace("\0", "\ufffd"),
         token=event.token,
         ip=event.ip,
-        timestamp=timestamp_of(event.timestamp),
-        now=timestamp_of(event.now),
+        timestamp=utc_moment(event.timestamp),
+        now=utc_moment(event.now),
         sent_at=event.sent_at,
         properties=_with_top_level(data),
         force_personless=_FORCED in record.headers,

@@ -1,5 +1,6 @@
 # The C types of plan.py when it is compiled.
 cimport cython
+cimport libs.fastpath._members as _members
 from services.cdp.ingestion.definitions cimport Finder
 from services.cdp.ingestion.merging cimport merge_asked
 from services.cdp.ingestion.ordinary cimport Form, form_of
@@ -31,23 +32,37 @@ cdef class _Taken:
         tuple key
 
 
+@cython.no_gc
+cdef class _Terms:
+    cdef:
+        object team, team_id
+        bint anonymize_ips, opted_out, known
+
+
 cpdef list parsed(object records)
-@cython.locals(planner=_Planner)
+@cython.locals(event=Incoming)
+cdef object _warm(object events, Py_ssize_t place)
+@cython.locals(planner=_Planner, number=Py_ssize_t, taken=Incoming, partition="long long", fresh="long long")
 cpdef object plan(object events, object known, object fresh_from, object refused, object now)
 
 
 cdef class _Planner:
     cdef:
-        object _teams, _now, _groups, _plan, _listed, _rows
+        object _now, _groups, _plan, _listed
+        _members.RowBlock _rows
+        dict _terms
+        str _token
+        _Terms _latest
         People _people
         Finder _finder
         Py_ssize_t _ok
         list _ai
 
     cdef object reject(self, object rejected)
+    @cython.locals(terms=_Terms)
     cdef object take(self, Incoming event, bint fresh)
     @cython.locals(form=Form, name=str)
-    cdef bint _takes_ordinary(self, Incoming event, object team) except -1
+    cdef bint _takes_ordinary(self, Incoming event, _Terms terms) except -1
     cdef bint _is_passing_flag(self, Incoming event, object team) except -1
     cdef object finished(self)
     @cython.locals(owner=Owner)

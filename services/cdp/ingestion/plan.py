@@ -41,6 +41,7 @@ from services.cdp.raw_json import Properties, nothing, number_of, text_of
 
 FORCED_UPGRADE_AFTER = timedelta(minutes=1)
 USUAL_ROW_BYTES = 4096
+AHEAD = 2  # events: so many take as long to decide as memory takes to come
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,21 +129,50 @@ def plan(
     events PostgreSQL would not take.
     """
     planner = _Planner(known, now, len(events))
-    for event in events:
+    partition, fresh = -1, 0
+    for number, event in enumerate(events):
+        _warm(events, number + AHEAD)
         if isinstance(event, Rejected):
             planner.reject(event)
-        elif event.uuid in refused:
+        elif refused and event.uuid in refused:
             planner.reject(Rejected(event.record, "refused_by_store", "persons"))
         else:
-            planner.take(event, event.offset >= fresh_from.get(event.partition, 0))
+            taken = event
+            if taken.partition != partition:
+                partition = taken.partition
+                fresh = fresh_from.get(partition, 0)
+            planner.take(taken, taken.offset >= fresh)
     return planner.finished()
+
+
+def _warm(events: Sequence[Incoming | Rejected], place: int) -> None:
+    """Have what is soon looked at brought near: since it was parsed, thousands of events have gone by."""
+    one = events[place] if place < len(events) else None
+    if isinstance(one, Incoming):
+        event = one
+        event.properties.warm()
+
+
+class _Terms:
+    """What each event asks of its team, as C has it. known: one that had events before."""
+
+    __slots__ = ("anonymize_ips", "known", "opted_out", "team", "team_id")
+
+    def __init__(self, team: Team):
+        self.team = team
+        self.team_id = team.id
+        self.anonymize_ips = team.anonymize_ips
+        self.opted_out = team.person_processing_opt_out
+        self.known = team.ingested_event
 
 
 class _Planner:
     """The state of one `plan`: persons and groups as the events so far have left them. number: of events."""
 
     def __init__(self, known: Known, now: datetime, number: int):
-        self._teams = known.teams
+        self._terms = {token: _Terms(team) for token, team in known.teams.items()}
+        self._token: str | None = None  # of the latest event
+        self._latest: _Terms | None = None
         self._now = now
         self._people = People(known.people)
         self._groups = Groups(known.groups)
@@ -160,12 +190,15 @@ class _Planner:
 
     def take(self, event: Incoming, fresh: bool) -> None:
         """One event: dropped, or a row."""
-        team = self._teams.get(event.token)
-        if team is None:
+        if event.token is not self._token:
+            self._token, self._latest = event.token, self._terms.get(event.token)
+        terms = self._latest
+        if terms is None:
             return self._count("dropped", "invalid_token")
+        team = terms.team
         if len(event.distinct_id) > MAX_DISTINCT_ID:
             return self._drop(team, event, "skipping_event_invalid_distinct_id", key="")
-        if fresh and self._takes_ordinary(event, team):
+        if fresh and self._takes_ordinary(event, terms):
             return None
         if event.event == IDENTIFY and key_too_long(event.properties):
             return self._drop(team, event, "group_key_too_long")
@@ -183,21 +216,21 @@ class _Planner:
         self._store(_Taken(team, event, said, event.timestamp or self._now, fresh))
         return None
 
-    def _takes_ordinary(self, event: Incoming, team: Team) -> bool:
+    def _takes_ordinary(self, event: Incoming, terms: _Terms) -> bool:
         """Make the row of an event that changes nothing else; False for any other event, of which nothing is done."""
-        if team.person_processing_opt_out:
+        if terms.opted_out:
             return False
-        form = form_of(event, team.anonymize_ips)
-        if form is None or (person := self._people.linked((team.id, event.distinct_id))) is None:
+        form = form_of(event, terms.anonymize_ips)
+        if form is None or (person := self._people.linked((terms.team_id, event.distinct_id))) is None:
             return False
         name = cut(event.event)
-        if not self._finder.is_known(team.id, name, form, event.properties):
+        if not self._finder.is_known(terms.team_id, name, form, event.properties):
             return False
-        if not add_ordinary_row(self._rows, event, form, name, team.id, person, self._now):
+        if not add_ordinary_row(self._rows, event, form, name, terms.team_id, person, self._now):
             return False
         self._ok += 1
-        if not team.ingested_event:
-            self._plan.first_of.add(team.id)
+        if not terms.known:
+            self._plan.first_of.add(terms.team_id)
         return True
 
     def _is_passing_flag(self, event: Incoming, team: Team) -> bool:

@@ -13,5 +13,5 @@ cdef class Draft:
         object properties, left, points, warned
 
 
-@cython.locals(event=Incoming)
+@cython.locals(event=Incoming, kept=list, token=str, decisions=dict, steps=tuple)
 cpdef object prepared(object events, object teams, object around)

@@ -101,19 +101,22 @@ class Draft:
 def prepared(events: Sequence[Incoming | Rejected], teams: Mapping[str, Team], around: Around) -> Prepared:
     """Run the steps. Events of no team, and those that are no events, go on as they are: they are dealt with later."""
     done = Prepared()
+    kept = done.events
+    token, team, decisions = None, None, _STEPS[False, False]
     for one in events:
-        team = teams.get(one.token) if isinstance(one, Incoming) else None
-        if team is None or not isinstance(one, Incoming) or len(one.distinct_id) > MAX_DISTINCT_ID:
-            done.events.append(one)
+        if not isinstance(one, Incoming):
+            kept.append(one)
             continue
         event = one
-        kind = event.event if event.event in WITH_STEPS else ""
-        strict, places = team.refuses_events, around.place is not None
-        if not (steps := event.properties.shape.decision(_STEPS[kind, strict, places])):
-            done.events.append(event)
+        if event.token is not token:
+            token, team = event.token, teams.get(event.token)
+            decisions = _STEPS[team is not None and team.refuses_events, around.place is not None]
+        if team is None or len(event.distinct_id) > MAX_DISTINCT_ID:
+            kept.append(event)
             continue
-        if len(steps) == 1 and steps[0].passes and steps[0].passes(event.properties):
-            done.events.append(event)
+        steps = event.properties.shape.decision(decisions.get(event.event) or decisions[""])
+        if not steps or (len(steps) == 1 and steps[0].passes and steps[0].passes(event.properties)):
+            kept.append(event)
             continue
         draft = Draft(event, team)
         for step in steps:
@@ -127,7 +130,7 @@ def prepared(events: Sequence[Incoming | Rejected], teams: Mapping[str, Team], a
                     done.dropped.append((team.id, event.uuid, draft.left[1]))
                 break
         else:
-            done.events.append(_finished(draft))
+            kept.append(_finished(draft))
         if draft.would_go:
             done.would_go[team.id] += 1
         done.points += draft.points
@@ -306,9 +309,9 @@ def _steps(shape: Shape, *, kind: str, strict: bool, places: bool) -> tuple[Step
     )
 
 
+# by strict and places; then by the event's name, "" for those that have no step of their own
 _STEPS = {
-    (kind, strict, places): partial(_steps, kind=kind, strict=strict, places=places)
-    for kind in ("", *WITH_STEPS)
+    (strict, places): {kind: partial(_steps, kind=kind, strict=strict, places=places) for kind in ("", *WITH_STEPS)}
     for strict in (False, True)
     for places in (False, True)
 }

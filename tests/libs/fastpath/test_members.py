@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from libs.fastpath import _members_py
+from libs.fastpath._members_py import utc_moment
 from libs.kit.contracts.persons import DistinctIdUpdate, PersonUpdate
 from libs.kit.eventlog.block import RecordBlock
 from tests.support.captured import captured_value
@@ -298,13 +299,54 @@ def test_captured(version: Any) -> None:
     *found, properties = version.captured(text)
     assert found == [
         *("0190a0a0-0000-7000-8000-00000000000a", "page viewed", 'ü"', "phc_one", "203.0.113.7"),
-        *("2026-11-05T10:11:12.345Z", "2026-11-05T10:11:13Z", None, False, b'{"b": 1}', None),
+        datetime(2026, 11, 5, 10, 11, 12, 345_000, UTC),
+        datetime(2026, 11, 5, 10, 11, 13, tzinfo=UTC),
+        *(None, False, b'{"b": 1}', None),
     ]
     assert properties.encoded() == b'{"a":1}'
     assert version.captured(captured_value(as_string=True)) is None
     assert version.captured(captured_value(uuid_="nope")) is None
     assert version.captured(text.replace(b'"now"', b'"never"')) is None
     assert version.captured(text[:-1]) is None
+
+
+MOMENTS = [
+    "2026-11-05T10:11:12Z",
+    "2026-11-05T10:11:12.3Z",
+    "2026-11-05T10:11:12.345Z",
+    "2026-11-05T10:11:12.345678Z",
+    "2026-11-05T10:11:12.345+02:00",
+    "2026-11-05 10:11:12.345Z",
+    "2026-11-05T10:11:12.345z",
+    "2024-02-29T00:00:00Z",
+    "2026-02-29T00:00:00Z",
+    "2026-02-28T23:59:59Z",
+    "2026-04-31T00:00:00Z",
+    "2026-13-01T00:00:00Z",
+    "2026-12-31T24:00:00Z",
+    "2026-12-31T23:59:60Z",
+    "0000-01-01T00:00:00Z",
+    "0001-01-01T00:00:00Z",
+    "9999-12-31T23:59:59.999Z",
+    "2026-11-05T10:11:12.34éZ",
+    "2026-11-05",
+    "",
+]
+
+
+@pytest.mark.parametrize("text", MOMENTS)
+def test_moments_of_captured_events_are_what_the_text_says(version: Any, text: str) -> None:
+    for _ in range(2):  # the second time it is the latest one
+        found = version.captured(captured_value(timestamp=text, now=text))
+        assert found[5] == found[6] == utc_moment(text)
+        assert found[5] is None or found[5].tzinfo is UTC
+
+
+def test_warming_members_changes_nothing(version: Any) -> None:
+    for text in (b"{}", b'{"a":1}', b'{"a":"%s"}' % (b"x" * 5_000)):
+        made = version.members(text)
+        made.warm()
+        assert made.encoded() == text
 
 
 def row(version: Any, **changed: Any) -> bytes:
