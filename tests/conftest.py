@@ -5,11 +5,13 @@ Generated tests run the same examples every time, as long as the test stays as i
 gives other examples, the same ones for the same N; `make soak` draws one and prints it.
 """
 
-from collections.abc import AsyncIterator, Iterator
+from asyncio import AbstractEventLoop
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import TYPE_CHECKING
 
 import hypothesis
 import pytest
+import uvloop
 from hypothesis.internal.conjecture import providers
 
 from tests.support import engines as support
@@ -40,6 +42,11 @@ def pytest_configure(config: pytest.Config) -> None:
     """The seed of a run that was given one."""
     if SEED is not None:
         config.option.hypothesis_seed = SEED
+
+
+def pytest_asyncio_loop_factories() -> dict[str, Callable[[], AbstractEventLoop]]:
+    """The loop of the services: it differs from asyncio's where it matters, such as in how a reset connection ends."""
+    return {"uvloop": uvloop.new_event_loop}
 
 
 def pytest_report_header() -> str:

@@ -19,7 +19,7 @@ from libc.string cimport memchr, memcmp, memcpy, memset, strlen
 from collections.abc import ItemsView, KeysView, Mapping, MutableMapping, ValuesView
 from hashlib import blake2b
 
-from msgspec import Raw
+from msgspec import MsgspecError, Raw
 from msgspec.json import decode as _decoded, encode as _encoded
 
 cdef extern from "Python.h":
@@ -35,6 +35,7 @@ cdef extern from "_scan_json.h" nogil:
         SCAN_DEEP
         SCAN_HUGE
     const uint8_t* scan_blanks(const uint8_t* p)
+    const uint8_t* scan_special(const uint8_t* p, const uint8_t* end)
     const uint8_t* scan_string(const uint8_t* p, const uint8_t* end, int* flags)
     const uint8_t* scan_value(const uint8_t* p, const uint8_t* end, int levels, int* flags)
 
@@ -85,6 +86,7 @@ include "_members_object.pxi"
 include "_members_event.pxi"
 include "_members_row.pxi"
 include "_members_layout.pxi"
+include "_members_told.pxi"
 include "_members_line.pxi"
 include "_members_tree.pxi"
 include "_members_block.pxi"

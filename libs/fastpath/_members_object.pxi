@@ -67,6 +67,40 @@ cdef inline bint _is_plain(const Value* value) noexcept:
     return True
 
 
+cdef bint _is_same(const Value* one, const Value* other) except -1:
+    """See `_members_py.Members.differing`. Values are looked into only when other bytes may say the same."""
+    cdef uint8_t opening = one.start[0]
+    if opening == c'{' or opening == c'[':
+        return False
+    if one.size == other.size and memcmp(one.start, other.start, one.size) == 0:
+        return True
+    if opening == c'"':
+        if other.start[0] != c'"' or (not _holds_escape(one) and not _holds_escape(other)):
+            return False
+    elif not _opens_number(one) or not _opens_number(other) or (_is_digits(one) and _is_digits(other)):
+        return False
+    try:
+        return bool(_decoded(one.start[:one.size]) == _decoded(other.start[:other.size]))
+    except (MsgspecError, RecursionError):  # 1e400
+        return False
+
+
+cdef inline bint _holds_escape(const Value* value) noexcept:
+    return memchr(value.start, c'\\', value.size) is not NULL
+
+
+cdef inline bint _opens_number(const Value* value) noexcept:
+    return value.start[0] == c'-' or c'0' <= value.start[0] <= c'9'
+
+
+cdef inline bint _is_digits(const Value* value) noexcept:
+    cdef Py_ssize_t at
+    for at in range(value.size):
+        if not c'0' <= value.start[at] <= c'9':
+            return False
+    return True
+
+
 cdef inline void _put(Value* value, bytes owner, const uint8_t* start, Py_ssize_t size) noexcept:
     cdef PyObject* before = value.owner
     Py_INCREF(owner)
@@ -277,18 +311,12 @@ cdef class Members:
 
     def differing(self, Members other not None):
         cdef Onto onto = self.shape.laid(other.shape)
-        cdef Value* theirs
-        cdef Value* ours
         cdef Py_ssize_t at
         cdef list found = []
         for at in range(other.held):
-            theirs = &other.slots[at]
-            if onto.at[at] < self.held and theirs.start[0] != c'{' and theirs.start[0] != c'[':
-                ours = &self.slots[onto.at[at]]
-                if ours.size == theirs.size and memcmp(ours.start, theirs.start, ours.size) == 0:
-                    continue
-            found.append(other.shape.names[at])
-        return found
+            if onto.at[at] >= self.held or not _is_same(&other.slots[at], &self.slots[onto.at[at]]):
+                found.append(at)
+        return other._those(found)
 
     def completed(self, Members other not None):
         cdef Onto onto
@@ -305,18 +333,27 @@ cdef class Members:
         made.held = onto.shape.count
         return made
 
-    def filling(self, Members other not None):
+    def filling(self, Members other not None, Members but not None):
         cdef Onto onto = self.shape.laid(other.shape)
-        cdef Value* ours
         cdef Py_ssize_t at
         cdef list found = []
         for at in range(other.held):
             if onto.at[at] < self.held:
-                ours = &self.slots[onto.at[at]]
-                if ours.start[0] != c'n':
+                if self.slots[onto.at[at]].start[0] != c'n' or other.slots[at].start[0] == c'n':
                     continue
-            found.append(other.shape.names[at])
-        return found
+            if other.shape.names[at] not in but.shape.index:
+                found.append(at)
+        return other._those(found)
+
+    cdef Members _those(self, list places):
+        """Another object, of the members there."""
+        cdef Members made = _empty(_shape(tuple([self.shape.names[place] for place in places])), len(places))
+        cdef Value* value
+        for place in places:
+            value = &self.slots[<Py_ssize_t>place]
+            _put(&made.slots[made.held], <bytes>value.owner, value.start, value.size)
+            made.held += 1
+        return made
 
     cdef Py_ssize_t _size(self) noexcept:
         cdef Py_ssize_t total = 0

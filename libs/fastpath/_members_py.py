@@ -173,20 +173,39 @@ class Members(MutableMapping[str, msgspec.Raw]):
         """Both; our values win."""
         return Members(self._values | {name: value for name, value in other._values.items() if name not in self})
 
-    def differing(self, other: "Members") -> list[str]:
-        """The other's names whose value is another here or missing; objects and arrays always count as another."""
-        return [
-            name
+    def differing(self, other: "Members") -> "Members":
+        """The other's members that are missing here or not the same, as JavaScript's `===` has it of parsed values:
+        objects and arrays never are, `1` and `1.0` are. A number that no double can hold is like none."""
+        values = {
+            name: value
             for name, value in other._values.items()
-            if value[:1] in (b"{", b"[") or self._values.get(name) != value
-        ]
+            if name not in self._values or not _is_same(value, self._values[name])
+        }
+        return Members(values)
 
-    def filling(self, other: "Members") -> list[str]:
-        """The other's names that are missing here or null."""
-        return [name for name in other if self.raw(name) in (None, b"null")]
+    def filling(self, other: "Members", but: "Members") -> "Members":
+        """The other's members that are missing here, or null here only; without those named in `but`."""
+        values = {
+            name: value
+            for name, value in other._values.items()
+            if name not in but and (name not in self or (self.raw(name) == b"null" != value))
+        }
+        return Members(values)
 
 
 Captured = tuple[str, str, str, str, str, str, str, str | None, bool, bytes | None, bytes | None, Members]
+
+
+def _is_same(one: bytes, other: bytes) -> bool:
+    if one[:1] in (b"{", b"["):
+        return False
+    if one == other:
+        return True
+    try:
+        first, second = msgspec.json.decode(one), msgspec.json.decode(other)
+    except (msgspec.MsgspecError, RecursionError):  # 1e400 is JSON, but no Python number
+        return False
+    return bool(first == second) and isinstance(first, bool) == isinstance(second, bool)
 
 
 def members(text: bytes) -> Members | None:
@@ -225,6 +244,42 @@ def captured(value: bytes) -> Captured | None:
         *(outer.raw("historical_migration") == b"true", inner.raw("$set"), inner.raw("$set_once")),
         Members(_values(properties)),
     )
+
+
+def told_person(
+    uuid: str,
+    team_id: int,
+    created_at: datetime,
+    last_seen_at: datetime,
+    properties: Members,
+    is_identified: bool,
+    is_deleted: bool,
+    version: int,
+) -> bytes:
+    """The value of a record of clickhouse_person. Times must be in UTC."""
+    told = {
+        "id": uuid,
+        "created_at": _time(created_at)[:19],
+        "properties": properties.encoded().decode(),
+        "team_id": team_id,
+        "is_identified": int(is_identified),
+        "is_deleted": int(is_deleted),
+        "version": version,
+        "last_seen_at": _time(last_seen_at)[:19],
+    }
+    return msgspec.json.encode(told)
+
+
+def told_distinct_id(distinct_id: str, team_id: int, person: str, is_deleted: bool, version: int) -> bytes:
+    """The value of a record of clickhouse_person_distinct_id."""
+    told = {
+        "person_id": person,
+        "team_id": team_id,
+        "distinct_id": distinct_id,
+        "version": version,
+        "is_deleted": int(is_deleted),
+    }
+    return msgspec.json.encode(told)
 
 
 def stored(
@@ -352,7 +407,11 @@ class RowBlock:
         if layout.source.names != tuple(properties):
             raise ValueError("a layout of another shape")
         latest, first = properties.picked(layout.latest), properties.picked(layout.first)
-        differing = person_properties.differing(latest)
+        differing = [
+            name
+            for name, value in latest._values.items()
+            if value[:1] in (b"{", b"[") or person_properties._values.get(name) != value
+        ]
         if not layout.ignored.issuperset(differing) or not all(name in person_properties for name in differing):
             return False
         if not all(_is_plain(latest._values[name]) for name in differing):

@@ -88,22 +88,6 @@ def for_postgres(raw: bytes | msgspec.Raw) -> msgspec.Raw | None:
     return msgspec.Raw(text)
 
 
-def same_value(one: msgspec.Raw | bytes, other: msgspec.Raw | bytes) -> bool:
-    """JavaScript's `===` on parsed values: objects and arrays are never the same, `1` and `1.0` are."""
-    left, right = bytes(one), bytes(other)
-    if left.lstrip()[:1] in (b"{", b"["):
-        return False
-    if left == right:
-        return True
-    if left[:1] == b'"' == right[:1] and b"\\" not in left and b"\\" not in right:
-        return False
-    try:
-        first, second = msgspec.json.decode(one), msgspec.json.decode(other)
-    except (msgspec.MsgspecError, RecursionError):  # 1e400 is JSON, but no Python number
-        return False
-    return bool(first == second) and isinstance(first, bool) == isinstance(second, bool)
-
-
 def merged(first: Properties, *others: Properties) -> Properties:
     """Later parts win; a key keeps the place where it first stood."""
     for other in others:

@@ -144,3 +144,24 @@ async def test_what_is_too_large_does_not_stand_for_its_neighbours(broker: Kafka
     async with asyncio.timeout(30), log.consumer(["shared"], GROUP) as consumer:
         assert set(await read(consumer, 2)) == {b"first", b"second"}
     await log.close()
+
+
+async def test_a_read_that_ended_unseen_does_not_stand_for_a_member_that_lives(broker: KafkaBroker) -> None:
+    """Whoever stops waiting for a fetch and is then busy for long keeps its partitions by `keep_alive`."""
+    longest = 1.0
+    log = await connect(broker, kafka_max_poll_seconds=longest)
+    topic = Topic(f"t{uuid.uuid4().hex[:12]}", groups=(GROUP,))
+    await log.ensure([topic])
+    async with asyncio.timeout(60), log.consumer([topic.name], GROUP) as consumer:
+        while not consumer.assignments():
+            await consumer.fetch(max_records=1, timeout=0.1)
+        owned = dict(consumer.assignments())
+        fetching = asyncio.create_task(consumer.fetch(max_records=1, timeout=1))
+        await asyncio.sleep(0.1)
+        fetching.cancel()
+        await asyncio.wait([fetching])
+        for _ in range(50):
+            await consumer.keep_alive()
+            await asyncio.sleep(longest / 10)
+        assert consumer.assignments() == owned
+    await log.close()

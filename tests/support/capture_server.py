@@ -1,15 +1,17 @@
 """Capture behind real sockets, called by either of its callers, and clients that write bytes as they like."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import orjson
 import uvicorn
 from redis.asyncio import Redis
 
 from libs.kit.clock import ManualClock
+from libs.kit.eventlog import NewRecord
 from libs.kit.hot_http import HotPaths
 from services.capture.app import HotPathsFirst
 from services.capture.intake import Intake
@@ -19,6 +21,9 @@ from tests.support.capturing import NOW, KeptLog
 
 Caller = Literal["protocol", "asgi"]
 CALLERS: tuple[Caller, ...] = ("protocol", "asgi")
+
+GOOD = (200, b'{"status":"Ok"}')
+MIB = 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -153,3 +158,40 @@ async def _nothing(scope: Any, receive: Any, send: Any) -> None:
     del scope, receive
     await send({"type": "http.response.start", "status": 404, "headers": [(b"content-length", b"0")]})
     await send({"type": "http.response.body", "body": b""})
+
+
+def event(name: str = "a", filler: str = "") -> bytes:
+    """A body of one event."""
+    return orjson.dumps({"api_key": "phc_t", "event": name, "distinct_id": "u", "properties": {"f": filler}})
+
+
+def post(body: bytes, *lines: str, path: str = "/e/", version: str = "1.1") -> bytes:
+    """A POST, with these header lines."""
+    head = [f"POST {path} HTTP/{version}", "Host: h", f"Content-Length: {len(body)}", *lines]
+    return "\r\n".join(head).encode() + b"\r\n\r\n" + body
+
+
+def chunked(body: bytes, size: int, *lines: str, trailer: bytes = b"") -> bytes:
+    """A POST whose body comes in chunks of this size."""
+    head = "\r\n".join(["POST /e/ HTTP/1.1", "Host: h", "Transfer-Encoding: chunked", *lines]).encode() + b"\r\n\r\n"
+    pieces = (body[start : start + size] for start in range(0, len(body), size))
+    return head + b"".join(b"%x;x=y\r\n%b\r\n" % (len(piece), piece) for piece in pieces) + b"0\r\n" + trailer + b"\r\n"
+
+
+def plain(said: Said) -> tuple[int, bytes]:
+    """Status and body."""
+    return said.status, said.body
+
+
+class SlowLog(KeptLog):
+    """Keeps nothing before `durable` is set; `asked` once somebody waits."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.durable = asyncio.Event()
+        self.asked = asyncio.Event()
+
+    async def produce(self, topic: str, records: Sequence[NewRecord]) -> None:
+        self.asked.set()
+        await self.durable.wait()
+        await super().produce(topic, records)

@@ -31,7 +31,12 @@ class MemoryStore:
         first = Loaded(persons, links)
         opened = mingling(asked.merges, first)
         retold = {person for key in asked.retold for person in persons_of(key, first)}
-        links |= {key: link for key, link in self.links.items() if (key[0], link.person.int) in opened | retold}
+        keys_of: dict[PersonId, list[PersonKey]] = {}
+        for key, link in self.links.items():
+            if (identity := (key[0], link.person.int)) in opened | retold:
+                links[key] = link
+                if not link.is_deleted:
+                    keys_of.setdefault(identity, []).append(key)
         for key, link in links.items():
             former = (key[0], person_uuid(*key).int)
             if (key[0], link.person.int) in retold and former in self.persons:
@@ -39,7 +44,7 @@ class MemoryStore:
         personless = {key: self.personless[key] for key in asked.personless if key in self.personless}
         types = {team: dict(self.types.get(team, {})) for team in asked.teams_with_groups}
         groups = {key: self.groups[key] for key in asked.groups if key in self.groups}
-        return Loaded(persons, links, personless), LoadedGroups(types, groups)
+        return Loaded(persons, links, personless, keys_of), LoadedGroups(types, groups)
 
     def apply(self, writes: Writes) -> None:
         """Take what a plan writes."""

@@ -177,7 +177,8 @@ class KafkaConsumer:
         return batch
 
     async def keep_alive(self) -> None:
-        if self._consumer is not None and self._reading is None and self._held:
+        reads = self._reading is not None and not self._reading.task.done()  # one that has ended polls no more
+        if self._consumer is not None and self._held and not reads:
             await self._consumer.getmany(NOWHERE, timeout_ms=0)
 
     async def commit(self, topic: str, partition: int, next_offset: int) -> None:

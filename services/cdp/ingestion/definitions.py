@@ -98,6 +98,8 @@ class Finder:
         self._now = now
         self._met: set[tuple[int, str]] = set()
         self._quiet: dict[tuple[int, str, Form], tuple[str, ...]] = {}
+        # as `_quiet`, for events without a form: by team, event, group type and shapes, what has no type yet
+        self._quiet_shapes: dict[tuple[object, ...], frozenset[str]] = {}
         self.findings = Findings()
 
     def is_known(self, team_id: int, event: str, form: Form, properties: Properties) -> bool:
@@ -118,11 +120,11 @@ class Finder:
         team_id: int,
         event: str,
         properties: Properties,
-        *,
-        of_person: tuple[Properties, Properties] | None,
+        of_person: tuple[Properties, ...],
         group_index: int | None,
     ) -> None:
-        """One event as it is stored. of_person: its $set and $set_once. group_index: of a `$groupidentify`."""
+        """One event as it is stored. of_person: its $set and $set_once, if it has a person. group_index: of a
+        `$groupidentify`."""
         if event == "$$plugin_metrics" or len(properties) > MAX_PROPERTIES:
             return
         if (team_id, event) not in self._met:
@@ -134,7 +136,7 @@ class Finder:
             if group_index is not None:
                 self._shape(team_id, event, group_index, nothing(), (group,), GROUP)
             return
-        self._shape(team_id, event, NO_GROUP, properties, of_person or (), PERSON)
+        self._shape(team_id, event, NO_GROUP, properties, of_person, PERSON)
 
     def _see(self, team_id: int, event: str) -> None:
         self._met.add((team_id, event))
@@ -143,16 +145,20 @@ class Finder:
             self.findings.events[team_id, event] = self._now
 
     def _shape(
-        self, team_id: int, event: str, index: int, own: Properties, others: Sequence[Properties], kind: int
+        self, team_id: int, event: str, index: int, own: Properties, others: tuple[Properties, ...], kind: int
     ) -> None:
-        theirs = others[0].shape.digest + others[1].shape.digest if len(others) == 2 else _digest(others)
-        shape = (team_id, event, index, own.shape.digest, theirs)
+        shapes = (team_id, event, index, own.shape, *[each.shape for each in others])
+        quiet = self._quiet_shapes.get(shapes)
+        if quiet is not None and not _typed(quiet, own, others):
+            return
+        shape = (team_id, event, index, own.shape.digest, b"".join([each.shape.digest for each in others]))
         untyped = self._untyped(shape)
         if untyped is None:
             for name in own:
                 if _defined(name) and not name.startswith(_NOT_OF_EVENTS):
                     self.findings.event_properties.add((team_id, event, name))
-        elif not untyped or not _typed(untyped, own, others):
+        elif not _typed(untyped, own, others):
+            self._quiet_shapes[shapes] = untyped
             return
         left = set()
         for values, what in ((own, EVENT), (merged(nothing(), *others), kind)):
@@ -172,10 +178,6 @@ class Finder:
         if self.findings.properties.get(name) is None:
             self.findings.properties[name] = found
         return self.findings.properties[name] is not None
-
-
-def _digest(objects: Sequence[Properties]) -> bytes:
-    return b"".join(each.shape.digest for each in objects)
 
 
 def _typed(names: Iterable[str], own: Properties, others: Sequence[Properties]) -> bool:

@@ -1,7 +1,6 @@
 """Which two distinct ids an event declares to be one person, and which of them never may be. No I/O."""
 
 import math
-from functools import lru_cache
 
 import msgspec
 
@@ -28,7 +27,9 @@ _ILLEGAL_IN_ANY_CASE = frozenset(
 )
 _ILLEGAL = frozenset(["[object Object]", "NaN", "None", "none", "null", "0", "undefined"])
 _QUOTES = ("'", '"')
+_LONGEST_ILLEGAL = max(map(len, _ILLEGAL_IN_ANY_CASE | _ILLEGAL)) + 2
 _JAVASCRIPT_EXPONENT_FROM = 1e21
+_decode = msgspec.json.Decoder().decode
 
 
 class Merge(msgspec.Struct, frozen=True, gc=False):
@@ -43,23 +44,23 @@ class Merge(msgspec.Struct, frozen=True, gc=False):
 
 def merge_asked(event: str, distinct_id: str, properties: Properties) -> Merge | None:
     """What an event asks to merge; None when it asks for nothing, or for an id with itself."""
-    raw = properties.raw("$anon_distinct_id" if event == "$identify" else "alias") if event in MERGES else None
-    return None if raw is None else _merge(event, distinct_id, raw)
-
-
-@lru_cache(8192)  # each is asked for twice: when a batch is loaded, and when it is decided
-def _merge(event: str, distinct_id: str, raw: bytes) -> Merge | None:
-    other = javascript_text(raw) if event == "$identify" else javascript_truthy_text(raw)
+    if event == "$identify":
+        raw = properties.raw("$anon_distinct_id")
+        other = None if raw is None else javascript_text(raw)
+    else:
+        other = javascript_truthy_text(properties.raw("alias")) if event in ALIASES else None
     if other is None or other == distinct_id:
         return None
-    illegal = next((each for each in (distinct_id, other) if is_illegal(each)), None)
+    illegal = distinct_id if is_illegal(distinct_id) else other if is_illegal(other) else None
     return Merge(distinct_id, other, event == "$merge_dangerously", illegal)
 
 
 def is_illegal(distinct_id: str) -> bool:
     """Blank, a word that stands for "no id" (quoted or not), with NUL inside, or too long."""
-    if not distinct_id.strip() or "\0" in distinct_id or len(distinct_id) > MAX_DISTINCT_ID:
+    if not distinct_id or distinct_id.isspace() or "\0" in distinct_id or len(distinct_id) > MAX_DISTINCT_ID:
         return True
+    if len(distinct_id) > _LONGEST_ILLEGAL:
+        return False
     bare = distinct_id[1:-1] if len(distinct_id) > 1 and distinct_id[0] in _QUOTES else distinct_id
     if bare is not distinct_id and distinct_id[-1] != distinct_id[0]:
         bare = distinct_id
@@ -69,7 +70,7 @@ def is_illegal(distinct_id: str) -> bool:
 def javascript_text(raw: bytes | msgspec.Raw) -> str:
     """JavaScript's `String(value)` of a JSON value."""
     try:
-        return javascript_string(msgspec.json.decode(raw))
+        return javascript_string(_decode(raw))
     except (msgspec.MsgspecError, RecursionError):  # 1e400
         return "Infinity"
 

@@ -9,8 +9,12 @@ cdef class People:
 
     cpdef object owner(self, tuple key)
     cpdef object linked(self, tuple key)
+    cpdef bint seen_personless(self, tuple key) except -1
+    cpdef object create(self, tuple key, object happened, object properties, bint identified=*)
     cpdef object imagined(self, tuple key, object happened, object properties)
     cpdef object change(self, object person)
+    cpdef object give(self, tuple key, object person, int at_least=*)
+    cpdef object note_personless(self, tuple key, bint is_merged)
     cdef object _linked(self, tuple key)
     cdef object _seen_link(self, tuple key)
     cdef object _link(self, tuple key)

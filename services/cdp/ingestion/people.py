@@ -34,12 +34,14 @@ class Loaded:
 
     persons: by (team, uuid); those linked to, and those whose uuid follows from a distinct id of the batch.
     links: of the distinct ids of the batch, and all links of persons that a merge may move.
+    keys_of: all distinct ids of each of these persons.
     personless: distinct ids seen without a person, and whether a merge has found them since.
     """
 
     persons: Mapping[PersonId, Person] = field(default_factory=dict)
     links: Mapping[PersonKey, Link] = field(default_factory=dict)
     personless: Mapping[PersonKey, bool] = field(default_factory=dict)
+    keys_of: Mapping[PersonId, Iterable[PersonKey]] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -88,12 +90,12 @@ class People:
         return key in self._personless or key in self._loaded.personless
 
     def keys_of(self, person: Person) -> set[PersonKey]:
-        """All distinct ids of a person that are known here."""
+        """All distinct ids of a person, if a merge may move them; else those that are new."""
         return set(self._keys_of[person.id])
 
     # --- changing
 
-    def create(self, key: PersonKey, happened: datetime, properties: Properties, *, identified: bool = False) -> Person:
+    def create(self, key: PersonKey, happened: datetime, properties: Properties, identified: bool = False) -> Person:
         """A new person, with this distinct id. One that was deleted comes back to life under its old uuid."""
         made = self.imagined(key, happened, properties)
         made.is_identified = identified
@@ -116,7 +118,7 @@ class People:
             person.version += 1
             person.changed = True
 
-    def give(self, key: PersonKey, person: Person, *, at_least: int = 0) -> None:
+    def give(self, key: PersonKey, person: Person, at_least: int = 0) -> None:
         """Make a distinct id this person's. at_least: the lowest version that may get, 1 when events of it were
         stored under another uuid."""
         seen = self._seen_link(key)
@@ -154,7 +156,7 @@ class People:
         other.is_deleted, other.changed, other.properties = True, True, nothing()
         return fits
 
-    def note_personless(self, key: PersonKey, *, is_merged: bool) -> None:
+    def note_personless(self, key: PersonKey, is_merged: bool) -> None:
         """Remember that a distinct id has been seen without a person, or that a merge has met it."""
         stored = self._loaded.personless.get(key)
         before = self._personless[key].is_merged if key in self._personless else stored
@@ -197,20 +199,25 @@ class People:
 
     def told_persons(self) -> Iterable[Person]:
         """To be told of downstream, each once."""
-        return {**self._retold_persons, **{person.id: person for person in self.changed_persons()}}.values()
+        changed = self.changed_persons()
+        if not self._retold_persons:
+            return changed
+        return {**self._retold_persons, **{person.id: person for person in changed}}.values()
 
     def told_links(self) -> Iterable[Link]:
         """To be told of downstream, each once."""
-        return {**self._retold_links, **{link.key: link for link in self.changed_links()}}.values()
+        changed = self.changed_links()
+        if not self._retold_links:
+            return changed
+        return {**self._retold_links, **{link.key: link for link in changed}}.values()
 
     # --- copies of what was loaded
 
     @property
     def _keys_of(self) -> defaultdict[PersonId, set[PersonKey]]:
         if self._by_person is None:
-            self._by_person = defaultdict(set)
-            for key, link in (*self._known_links.items(), *self._links.items()):
-                link = self._links.get(key, link)
+            self._by_person = defaultdict(set, {name: set(keys) for name, keys in self._loaded.keys_of.items()})
+            for key, link in self._links.items():
                 if not link.is_deleted:
                     self._by_person[key[0], link.person.int].add(key)
         return self._by_person

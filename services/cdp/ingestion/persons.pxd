@@ -2,9 +2,10 @@
 from services.cdp.ingestion.properties cimport Normalised
 
 
+cpdef tuple storable(object properties)
 cpdef object first_properties(Normalised event, str event_uuid)
 cpdef object changed_properties(object current, Normalised event, str event_name)
-cdef object _those(object properties, object names)
-cdef dict _changed(object current, object latest)
-cdef bint _fills(object present, object value) except -1
-cdef bint _only_noise(object current, object names, str event_name) except -1
+cdef bint _only_noise(object current, object latest, str event_name) except -1
+cdef bint _worth_writing(object current, object new, str event_name) except -1
+cpdef Py_ssize_t size_of(object properties) except -1
+cdef bint _too_large(object properties) except -1

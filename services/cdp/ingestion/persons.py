@@ -1,7 +1,6 @@
 """What an event changes about its person: plain rules, no I/O."""
 
 import uuid
-from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from hashlib import sha1
@@ -11,7 +10,7 @@ from asyncpg.pgproto.pgproto import UUID
 
 from libs.fastpath import Shape, members_of
 from services.cdp.ingestion.properties import TO_PERSON, Normalised
-from services.cdp.raw_json import Properties, encode, for_postgres, is_null, merged, nothing, same_value
+from services.cdp.raw_json import Properties, encode, for_postgres, merged
 
 NAMESPACE = uuid.UUID("932979b4-65c3-4424-8467-0b66ec27bc22").bytes
 FAKE_CREATED_AT = datetime(1970, 1, 1, 0, 0, 5, tzinfo=UTC)
@@ -136,22 +135,22 @@ def changed_properties(current: Properties, event: Normalised, event_name: str) 
     if event_name in NEVER_UPDATES:
         return Change(current, False)
     # most values of most events are what the person has already
-    latest_names = current.differing(event.set)
-    once_names = [name for name in current.filling(event.set_once) if name not in event.set]
-    if not latest_names and not once_names and not event.unset:
+    latest, once = current.differing(event.set), current.filling(event.set_once, event.set)
+    if not latest and not once and not event.unset:
         return Change(current, False)
-    if not once_names and not event.unset and _only_noise(current, latest_names, event_name) and event.set.is_plain():
+    if not once and not event.unset and _only_noise(current, latest, event_name) and latest.is_plain():
         return Change(current, False)
-    once, lost_once = storable(_those(event.set_once, once_names))
-    latest, lost = storable(_those(event.set, latest_names))
+    stored_once, lost_once = storable(once)
+    stored, lost = storable(latest)
+    if stored is not latest or stored_once is not once:  # they may be what the person has after all
+        latest, once = current.differing(stored), current.filling(stored_once, stored)
     warnings = ("person_property_refused",) if lost or lost_once else ()
-    new = {name: value for name, value in once.items() if name not in latest and _fills(current.raw(name), value)}
-    new.update(_changed(current, latest))
-    removed = [name for name in event.unset if name in current or name in new]
+    new = once.merged(latest) if once else latest
+    removed = [name for name in event.unset if name in current or name in new] if event.unset else ()
     if not removed and (not new or not _worth_writing(current, new, event_name)):
         return Change(current, False, warnings)
     # too large already, as it came from elsewhere: refusing would never end
-    properties = (_trimmed(current) if _too_large(current) else current).merged(members_of(new))
+    properties = (_trimmed(current) if _too_large(current) else current).merged(new)
     properties.drop(removed)
     if _too_large(properties):
         return Change(current, False, (*warnings, "person_properties_size_violation"))
@@ -170,32 +169,18 @@ def _trimmed(properties: Properties) -> Properties:
     return trimmed
 
 
-def _those(properties: Properties, names: Sequence[str]) -> Properties:
-    return members_of({name: properties[name] for name in names}) if names else nothing()
-
-
-def _changed(current: Properties, latest: Properties) -> dict[str, msgspec.Raw]:
-    found = {}
-    for name in latest.shape.names:
-        value, before = latest[name], current.raw(name)
-        if before is None or not same_value(value, before):
-            found[name] = value
-    return found
-
-
 def _without_nul(shape: Shape) -> bool:
     return not any("\0" in name for name in shape.names)
 
 
-def _fills(present: bytes | None, value: msgspec.Raw) -> bool:
-    return present is None or (is_null(present) and not is_null(value))
+def _only_noise(current: Properties, latest: Properties, event_name: str) -> bool:
+    if event_name in ALWAYS_WRITTEN:
+        return False
+    names = latest.shape.names
+    return NOISY.issuperset(names) and all(map(current.__contains__, names))
 
 
-def _only_noise(current: Properties, names: Sequence[str], event_name: str) -> bool:
-    return event_name not in ALWAYS_WRITTEN and NOISY.issuperset(names) and all(map(current.__contains__, names))
-
-
-def _worth_writing(current: Properties, new: Mapping[str, msgspec.Raw], event_name: str) -> bool:
+def _worth_writing(current: Properties, new: Properties, event_name: str) -> bool:
     return event_name in ALWAYS_WRITTEN or any(name not in current or not _noisy(name) for name in new)
 
 
@@ -205,10 +190,7 @@ def _noisy(name: str) -> bool:
 
 def same_properties(one: Properties, other: Properties) -> bool:
     """Whether two objects say the same, member by member; objects and arrays by their bytes."""
-    return one == other or (
-        one.keys() == other.keys()
-        and all(bytes(value) == bytes(other[name]) or same_value(value, other[name]) for name, value in one.items())
-    )
+    return one.keys() == other.keys() and all(one.raw(name) == other.raw(name) for name in one.differing(other))
 
 
 def size_of(properties: Properties) -> int:

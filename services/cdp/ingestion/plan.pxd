@@ -1,12 +1,14 @@
 # The C types of plan.py when it is compiled.
 cimport cython
 from services.cdp.ingestion.definitions cimport Finder
+from services.cdp.ingestion.merging cimport merge_asked
 from services.cdp.ingestion.ordinary cimport Form, form_of
 from services.cdp.ingestion.parse cimport Incoming
 from services.cdp.ingestion.people cimport People
 from services.cdp.ingestion.persons cimport changed_properties, first_properties
 from services.cdp.ingestion.properties cimport Normalised
 from services.cdp.ingestion.rows cimport add_ordinary_row, add_row, cut
+from services.cdp.ingestion.updates cimport link_record, person_record
 
 
 cdef class _Planner

@@ -265,9 +265,8 @@ class _Planner:
     # --- persons
 
     def _owner(self, taken: _Taken) -> Owner:
-        if taken.event.event in MERGES:
-            self._merge(taken)
-        person = self._people.owner(taken.key)
+        merged = self._merge(taken) if taken.event.event in MERGES else None
+        person = self._people.owner(taken.key) if merged is None else merged
         if not taken.fresh:
             self._people.retell(taken.key)
             if person is None:  # only for this row, since a record emitted again writes no persons
@@ -284,7 +283,7 @@ class _Planner:
         start = first_properties(taken.said, taken.event.uuid)
         for kind in start.warnings:
             self._warn(taken.team, taken.event, kind, "persons")
-        return self._people.create(key, taken.happened, start.properties, identified=identified)
+        return self._people.create(key, taken.happened, start.properties, identified)
 
     def _update(self, taken: _Taken, person: Person) -> None:
         change = changed_properties(person.properties, taken.said, taken.event.event)
@@ -294,23 +293,25 @@ class _Planner:
             person.properties = change.properties
             self._people.change(person)
 
-    def _merge(self, taken: _Taken) -> None:
-        """Make the two distinct ids of a merging event one person's, by PostHog's rules."""
+    def _merge(self, taken: _Taken) -> Person | None:
+        """Make the two distinct ids of a merging event one person's, by PostHog's rules: that person, the event's own.
+        None when nothing is merged."""
         asked = merge_asked(taken.event.event, taken.event.distinct_id, taken.event.properties)
         if asked is None:
-            return
+            return None
         if asked.illegal is not None:
             self._warn_of_merge(taken, asked, "cannot_merge_with_illegal_distinct_id", illegalDistinctId=asked.illegal)
-            return
+            return None
         target, other = (taken.team.id, asked.target), (taken.team.id, asked.other)
         if not taken.fresh:
             self._people.retell_merge(target)
             self._people.retell_merge(other)
-            return
+            return None
         person = self._merged(taken, asked, target, other)
         if not person.is_identified:
             person.is_identified = True
             self._people.change(person)
+        return person
 
     def _merged(self, taken: _Taken, asked: Merge, target: PersonKey, other: PersonKey) -> Person:
         people = self._people
@@ -322,7 +323,7 @@ class _Planner:
             assert person is not None  # noqa: S101
             # the one that has a person may have it by its uuid alone
             people.give(target if missing == other else other, person)
-            people.give(missing, person, at_least=self._met(missing))
+            people.give(missing, person, self._met(missing))
             return person
         if ours is theirs:
             people.give(other, ours)
@@ -339,7 +340,7 @@ class _Planner:
         if not people.absorb(ours, theirs):
             self._warn(taken.team, taken.event, "person_properties_size_violation", "persons")
         people.give(target, ours)
-        people.give(other, ours, at_least=1)
+        people.give(other, ours, 1)
         return ours
 
     def _made_of_both(self, taken: _Taken, target: PersonKey, other: PersonKey) -> Person:
@@ -348,13 +349,13 @@ class _Planner:
         seen = {key: self._met(key) for key in (target, other)}
         first, second = (other, target) if seen[other] and not seen[target] else (target, other)
         person = self._created(taken, first, True)
-        self._people.give(second, person, at_least=1 if all(seen.values()) else 0)
+        self._people.give(second, person, 1 if all(seen.values()) else 0)
         return person
 
     def _met(self, key: PersonKey) -> int:
         """1 when events of this distinct id were stored without a person, else 0. From now on it has one."""
         seen = self._people.seen_personless(key)
-        self._people.note_personless(key, is_merged=True)
+        self._people.note_personless(key, True)
         return int(seen)
 
     def _personless_owner(self, taken: _Taken) -> Owner:
@@ -363,7 +364,7 @@ class _Planner:
         person = None if forced else self._people.owner(taken.key)
         if person is None:
             if not forced and taken.fresh:
-                self._people.note_personless(taken.key, is_merged=False)
+                self._people.note_personless(taken.key, False)
             fake = Person(taken.team.id, person_uuid(*taken.key), FAKE_CREATED_AT, nothing())
             return Owner(fake, nothing(), "propertyless")
         later = taken.happened > person.created_at + FORCED_UPGRADE_AFTER
@@ -388,9 +389,9 @@ class _Planner:
         said, index = taken.said, None
         if taken.event.event == IDENTIFY and (kind := javascript_truthy_text(said.properties.get("$group_type"))):
             index = self._groups.index(taken.team.id, kind, may_add=False)
-        persons = None if said.personless else (said.set, said.set_once)
+        persons = () if said.personless else (said.set, said.set_once)
         event, team = cut(taken.event.event), taken.team.id
-        self._finder.take(team, event, said.properties, of_person=persons, group_index=index)
+        self._finder.take(team, event, said.properties, persons, index)
 
     # --- what is said about it
 

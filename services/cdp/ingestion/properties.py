@@ -55,6 +55,7 @@ TO_PERSON = {name: f"$initial_{name.removeprefix('$')}" for name in (*EVENT_TO_P
 _OF_SERVERS = frozenset({"$os", "$os_version"})
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _FALSE = b"false"
+_json = msgspec.json.Encoder().encode
 
 
 class Normalised:
@@ -125,9 +126,9 @@ def may_stay_personless(properties: Properties) -> bool:
 
 def _add_transport(properties: Properties, event: Incoming) -> None:
     if event.ip and "$ip" not in properties:
-        properties["$ip"] = msgspec.json.encode(event.ip)
+        properties["$ip"] = _json(event.ip)
     if event.sent_at:
-        properties["$sent_at"] = msgspec.json.encode(event.sent_at)
+        properties["$sent_at"] = _json(event.sent_at)
     raw = properties.raw("$session_id")
     if raw and raw != raw.lower():
         session = text_of(raw)

@@ -1,5 +1,6 @@
 """All SQL of ingestion: persons, and the position they are committed with."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -261,20 +262,23 @@ class PersonStore:
                 linked.add(key)
         # One whose link is missing or leads nowhere may have a person under its own uuid, left by a merge or deletion.
         await self._add_own(persons, [key for key in keys if key not in linked])
-        first = Loaded(persons, links)
+        first, keys_of = Loaded(persons, links), defaultdict[PersonId, list[PersonKey]](list)
         retold = {person for key in asked.retold for person in persons_of(key, first)}
         if opened := sorted(mingling(asked.merges, first) | retold):
             # After the persons, never before: a link that came in between came with a new version of its person, and
             # the commit compares versions.
             columns = ([team for team, _ in opened], [UUID(int=number) for _, number in opened])
             for team, distinct_id, owner, version, is_deleted in await self._postgres.fetch(_LINKS_OF, *columns):
-                links[team, distinct_id] = Link((team, distinct_id), owner, version, version, is_deleted)
+                key = (team, distinct_id)
+                links[key] = Link(key, owner, version, version, is_deleted)
+                if not is_deleted:
+                    keys_of[team, owner.int].append(key)
         await self._add_own(persons, [key for key, link in links.items() if (key[0], link.person.int) in retold])
         personless: dict[PersonKey, bool] = {}
         if asked.personless:
             rows = await self._postgres.fetch(_PERSONLESS, *_key_columns(list(asked.personless)))
             personless = {(row["team_id"], row["distinct_id"]): row["is_merged"] for row in rows}
-        return Loaded(persons, links, personless)
+        return Loaded(persons, links, personless, keys_of)
 
     async def _add_own(self, persons: dict[PersonId, Person], keys: Sequence[PersonKey]) -> None:
         """Add the persons whose uuids follow from these distinct ids, whoever these belong to."""

@@ -54,7 +54,7 @@ def row(
         person_id=person_id,
         person_properties=person_properties,
         person_set=person_set,
-        person_created_at=_utc(person_created_at),
+        person_created_at=in_utc(person_created_at),
         person_mode=person_mode,
         historical_migration=event.historical_migration,
     )
@@ -89,13 +89,14 @@ def add_ordinary_row(
         now,
         event.now,
         person.uuid,
-        _utc(person.created_at),
+        in_utc(person.created_at),
         event.historical_migration,
         _encoded_headers(event.arrived_ms),
     )
 
 
-def _utc(moment: datetime) -> datetime:
+def in_utc(moment: datetime) -> datetime:
+    """The same moment."""
     return moment if moment.tzinfo is UTC else moment.astimezone(UTC)
 
 

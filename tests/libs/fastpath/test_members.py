@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from libs.fastpath import _members_py
+from libs.kit.contracts.persons import DistinctIdUpdate, PersonUpdate
 from libs.kit.eventlog.block import RecordBlock
 from tests.support.captured import captured_value
 from tests.support.json_texts import BLANKS, HALVES, INVALID, NUMBERS, OTHERS, STRINGS, object_of
@@ -130,9 +131,32 @@ def test_laying_one_over_the_other(version: Any) -> None:
     ours, theirs = version.members(b'{"a":1,"b":null,"c":[]}'), version.members(b'{"c":[],"d":4,"a":1,"b":"x"}')
     assert ours.merged(theirs).encoded() == b'{"a":1,"b":"x","c":[],"d":4}'
     assert ours.completed(theirs).encoded() == b'{"a":1,"b":null,"c":[],"d":4}'
-    assert ours.differing(theirs) == ["c", "d", "b"], "an array is never the same"
-    assert ours.filling(theirs) == ["d", "b"]
+    assert ours.differing(theirs).encoded() == b'{"c":[],"d":4,"b":"x"}', "an array is never the same"
+    assert ours.filling(theirs, version.members(b"{}")).encoded() == b'{"d":4,"b":"x"}'
+    assert ours.filling(theirs, version.members(b'{"d":null}')).encoded() == b'{"b":"x"}'
+    assert ours.filling(version.members(b'{"b":null}'), version.members(b"{}")).encoded() == b"{}"
     assert ours.encoded() == b'{"a":1,"b":null,"c":[]}'
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        *(
+            (b"1", b"1.0", True),
+            (b"12", b"13", False),
+            (b"-0", b"0", True),
+            (b"1.50", b"1.5", True),
+            (b"1", b"2.5", False),
+        ),
+        *((b'"\\u00e9"', '"é"'.encode(), True), (b'"\\u00e9"', b'"e"', False), (b'"a"', b'"b"', False)),
+        *((b"true", b"1", False), (b"false", b"0", False), (b"null", b"null", True), (b"null", b"0", False)),
+        *((b'"1"', b"1", False), (b"{}", b"{}", False), (b"[1]", b"[1]", False), (b"1", b"[1]", False)),
+        *((b"1e400", b"1e400", True), (b"1e400", b"2e400", False), (b"1e2", b"100", True)),
+    ],
+)
+def test_values_are_the_same_as_javascript_has_it(version: Any, one: bytes, other: bytes, same: bool) -> None:
+    ours, theirs = version.members_of({"a": one}), version.members_of({"a": other})
+    assert (len(theirs.differing(ours)) == 0) is same
 
 
 @pytest.mark.parametrize(
@@ -187,14 +211,36 @@ def test_both_make_the_same_of_objects(one: bytes, other: bytes, key: bytes, val
             results = (ours, theirs, ours.merged(theirs), ours.completed(theirs), changed, theirs.merged(changed))
             told += [(each.encoded(), each.shape.names, each.shape.digest, each.size(), len(each)) for each in results]
             told += [
-                ours.differing(theirs),
-                ours.filling(theirs),
+                ours.differing(theirs).encoded(),
+                ours.filling(theirs, changed).encoded(),
                 ours.is_plain(),
                 changed.raw("a"),
                 changed.opens("b"),
             ]
         seen.append(told)
     assert seen[0] == seen[1]
+
+
+@settings(max_examples=scaled(2_000), suppress_health_check=RELAXED, deadline=None)
+@given(objects(), st.booleans(), st.integers(0, 2**40))
+def test_both_tell_the_same_of_a_person(text: bytes, flag: bool, version: int) -> None:
+    require(_members, "libs/fastpath is not compiled")
+    moment = datetime(2026, 11, 5, 10, 12, 13, 4567, tzinfo=UTC)
+    told = []
+    for module in (_members, _members_py):
+        properties = module.members(text)
+        if properties is None:
+            return
+        told.append(
+            (
+                module.told_person(str(uuid.UUID(int=version)), 7, moment, moment, properties, flag, not flag, version),
+                module.told_distinct_id(text.decode(), 7, str(uuid.UUID(int=version)), flag, version),
+            )
+        )
+    assert told[0] == told[1]
+    assert json.loads(json.loads(told[0][0])["properties"]) == json.loads(properties.encoded())
+    for record, kind in zip(told[0], (PersonUpdate, DistinctIdUpdate), strict=True):
+        assert msgspec.json.encode(msgspec.json.decode(record, type=kind)) == record
 
 
 @settings(max_examples=scaled(5_000), suppress_health_check=RELAXED, deadline=None)

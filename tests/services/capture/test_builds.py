@@ -13,7 +13,10 @@ from tests.support.scale import SCALE
 
 ROOT = Path(__file__).resolve().parents[3]
 SHAPES = sorted((*ROOT.glob("libs/kit/**/*.pxd"), *ROOT.glob("services/**/*.pxd")))
-SUITES = ("test_callers.py", "test_fuzz_sockets.py", "test_group_commit.py")
+SUITES = (
+    *("test_callers.py", "test_callers_log.py", "test_callers_slow_clients.py"),
+    *("test_fuzz_sockets.py", "test_group_commit.py"),
+)
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda path: path.stem)

@@ -4,10 +4,9 @@ import asyncio
 import gc
 import gzip
 import re
-import resource
 import uuid
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -16,71 +15,28 @@ import orjson
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from redis.asyncio import Redis
 
 from libs.kit import metrics
-from libs.kit.clock import SystemClock
-from libs.kit.errors import LogFull, PayloadTooLarge
-from libs.kit.eventlog import NewRecord
 from libs.kit.hot_connection import HotCycle
 from libs.kit.plain_request import LEFT_OUT
 from services import capture
 from services.capture import v1_headers
-from services.capture.policies.policies import Policies
 from services.capture.protocol import CaptureReceiver
-from services.capture.settings import CaptureSettings
-from tests.support.capture_server import CALLERS, Caller, CaptureServer, Said, capture_server
-from tests.support.capturing import KeptLog
+from tests.support.capture_server import (
+    CALLERS,
+    GOOD,
+    MIB,
+    Caller,
+    CaptureServer,
+    Said,
+    SlowLog,
+    capture_server,
+    chunked,
+    event,
+    plain,
+    post,
+)
 from tests.support.scale import scaled
-
-GOOD = (200, b'{"status":"Ok"}')
-MIB = 1024 * 1024
-
-
-def event(name: str = "a", filler: str = "") -> bytes:
-    return orjson.dumps({"api_key": "phc_t", "event": name, "distinct_id": "u", "properties": {"f": filler}})
-
-
-def post(body: bytes, *lines: str, path: str = "/e/", version: str = "1.1") -> bytes:
-    head = [f"POST {path} HTTP/{version}", "Host: h", f"Content-Length: {len(body)}", *lines]
-    return "\r\n".join(head).encode() + b"\r\n\r\n" + body
-
-
-def chunked(body: bytes, size: int, *lines: str, trailer: bytes = b"") -> bytes:
-    head = "\r\n".join(["POST /e/ HTTP/1.1", "Host: h", "Transfer-Encoding: chunked", *lines]).encode() + b"\r\n\r\n"
-    pieces = (body[start : start + size] for start in range(0, len(body), size))
-    return head + b"".join(b"%x;x=y\r\n%b\r\n" % (len(piece), piece) for piece in pieces) + b"0\r\n" + trailer + b"\r\n"
-
-
-def plain(said: Said) -> tuple[int, bytes]:
-    return said.status, said.body
-
-
-class SlowLog(KeptLog):
-    """Keeps nothing before `durable` is set; `asked` once somebody waits."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.durable = asyncio.Event()
-        self.asked = asyncio.Event()
-
-    async def produce(self, topic: str, records: Sequence[NewRecord]) -> None:
-        self.asked.set()
-        await self.durable.wait()
-        await super().produce(topic, records)
-
-
-@pytest.fixture(params=CALLERS)
-def caller(request: pytest.FixtureRequest) -> Caller:
-    found: Caller = request.param
-    return found
-
-
-@pytest.fixture
-async def server(caller: Caller) -> AsyncIterator[CaptureServer]:
-    async with capture_server(caller) as running:
-        yield running
-
 
 # -- what is said
 
@@ -373,185 +329,6 @@ async def test_a_large_body_behind_a_small_head_is_no_large_head(server: Capture
     assert [plain(one) for one in await server.exchange(raw + raw[:60] + raw[60:], 2)] == [GOOD, GOOD]
 
 
-# -- clients that are slow, or leave
-
-
-async def test_a_body_that_stops_coming(caller: Caller) -> None:
-    async with capture_server(caller, body_idle_timeout_seconds=0.1) as server:
-        client = await server.connect()
-        await client.send(post(event())[:-5])
-        said = await client.said()
-        assert plain(said) == (408, b"client stopped sending data")
-        assert server.intake.memory.held == 0
-        await client.close()
-
-
-async def test_a_body_that_comes_slowly_but_comes(caller: Caller) -> None:
-    async with capture_server(caller, body_idle_timeout_seconds=0.4) as server:
-        client = await server.connect()
-        raw = post(event())
-        for start in range(0, len(raw), len(raw) // 8):
-            await client.send(raw[start : start + len(raw) // 8])
-            await asyncio.sleep(0.1)
-        assert plain(await client.said()) == GOOD
-        await client.close()
-
-
-async def test_a_head_that_does_not_end(caller: Caller) -> None:
-    async with capture_server(caller, hot={"head_seconds": 0.1}) as server:
-        client = await server.connect()
-        await client.send(b"POST /e/ HTTP/1.1\r\nHost: h\r\nX-")
-        assert await client.ended() == b""
-
-
-async def test_an_idle_connection_ends(caller: Caller) -> None:
-    async with capture_server(caller, hot={"keep_alive_seconds": 0.1}) as server:
-        silent, used = await server.connect(), await server.connect()
-        await used.send(post(event()))
-        assert plain(await used.said()) == GOOD
-        assert await used.ended() == b""
-        assert await silent.ended() == b""
-        await server.settle()
-
-
-async def test_many_idle_connections_cost_nobody_anything(caller: Caller) -> None:
-    files, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    idle = min(scaled(10_000, least=300), (most - 400) // 2)  # both ends are in this process
-    async with capture_server(caller) as server:
-        clients = [await server.connect() for _ in range(idle)]
-        while server.connections < idle:
-            await asyncio.sleep(0.01)
-        for client in clients[:: max(1, idle // 50)]:
-            await client.send(post(event()))
-            assert plain(await client.said()) == GOOD
-        for client in clients:
-            client.writer.transport.abort()
-        await server.settle()
-    resource.setrlimit(resource.RLIMIT_NOFILE, (files, most))
-
-
-async def test_a_client_that_leaves_in_the_middle_leaves_nothing_behind(server: CaptureServer) -> None:
-    for cut in (3, 40, 90):
-        client = await server.connect()
-        await client.send(post(event())[:cut])
-        while not server.connections:
-            await asyncio.sleep(0.005)
-        client.writer.transport.abort()
-        await server.settle()
-    assert server.log.records == []
-
-
-async def test_a_client_that_leaves_before_the_answer_leaves_its_event(caller: Caller) -> None:
-    log = SlowLog()
-    async with capture_server(caller, log=log) as server:
-        client = await server.connect()
-        await client.send(post(event()) + post(event("b")))
-        await log.asked.wait()
-        client.writer.transport.abort()
-        await asyncio.sleep(0.02)
-        log.durable.set()
-        await server.settle()
-        while not log.records:
-            await asyncio.sleep(0.005)
-    names = [e["event"] for e in log.events()]
-    assert names in (["a"], ["a", "b"])  # uvicorn never looks at the second
-
-
-async def test_a_half_closed_client_still_gets_its_answers() -> None:
-    """Only by the protocol class: uvicorn's own takes the end of what a client sends for the end of the client."""
-    log = SlowLog()
-    async with capture_server("protocol", log=log) as server:
-        client = await server.connect()
-        await client.send(post(event()) + post(event("b")))
-        client.writer.write_eof()
-        await log.asked.wait()
-        log.durable.set()
-        assert [plain(await client.said()) for _ in range(2)] == [GOOD, GOOD]
-        assert await client.ended() == b""
-        cut = await server.connect()
-        await cut.send(post(event("c"))[:-1])
-        cut.writer.write_eof()
-        assert await cut.ended() == b""
-        await server.settle()
-    assert [e["event"] for e in log.events()] == ["a", "b"]
-
-
-# -- the log
-
-
-async def test_requests_of_one_moment_share_a_produce_and_its_fate(caller: Caller) -> None:
-    class Counting(KeptLog):
-        produces = 0
-
-        async def produce(self, topic: str, records: Sequence[NewRecord]) -> None:
-            self.produces += 1
-            await super().produce(topic, records)
-
-    log = Counting()
-    async with capture_server(caller, log=log) as server:
-        clients = [await server.connect() for _ in range(20)]
-        for client in clients:
-            client.writer.write(post(event()))
-        assert [plain(await client.said()) for client in clients] == 20 * [GOOD]
-        assert log.produces < 20
-        log.failure = LogFull("full")
-        for client in clients:
-            client.writer.write(post(event()))
-        said = [await client.said() for client in clients]
-        assert {one.status for one in said} == {503}
-        assert {one.headers["retry-after"] for one in said} == {"2"}
-        for client in clients:
-            await client.close()
-    assert len(log.records) == 20
-
-
-async def test_one_record_that_is_too_large_for_the_log_spares_its_neighbours(caller: Caller) -> None:
-    class Narrow(KeptLog):
-        async def produce(self, topic: str, records: Sequence[NewRecord]) -> None:
-            if any(len(record.value) > 5_000 for record in records):
-                raise PayloadTooLarge("5,000 bytes are enough")
-            await super().produce(topic, records)
-
-    async with capture_server(caller, log=Narrow()) as server:
-        client = await server.connect()
-        await client.send(post(event("a")) + post(event("b", "x" * 6_000)) + post(event("c")))
-        assert [(await client.said()).status for _ in range(3)] == [200, 413, 200]
-        await client.close()
-        assert [e["event"] for e in server.log.events()] == ["a", "c"]
-
-
-async def test_a_bug_of_ours_is_a_500_and_the_connection_goes_on(caller: Caller) -> None:
-    async with capture_server(caller) as server:
-        server.log.failure = KeyError("secret")
-        client = await server.connect()
-        await client.send(post(event()))
-        assert plain(await client.said()) == (500, b"internal server error")
-        server.log.failure = None
-        await client.send(post(event()))
-        assert plain(await client.said()) == GOOD
-        await client.close()
-
-
-@pytest.mark.parametrize("step", ["route", "settled"])
-async def test_a_bug_before_or_behind_the_log_is_answered_too(caller: Caller, step: str) -> None:
-    def broken(*_: Any) -> None:
-        raise KeyError("secret")
-
-    async with capture_server(caller) as server:
-        working = server.intake._policies
-        server.intake._policies = type("Broken", (Policies,), {step: broken})(
-            Redis(port=1), SystemClock(), CaptureSettings()
-        )
-        client = await server.connect()
-        await client.send(post(event()))
-        assert plain(await client.said()) == (500, b"internal server error")
-        server.intake._policies = working
-        await client.send(post(event()))
-        assert plain(await client.said()) == GOOD
-        await client.close()
-
-
 async def test_v1_by_both_callers(caller: Caller) -> None:
     one = {"event": "a", "uuid": str(uuid.uuid4()), "distinct_id": "u", "timestamp": "2026-11-21T11:00:00Z"}
     body = orjson.dumps({"created_at": "2026-11-21T11:59:59Z", "batch": [one]})
@@ -613,41 +390,6 @@ async def test_an_answered_request_leaves_nothing_for_the_collector() -> None:
             gc.enable()
         await client.close()
     assert all(count <= 3 for count in alive.values()), alive
-
-
-# -- stopping
-
-
-async def test_stopping_under_load_loses_and_doubles_no_answer(caller: Caller) -> None:
-    class Pausing(KeptLog):
-        async def produce(self, topic: str, records: Sequence[NewRecord]) -> None:
-            await asyncio.sleep(0.002)
-            await super().produce(topic, records)
-
-    answered: Counter[str] = Counter()
-    log = Pausing()
-
-    async def post_on_and_on(server: CaptureServer, number: int) -> None:
-        client = await server.connect()
-        for turn in range(100_000):
-            names = [f"{number}-{turn}-{part}" for part in range(1 + number % 3)]
-            try:
-                await client.send(b"".join(post(event(name)) for name in names))
-                for name in names:
-                    assert plain(await client.said()) == GOOD
-                    answered[name] += 1
-                    assert len(answered) < 50_000
-            except (asyncio.IncompleteReadError, OSError):
-                return
-
-    async with capture_server(caller, log=log) as server:
-        posting = [asyncio.create_task(post_on_and_on(server, number)) for number in range(20)]
-        while len(answered) < scaled(5_000, least=200):
-            await asyncio.sleep(0.01)
-    await asyncio.gather(*posting)
-    kept = Counter(e["event"] for e in log.events())
-    assert max(kept.values()) == max(answered.values()) == 1
-    assert kept == answered  # nothing taken without an answer, nothing answered without being taken
 
 
 # -- whatever the pieces

@@ -42,7 +42,8 @@ def planned(
 ) -> Plan:
     known = persons or {}
     links = {} if unlinked else {key: Link(key, one.uuid, 0, 0) for key, one in known.items()}
-    people = Loaded({one.id: one for one in known.values()}, links)
+    keys_of = {one.id: [key for key in links if known[key].id == one.id] for one in known.values()}
+    people = Loaded({one.id: one for one in known.values()}, links, keys_of=keys_of)
     return plan(parsed(records), Known(TEAMS, people), fresh_from or {}, refused or set(), NOW)
 
 
