@@ -94,32 +94,60 @@ async def fetch(consumer: Consumer, limits: Limits) -> Sequence[Batch]:
 async def grown(consumer: Consumer, limits: Limits, first: Sequence[Batch], owned: Ownership) -> Sequence[Batch]:
     """What was fetched under that ownership, with what comes in a moment when it is little. What is no longer ours is
     left out, so that the caller may ask for the ownership of all of it."""
-    more: Sequence[Batch] = ()
+    fetches = Fetches(consumer)
+    fetches.add(first, owned)
     if limits.linger_seconds and not is_enough(first, limits):
         await asyncio.sleep(limits.linger_seconds)
+        await fetches.grow(limits)
+    return fetches.ours()
+
+
+class Fetches:
+    """What several fetches brought, as one batch. How much that is is counted as it comes: a batch that grows for long
+    is never looked through again."""
+
+    def __init__(self, consumer: Consumer):
+        self._consumer = consumer
+        self._fetched: list[tuple[Sequence[Batch], Ownership]] = []
+        self.records = 0
+        self.bytes = 0
+
+    def add(self, batches: Sequence[Batch], owned: Ownership) -> None:
+        """What was fetched under that ownership."""
+        if batches:
+            self._fetched.append((batches, owned))
+            self.records += count(batches)
+            self.bytes += byte_count(batches)
+
+    async def grow(self, limits: Limits) -> None:
+        """Fetch what the log has by now, up to the limits. Without an answer there is nothing more."""
         try:
-            more = await consumer.fetch(max_records=room(first, limits), timeout=0)
+            more = await self._consumer.fetch(max_records=self._room(limits), timeout=0)
         except HedgerowError as exc:
-            # The consumer stands behind `first` now: let go of, it would be skipped by the next commit, and lost.
+            # The consumer stands behind what is held: let go of, it would be skipped by the next commit, and lost.
             log.info("batch_not_grown", error=exc.detail)
-    return joined([*(batch for batch in first if still_ours(consumer, batch, owned)), *more])
+        else:
+            self.add(more, ownership(self._consumer, more))
+
+    def is_full(self, limits: Limits) -> bool:
+        """As much as is worked on at once, nearly: what is missing is not worth another fetch."""
+        return self.records >= limits.records * 7 // 8 or self.bytes >= limits.bytes * 7 // 8
+
+    def ours(self) -> list[Batch]:
+        """All of it that belongs to the ownership it was fetched under."""
+        return joined(
+            batch for batches, owned in self._fetched for batch in batches if still_ours(self._consumer, batch, owned)
+        )
+
+    def _room(self, limits: Limits) -> int:
+        """How many more records may be worked on at once, if they are as large as these."""
+        fitting = (limits.bytes - self.bytes) * self.records // self.bytes if self.bytes else limits.records
+        return max(1, min(limits.records - self.records, fitting))
 
 
 def is_enough(batches: Sequence[Batch], limits: Limits) -> bool:
     """Half of what is worked on at once, by number or by size: so much came because the log holds more of it."""
     return count(batches) >= limits.records // 2 or byte_count(batches) >= limits.bytes // 2
-
-
-def is_full(batches: Sequence[Batch], limits: Limits) -> bool:
-    """As much as is worked on at once, nearly: what is missing is not worth another fetch."""
-    return count(batches) >= limits.records * 7 // 8 or byte_count(batches) >= limits.bytes * 7 // 8
-
-
-def room(batches: Sequence[Batch], limits: Limits) -> int:
-    """How many more records may be worked on at once, if they are as large as these."""
-    number, size = count(batches), byte_count(batches)
-    fitting = (limits.bytes - size) * number // size if size else limits.records
-    return max(1, min(limits.records - number, fitting))
 
 
 def joined(batches: Iterable[Batch]) -> list[Batch]:
@@ -131,7 +159,9 @@ def joined(batches: Iterable[Batch]) -> list[Batch]:
     for batch in batches:
         whole = records.setdefault((batch.topic, batch.partition), [])
         first = batch.records[0].offset
-        whole[:] = [*(record for record in whole if record.offset < first), *batch.records]
+        if whole and whole[-1].offset >= first:
+            whole[:] = [record for record in whole if record.offset < first]
+        whole += batch.records
     return [Batch(topic, partition, whole) for (topic, partition), whole in records.items()]
 
 
@@ -268,26 +298,22 @@ class Reader:
         return batches
 
     async def _grown_beside(
-        self, work: asyncio.Future[Any], limits: Limits, batches: Sequence[Batch], owned: Ownership
+        self, work: asyncio.Future[Any], limits: Limits, first: Sequence[Batch], owned: Ownership
     ) -> Sequence[Batch]:
         """Never waits in a fetch: whoever does the work needs the consumer too."""
+        fetches = Fetches(self.consumer)
+        fetches.add(first, owned)
         patience = asyncio.create_task(_both(work, limits.linger_seconds))
         try:
-            while not is_full(batches, limits):
+            while not fetches.is_full(limits):
                 last = patience.done()
-                try:
-                    more = await self.consumer.fetch(max_records=room(batches, limits), timeout=0)
-                except HedgerowError as exc:  # nothing was passed over; what is held is kept
-                    log.info("batch_not_grown", error=exc.detail)
-                    more = ()
-                batches = joined([*(one for one in batches if still_ours(self.consumer, one, owned)), *more])
-                owned = ownership(self.consumer, batches)
+                await fetches.grow(limits)
                 if last:
                     break
                 await asyncio.wait((patience,), timeout=_LOOK_EVERY_SECONDS)
         finally:
             patience.cancel()
-        return [one for one in batches if still_ours(self.consumer, one, owned)]
+        return fetches.ours()
 
     async def _fetch_ahead(self, records: int) -> tuple[Sequence[Batch], Ownership]:
         batches = await self.consumer.fetch(max_records=records, timeout=0)

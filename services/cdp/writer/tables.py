@@ -1,22 +1,23 @@
 """A record that tells of a person, a distinct id or a group, a warning, a heatmap's point, a metric or an AI event ->
 lines of its tables. No I/O, no clock."""
 
+import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from uuid import UUID
 
 import msgspec
 
+from libs.fastpath import members
 from libs.kit.contracts.arrival import arrived_ms
 from libs.kit.contracts.counts import AppMetric, HeatmapPoint
 from libs.kit.contracts.persons import DistinctIdUpdate, GroupUpdate, IngestionWarning, PersonUpdate
 from libs.kit.contracts.topics import AI_EVENTS, APP_METRICS, DISTINCT_IDS, GROUPS, HEATMAPS, PERSONS, WARNINGS
 from libs.kit.eventlog import Record
-from libs.kit.schema.event_row import quoted, readable
+from libs.kit.schema.event_row import readable
 from services.cdp.writer.ai_rows import ai_columns, is_past
 
 # Columns of a line, before its JSON object, and the object: what the JSON column is called, and its text.
-Parts = tuple[dict[str, object], tuple[str, bytes] | None]
+Parts = tuple[dict[str, object], tuple[str, str] | None]
 
 _person = msgspec.json.Decoder(PersonUpdate)
 _distinct_id = msgspec.json.Decoder(DistinctIdUpdate)
@@ -24,10 +25,10 @@ _group = msgspec.json.Decoder(GroupUpdate)
 _warning = msgspec.json.Decoder(IngestionWarning)
 _point = msgspec.json.Decoder(HeatmapPoint)
 _metric = msgspec.json.Decoder(AppMetric)
+_is_canonical = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}").fullmatch
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(msgspec.Struct, frozen=True, gc=False):
     """One row to insert, with the record it came from."""
 
     record: Record
@@ -51,18 +52,18 @@ def lines(record: Record, ai_days: int) -> list[Line]:
 def _people(value: bytes) -> Parts:
     person = _person.decode(value)
     columns = msgspec.structs.asdict(person)
-    columns["id"] = str(UUID(person.id))
-    return columns, ("properties", columns.pop("properties").encode())
+    columns["id"] = _uuid(person.id)
+    return columns, ("properties", columns.pop("properties"))
 
 
 def _distinct_ids(value: bytes) -> Parts:
     update = _distinct_id.decode(value)
-    return {**msgspec.structs.asdict(update), "person_id": str(UUID(update.person_id))}, None
+    return {**msgspec.structs.asdict(update), "person_id": _uuid(update.person_id)}, None
 
 
 def _groups(value: bytes) -> Parts:
     columns = msgspec.structs.asdict(_group.decode(value))
-    return columns, ("group_properties", columns.pop("group_properties").encode())
+    return columns, ("group_properties", columns.pop("group_properties"))
 
 
 def _warnings(value: bytes) -> Parts:
@@ -71,19 +72,25 @@ def _warnings(value: bytes) -> Parts:
 
 def _points(value: bytes) -> Parts:
     point = _point.decode(value)
-    return {**msgspec.structs.asdict(point), "uuid": str(UUID(point.uuid))}, None
+    return {**msgspec.structs.asdict(point), "uuid": _uuid(point.uuid)}, None
 
 
 def _metrics(value: bytes) -> Parts:
     metric = _metric.decode(value)
     columns = msgspec.structs.asdict(metric)
     # without one the table makes it from the record's place in the log
-    columns |= {"uuid": str(UUID(metric.uuid))} if metric.uuid else {}
+    columns |= {"uuid": _uuid(metric.uuid)} if metric.uuid else {}
     return {name: value for name, value in columns.items() if name != "uuid" or value}, None
 
 
 def _ai_events(value: bytes) -> Parts:
     return ai_columns(value), None
+
+
+def _uuid(text: str) -> str:
+    """As ClickHouse reads it; raises ValueError for what is none. Ours are written so, and reading one costs more than
+    the rest of a row."""
+    return text if _is_canonical(text) else str(UUID(text))
 
 
 def _distinct_id_tables(columns: Mapping[str, object]) -> tuple[str, ...]:
@@ -103,15 +110,20 @@ _TOPICS: Mapping[str, tuple[Callable[[Mapping[str, object]], tuple[str, ...]], C
 TOPICS = tuple(_TOPICS)
 
 
-def _line(record: Record, columns: dict[str, object], nested: tuple[str, bytes] | None) -> bytes:
+def _line(record: Record, columns: dict[str, object], nested: tuple[str, str] | None) -> bytes:
     columns |= {
         "_timestamp": arrived_ms(record) // 1000,
         "_offset": record.offset,
         "_partition": record.partition,
     }
-    text = msgspec.json.encode(columns)
     if nested is None:
-        return text + b"\n"
-    name, raw = nested[0].encode(), nested[1]
-    whole, _ = readable(raw)
-    return b'%s,"%s":%s,"%s_raw":"%s"}\n' % (text[:-1], name, whole, name, quoted(raw))
+        return msgspec.json.encode(columns) + b"\n"
+    name, raw = nested
+    columns[f"{name}_raw"] = raw
+    return b'%s,"%s":%s}\n' % (msgspec.json.encode(columns)[:-1], name.encode(), _readable(raw.encode()))
+
+
+def _readable(raw: bytes) -> bytes:
+    """`readable`, for an object of plain values after one look and without a Python object for each of them."""
+    found = members(raw)
+    return raw if found is not None and found.is_plain() else readable(raw)[0]

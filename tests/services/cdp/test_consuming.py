@@ -10,6 +10,7 @@ from libs.kit.clock import ManualClock
 from libs.kit.errors import Unavailable
 from libs.kit.eventlog import Assignment, Batch, Record
 from services.cdp.consuming import (
+    Fetches,
     InTurns,
     Limits,
     Loop,
@@ -21,7 +22,6 @@ from services.cdp.consuming import (
     joined,
     kept_alive,
     ownership,
-    room,
     still_ours,
 )
 
@@ -77,6 +77,7 @@ async def test_what_was_fetched_survives_a_fetch_that_fails_behind_it() -> None:
 
 async def test_small_batch_waits_a_moment_and_grows() -> None:
     consumer = Script([batch(0, 0, 2)], [batch(0, 2, 3), batch(1, 0, 1)])
+    consumer.owned[TOPIC, 1] = Assignment(TOPIC, 1, 0)
     got = await fetch(consumer, limits())
     assert {(one.partition, len(one.records)) for one in got} == {(0, 5), (1, 1)}
     assert consumer.asked == [100, 98]
@@ -293,11 +294,23 @@ async def test_partition_that_leaves_beside_the_work_is_left_out() -> None:
         assert [(one.partition, len(one.records)) for one in got] == [(1, 2)]
 
 
-def test_room_is_what_fits_by_number_and_by_size() -> None:
-    assert room([], limits(records=100, size=1000)) == 100
-    assert room([batch(0, 0, 10, size=1)], limits(records=100, size=1000)) == 90
-    assert room([batch(0, 0, 10, size=50)], limits(records=100, size=1000)) == 10
-    assert room([batch(0, 0, 10, size=500)], limits(records=100, size=1000)) == 1
+@pytest.mark.parametrize(
+    ("held", "room"),
+    [
+        ([], 100),
+        ([batch(0, 0, 10, size=1)], 90),
+        ([batch(0, 0, 10, size=50)], 10),
+        ([batch(0, 0, 5, size=50), batch(0, 5, 5, size=50)], 10),
+        ([batch(0, 0, 10, size=500)], 1),
+    ],
+)
+async def test_room_is_what_fits_by_number_and_by_size(held: list[Batch], room: int) -> None:
+    consumer = Script()
+    fetches = Fetches(consumer)
+    for one in held:
+        fetches.add([one], ownership(consumer, [one]))
+    await fetches.grow(limits(records=100, size=1000))
+    assert consumer.asked == [room]
 
 
 def test_rest_of_a_fetch_is_no_piece_of_its_own() -> None:
