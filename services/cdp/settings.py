@@ -23,6 +23,13 @@ class IngestionSettings(BaseSettings):
         pattern=r"^(live|overflow|historical)(,(live|overflow|historical))*$",
         description="Topics this process reads, each in a loop of its own. Every lane needs a process somewhere.",
     )
+    members: int = Field(
+        2,
+        ge=1,
+        le=16,
+        description="Members of each lane's group in this process, each with its share of the partitions: one decides "
+        "while another waits for PostgreSQL.",
+    )
     batch_records: int = Field(2_000, gt=0, description="Records decided at once, at most.")
     batch_bytes: int = Field(
         16 * 1024 * 1024, gt=0, description="Bytes of records decided at once, at most; one larger record goes alone."

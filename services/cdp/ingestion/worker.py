@@ -79,7 +79,8 @@ async def run(runtime: Runtime, settings: IngestionSettings, stop: asyncio.Event
         group.create_task(known.outcomes.run(stop))
         group.create_task(known.restrictions.run(stop))
         for topic in topics:
-            group.create_task(_read(runtime, settings, topic, known, stop))
+            for number in range(settings.members):
+                group.create_task(_read(runtime, settings, topic, known, stop, number))
 
 
 async def _ensured(runtime: Runtime, stop: asyncio.Event) -> None:
@@ -90,11 +91,13 @@ async def _ensured(runtime: Runtime, stop: asyncio.Event) -> None:
 
 
 async def _read(
-    runtime: Runtime, settings: IngestionSettings, topic: Topic, known: "Remembered", stop: asyncio.Event
+    runtime: Runtime, settings: IngestionSettings, topic: Topic, known: "Remembered", stop: asyncio.Event, number: int
 ) -> None:
+    """One member of the lane's group, the process's `number`th. Two of them meet in PostgreSQL, as those of two
+    processes do."""
     (worker,) = topic.groups
     pulse = Pulse(runtime.clock)
-    runtime.health.add(worker, pulse.check)
+    runtime.health.add(f"{worker}_{number}" if number else worker, pulse.check)
     loop = Loop(worker, runtime.clock, stop, pulse)
     limits = Limits(settings.batch_records, settings.batch_bytes, settings.linger_seconds, settings.fetch_seconds)
     async with (

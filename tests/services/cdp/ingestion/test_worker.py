@@ -14,7 +14,7 @@ from tests.support.captured import captured_new
 from tests.support.pipeline import QUICK_INGESTION, lag, prepare, rest_of, until
 
 BATCH = 10
-ONE_LANE = QUICK_INGESTION.model_copy(update={"lanes": "live", "batch_records": BATCH})
+ONE_LANE = QUICK_INGESTION.model_copy(update={"lanes": "live", "batch_records": BATCH, "members": 1})
 
 
 class Gate:
@@ -92,3 +92,34 @@ async def test_what_was_on_its_way_when_the_process_ended_comes_again(runtime: R
         await again
     async with runtime.log.tail(topics.STORED_EVENTS.name, last=1000) as tail:
         assert sorted(json.loads(record.value)["event"] for record in await rest_of(tail)) == sorted(names)
+
+
+async def test_members_of_one_process_do_not_wait_for_each_other(runtime: Runtime) -> None:
+    await prepare(runtime)
+    gate, stop = Gate(runtime.log), asyncio.Event()
+    gated = dataclasses.replace(runtime, log=cast(EventLog, gate))
+    running = asyncio.create_task(worker.run(gated, ONE_LANE.model_copy(update={"members": 2}), stop))
+
+    async def decided() -> bool:
+        return not await lag(runtime, topics.EVENTS.name, topics.INGESTION_GROUP)
+
+    async def both_wait() -> bool:
+        """The first one has all partitions until it has settled what it holds and the other one's are handed over."""
+        gate.open.set()
+        await until(decided)
+        gate.open.clear()
+        gate.asked.clear()
+        people = (f"person {number}" for number in range(4 * BATCH))
+        await runtime.log.produce(topics.EVENTS.name, [captured_new(event="e", distinct_id=one) for one in people])
+        await asyncio.sleep(1)
+        return len(gate.asked) == 2
+
+    try:
+        await until(both_wait)
+        gate.open.set()
+        await until(decided)
+    finally:
+        gate.open.set()
+        stop.set()
+        await running
+    assert {"ingestion", "ingestion_1"} <= runtime.health.checks.keys()
