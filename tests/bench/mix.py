@@ -17,10 +17,15 @@ _VERSIONS = {"Chrome": 130, "Firefox": 132, "Safari": 18}
 
 @dataclass
 class Mix:
-    """Events of about 1.2 KB with 30 properties, of `people` visitors who keep their browser and screen."""
+    """Events of about 1.2 KB with 30 properties, of `people` visitors who keep their browser and screen.
+
+    pairs: a visitor is merged with one and the same other. For long runs: merges at random, once they are half as many
+    as visitors, make nearly all of them one person, and then each merge moves all of its distinct ids.
+    """
 
     people: int = 100_000
     seed: int = 3
+    pairs: bool = False
     _rng: random.Random = field(init=False)
 
     def __post_init__(self) -> None:
@@ -58,7 +63,7 @@ class Mix:
             properties |= {"$anon_distinct_id": f"anonymous-{visitor}-{index}", "$set": {"plan": "free", "n": index}}
         elif dice < IDENTIFIES + MERGES:
             name = "$merge_dangerously"
-            properties["alias"] = visitor_id(self.visitor())
+            properties["alias"] = visitor_id(visitor ^ 1 if self.pairs else self.visitor())
         return self._captured(name, visitor, properties)
 
     def _captured(self, name: str, visitor: int, properties: dict[str, Any]) -> NewRecord:

@@ -176,7 +176,7 @@ async def forget(log_url: str) -> None:
 async def pipeline(runtime: Runtime, given: argparse.Namespace) -> bool:
     """Load both workers; whether they stayed flat."""
     await prepare(runtime)
-    mix = Mix(people=given.people)
+    mix = Mix(people=given.people, pairs=True)
     workers = [await started(runtime, name) for name in ("ingestion", "writer")]
     try:
         await runtime.log.produce(topics.EVENTS.name, mix.new(100))
