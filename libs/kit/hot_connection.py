@@ -135,7 +135,7 @@ class HotConnection:
         self.since = self.loop.time()  # when something was last seen to have happened on this connection
         self.stirred = False  # something happened after that
         self.peer: str | None = None  # the address at the other end
-        self.full = False  # what we wrote waits in the transport
+        self.full = False  # what we wrote waits in the transport: `flow.write_paused`, as a field of C
 
     # -- the connection
 
@@ -298,7 +298,7 @@ class HotConnection:
         """Whether all that came was answered, and more may come."""
         cycle = self.cycle
         if isinstance(cycle, HotCycle):
-            newest: HotCycle = cycle
+            newest: HotCycle = cycle  # the same as below, by fields of C
             return newest.response_complete and newest.keep_alive and not newest.more_body and not self.deaf
         return not self.deaf and (
             cycle is None or (cycle.response_complete and cycle.keep_alive and not cycle.more_body)

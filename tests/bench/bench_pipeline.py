@@ -43,6 +43,8 @@ from tests.support.pipeline import drained, lag, prepare, stored
 
 CHUNK = 1_000
 WARM = 3_000
+# Members that start one after the other hand partitions over at the beats of their leases; who starts does not count.
+SHARED_OUT_SECONDS = 5.0
 # of a row: its arrival in epoch milliseconds, seconds until it was stored, seconds until it was in the writer's topic
 Lateness = tuple[int, float, float]
 STAGES = {
@@ -108,10 +110,6 @@ async def _drain(runtime: Runtime, mix: Mix, number: int) -> None:
 async def _warm(runtime: Runtime, mix: Mix) -> None:
     await runtime.log.produce(topics.EVENTS.name, mix.new(WARM))
     await drained(runtime, seconds=120)
-
-
-# Members that start one after the other hand partitions over at the beats of their leases; who starts does not count.
-SHARED_OUT_SECONDS = 5.0
 
 
 async def _steady(runtime: Runtime, mix: Mix, rate: int, seconds: float) -> None:

@@ -3,13 +3,15 @@
 import asyncio
 import dataclasses
 import json
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from typing import Any, cast
 
 from libs.kit.contracts import topics
 from libs.kit.eventlog import EventLog, NewRecord
 from libs.kit.runtime import Runtime
 from services.cdp.ingestion import worker
+from services.cdp.settings import IngestionSettings
 from tests.support.captured import captured_new
 from tests.support.pipeline import QUICK_INGESTION, lag, prepare, rest_of, until
 
@@ -35,31 +37,49 @@ class Gate:
         await self._log.produce(topic, records)
 
 
+@asynccontextmanager
+async def at_work(runtime: Runtime, gate: Gate, settings: IngestionSettings) -> AsyncIterator[None]:
+    """Ingestion behind the gate, which is open at the end, so that it ends too."""
+    stop = asyncio.Event()
+    running = asyncio.create_task(worker.run(gated(runtime, gate), settings, stop))
+    try:
+        yield
+    finally:
+        gate.open.set()
+        stop.set()
+        await running
+
+
+def gated(runtime: Runtime, gate: Gate) -> Runtime:
+    """The same, with that log."""
+    return dataclasses.replace(runtime, log=cast(EventLog, gate))
+
+
+async def all_moved(runtime: Runtime) -> None:
+    """Until the log's positions say that everything is settled."""
+
+    async def moved() -> bool:
+        return not await lag(runtime, topics.EVENTS.name, topics.INGESTION_GROUP)
+
+    await until(moved)
+
+
 async def test_one_batch_is_on_its_way_while_the_next_is_committed(runtime: Runtime) -> None:
     await prepare(runtime)
     names = [f"e{number}" for number in range(5 * BATCH)]
     await runtime.log.produce(topics.EVENTS.name, [captured_new(event=name, distinct_id="one") for name in names])
-    gate, stop = Gate(runtime.log), asyncio.Event()
-    gated = dataclasses.replace(runtime, log=cast(EventLog, gate))
-    running = asyncio.create_task(worker.run(gated, ONE_LANE, stop))
+    gate = Gate(runtime.log)
 
     async def committed() -> bool:
         row = await runtime.postgres.fetch_one("SELECT sum(next_offset)::int AS stands FROM hedgerow_log_position")
         return row is not None and row["stands"] == 2 * BATCH
 
-    async def moved() -> bool:
-        return not await lag(runtime, topics.EVENTS.name, topics.INGESTION_GROUP)
-
-    try:
+    async with at_work(runtime, gate, ONE_LANE):
         await until(committed)
         assert gate.asked == [names[:BATCH]]
         assert await lag(runtime, topics.EVENTS.name, topics.INGESTION_GROUP) == len(names)
         gate.open.set()
-        await until(moved)
-    finally:
-        gate.open.set()
-        stop.set()
-        await running
+        await all_moved(runtime)
     assert [name for asked in gate.asked for name in asked] == names
     assert max(map(len, gate.asked)) <= BATCH
     async with runtime.log.tail(topics.STORED_EVENTS.name, last=1000) as tail:
@@ -71,7 +91,7 @@ async def test_what_was_on_its_way_when_the_process_ended_comes_again(runtime: R
     names = [f"e{number}" for number in range(2 * BATCH)]
     await runtime.log.produce(topics.EVENTS.name, [captured_new(event=name, distinct_id="one") for name in names])
     gate, stop = Gate(runtime.log), asyncio.Event()
-    running = asyncio.create_task(worker.run(dataclasses.replace(runtime, log=cast(EventLog, gate)), ONE_LANE, stop))
+    running = asyncio.create_task(worker.run(gated(runtime, gate), ONE_LANE, stop))
 
     async def asked() -> bool:
         return bool(gate.asked)
@@ -80,33 +100,21 @@ async def test_what_was_on_its_way_when_the_process_ended_comes_again(runtime: R
     running.cancel()  # as a process that is killed while a batch is on its way
     await asyncio.gather(running, return_exceptions=True)
     assert await lag(runtime, topics.EVENTS.name, topics.INGESTION_GROUP) == len(names)
-    again = asyncio.create_task(worker.run(runtime, ONE_LANE, stop))
-
-    async def moved() -> bool:
-        return not await lag(runtime, topics.EVENTS.name, topics.INGESTION_GROUP)
-
-    try:
-        await until(moved)
-    finally:
-        stop.set()
-        await again
+    gate.open.set()
+    async with at_work(runtime, gate, ONE_LANE):
+        await all_moved(runtime)
     async with runtime.log.tail(topics.STORED_EVENTS.name, last=1000) as tail:
         assert sorted(json.loads(record.value)["event"] for record in await rest_of(tail)) == sorted(names)
 
 
 async def test_members_of_one_process_do_not_wait_for_each_other(runtime: Runtime) -> None:
     await prepare(runtime)
-    gate, stop = Gate(runtime.log), asyncio.Event()
-    gated = dataclasses.replace(runtime, log=cast(EventLog, gate))
-    running = asyncio.create_task(worker.run(gated, ONE_LANE.model_copy(update={"members": 2}), stop))
-
-    async def decided() -> bool:
-        return not await lag(runtime, topics.EVENTS.name, topics.INGESTION_GROUP)
+    gate = Gate(runtime.log)
 
     async def both_wait() -> bool:
         """The first one has all partitions until it has settled what it holds and the other one's are handed over."""
         gate.open.set()
-        await until(decided)
+        await all_moved(runtime)
         gate.open.clear()
         gate.asked.clear()
         people = (f"person {number}" for number in range(4 * BATCH))
@@ -114,12 +122,8 @@ async def test_members_of_one_process_do_not_wait_for_each_other(runtime: Runtim
         await asyncio.sleep(1)
         return len(gate.asked) == 2
 
-    try:
+    async with at_work(runtime, gate, ONE_LANE.model_copy(update={"members": 2})):
         await until(both_wait)
         gate.open.set()
-        await until(decided)
-    finally:
-        gate.open.set()
-        stop.set()
-        await running
+        await all_moved(runtime)
     assert {"ingestion", "ingestion_1"} <= runtime.health.checks.keys()
