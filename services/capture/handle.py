@@ -139,16 +139,10 @@ def _by_scan(text: Bytes, query: Query, request: Request, route: str, limits: Li
     )
     if records is None:
         return None
-    return Decision(
-        success,
-        records,
-        None,
-        count,
-        _performance(dropped) if dropped else NO_DROPS,
-        _TRANSIENT,
-        token,
-        batch.historical_migration,
-    )
+    drops = _performance(dropped) if dropped else NO_DROPS
+    decision = Decision.__new__(Decision)
+    decision.open(success, records, None, count, drops, _TRANSIENT, token, batch.historical_migration, None)
+    return decision
 
 
 def _by_msgspec(text: Bytes, query: Query, request: Request, route: str, limits: Limits) -> Decision:
