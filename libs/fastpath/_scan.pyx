@@ -11,8 +11,8 @@ from cpython.datetime cimport (
 )
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_DECREF, Py_INCREF, Py_XDECREF
-from cpython.unicode cimport PyUnicode_DecodeUTF8
-from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from cpython.unicode cimport PyUnicode_AsUTF8AndSize, PyUnicode_DecodeUTF8
+from libc.stdint cimport INT64_MIN, int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memchr, memcmp, memcpy, memset
 
@@ -195,14 +195,6 @@ cdef class Batch:
         cdef Py_ssize_t at
         return [self._text(self._events[at].uuid) if self._events[at].uuid.end else "" for at in range(self.count)]
 
-    def count_named(self, bytes name not None):
-        cdef Py_ssize_t at
-        cdef Py_ssize_t found = 0
-        cdef bytes quoted = _quoted(name)
-        for at in range(self.count):
-            found += self._is_named(&self._events[at], quoted)
-        return found
-
     def tokens(self, bytes leave_out not None):
         cdef Py_ssize_t at
         cdef Span span
@@ -210,27 +202,33 @@ cdef class Batch:
         cdef bytes quoted = _quoted(leave_out)
         found = set()
         for at in range(self.count):
-            span = self._token_of(&self._events[at], quoted)
+            if self._is_named(&self._events[at], quoted):
+                continue
+            span = self._token_of(&self._events[at])
             if span.end and not self._same(span, last):
                 found.add(self._text(span))
                 last = span
         return found
 
-    def only_token(self, bytes leave_out not None):
+    def summary(self, bytes leave_out not None):
         cdef Py_ssize_t at
+        cdef Py_ssize_t kept = 0
         cdef Span span
-        cdef Span first = self._token
-        cdef bytes quoted
-        if not self.is_batch:
-            quoted = _quoted(leave_out)
-            first = Span(0, 0)
-            for at in range(self.count):
-                span = self._token_of(&self._events[at], quoted)
+        cdef Span first = self._token if self.is_batch else Span(0, 0)
+        cdef bint differ = False
+        cdef bytes quoted = _quoted(leave_out)
+        for at in range(self.count):
+            if self._is_named(&self._events[at], quoted):
+                continue
+            kept += 1
+            if not self.is_batch:
+                span = self._token_of(&self._events[at])
                 if not first.end:
                     first = span
                 elif span.end and not self._same(span, first):
-                    return None
-        return self._text(first) if first.end else None
+                    differ = True
+        token = self._text(first) if first.end and not differ else None
+        return self.count, kept, token, self.sent_at, self.historical_migration
 
     def fields(self, Py_ssize_t at):
         if not 0 <= at < self.count:
@@ -321,10 +319,10 @@ cdef class Batch:
             if field == F_CAPTURE_INTERNAL:
                 self.capture_internal = kind == c't'
 
-    cdef Span _token_of(self, const Event* event, bytes leave_out) except *:
-        """Where an event says whose it is, its quotes included; nowhere for one that is named `leave_out`."""
+    cdef Span _token_of(self, const Event* event) noexcept:
+        """Where an event says whose it is, its quotes included."""
         cdef Span span = event.token if event.token.end else event.known[<int>P_TOKEN]
-        if not span.end or self._start[span.start] != c'"' or self._is_named(event, leave_out):
+        if not span.end or self._start[span.start] != c'"':
             return Span(0, 0)
         return span
 
