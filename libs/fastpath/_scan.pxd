@@ -58,6 +58,7 @@ cdef class Batch:
         const uint8_t* _start
         Py_ssize_t _size
         Event* _events
+        Event _root  # the one object of a body that is no array: the event, or what stands around a batch
         readonly Py_ssize_t count
         readonly bint is_batch
         readonly bint historical_migration

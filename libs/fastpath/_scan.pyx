@@ -13,7 +13,7 @@ from cpython.object cimport PyObject
 from cpython.ref cimport Py_DECREF, Py_INCREF, Py_XDECREF
 from cpython.unicode cimport PyUnicode_AsUTF8AndSize, PyUnicode_DecodeUTF8
 from libc.stdint cimport INT64_MIN, int64_t, uint8_t, uint32_t, uint64_t
-from libc.stdlib cimport free, malloc, realloc
+from libc.stdlib cimport free, realloc
 from libc.string cimport memchr, memcmp, memcpy, memset
 
 import os
@@ -109,14 +109,13 @@ def scan_v1(body, Py_ssize_t max_events):
 
 cdef object _scan(object body, bint engage, Py_ssize_t max_events, bint bearer):
     cdef Walk walk
-    cdef Event root
     cdef const uint8_t* after
     cdef Py_ssize_t size
     cdef Batch batch = Batch.__new__(Batch)
     if type(body) is bytes:
         batch._body = body
         batch._start = <const uint8_t*>PyBytes_AS_STRING(body)
-        size = len(body)
+        size = PyBytes_GET_SIZE(body)
     elif type(body) is bytearray:
         batch._body = memoryview(body)  # held, so that it cannot be resized while we point into it
         batch._start = <const uint8_t*>PyByteArray_AS_STRING(body)
@@ -125,15 +124,14 @@ cdef object _scan(object body, bint engage, Py_ssize_t max_events, bint bearer):
         raise TypeError("a body is bytes or a bytearray")
     if size > LARGEST_BODY or max_events < 1:
         return UNFIT
-    memset(&root, 0, sizeof(Event))
     walk = Walk(batch._start, batch._start + size, 0, bearer, False, False, False, NULL, 0, 0, max_events)
     batch._engage = engage
     batch._size = size
     if size < GIL_IS_CHEAPER:
-        after = _body(&walk, &root, batch)
+        after = _body(&walk, &batch._root, batch)
     else:
         with nogil:
-            after = _body(&walk, &root, batch)
+            after = _body(&walk, &batch._root, batch)
     batch._events = walk.events
     if walk.out_of_memory:
         raise MemoryError
@@ -144,10 +142,7 @@ cdef object _scan(object body, bint engage, Py_ssize_t max_events, bint bearer):
     if walk.misfit or (bearer and not batch.is_batch):
         return UNFIT
     if walk.start[scan_blanks(walk.start) - walk.start] == c'{' and not batch.is_batch:
-        batch._events = <Event*>malloc(sizeof(Event))
-        if batch._events is NULL:
-            raise MemoryError
-        batch._events[0] = root
+        batch._events = &batch._root
         walk.count = 1
         batch._sent_at = Span(0, 0)
         batch.historical_migration = False
@@ -174,7 +169,8 @@ cdef class Batch:
     """See `_scan_py.Batch`."""
 
     def __dealloc__(self):
-        free(self._events)
+        if self._events is not &self._root:
+            free(self._events)
 
     def __len__(self):
         return self.count

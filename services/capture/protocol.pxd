@@ -14,13 +14,16 @@ cdef class HotCapture:
         Intake intake
         object body_idle_seconds
     cdef:
-        object _retry_after
+        object _retry_after, _newest
+        int _status
+        bytes _content
         dict _of_ok
         bytes _origin, _lines
 
     cpdef object take(self, str path, bytes query, dict headers, object peer, bytes body, HotCycle cycle)
     @cython.locals(receiver=CaptureReceiver)
     cdef CaptureReceiver _receiver(self, str path, dict headers, HotCycle cycle)
+    cdef int reply(self, HotCycle cycle, object answer, dict headers) except -1
     @cython.locals(lines=bytes, origin=bytes)
     cdef bytes lines(self, object answer, dict headers)
 
@@ -45,5 +48,5 @@ cdef class CaptureReceiver(Asker):
     @cython.locals(intake=Intake, request=Request)
     cdef object _ask(self, bytes query, object peer, bytes body)
     cdef object _let_go(self)
-    @cython.locals(service=HotCapture)
+    @cython.locals(service=HotCapture, status=int)
     cpdef object answered(self, object answer)

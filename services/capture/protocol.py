@@ -24,6 +24,9 @@ class HotCapture:
         self.intake = intake
         self.body_idle_seconds = intake.settings.body_idle_timeout_seconds
         self._retry_after = intake.settings.retry_after_seconds
+        self._newest = _OK  # of the answers, and what it is in C:
+        self._status = _OK.status
+        self._content = _OK.body
         self._of_ok: dict[bytes | None, bytes] = {}  # header lines of the usual answer, by origin
         self._origin: bytes | None = None  # of the newest of them,
         self._lines = self._of_ok[None] = header_lines(_OK, {}, self._retry_after)  # and its lines
@@ -42,6 +45,13 @@ class HotCapture:
         receiver = CaptureReceiver.__new__(CaptureReceiver)  # compiled, arguments to a class become a tuple
         receiver.open(self, path, headers, cycle)
         return receiver
+
+    def reply(self, cycle: HotCycle, answer: Answer, headers: Headers) -> int:
+        """Say the answer. Its status. Neighbours mostly get the same."""
+        if answer is not self._newest:
+            self._newest, self._status, self._content = answer, answer.status, answer.body
+        cycle.reply(self._status, self.lines(answer, headers), self._content)
+        return self._status
 
     def lines(self, answer: Answer, headers: Headers) -> bytes:
         """The header lines of an answer. Neighbours come from the same site."""
@@ -131,6 +141,6 @@ class CaptureReceiver(Asker):
         """See `Asker`."""
         self._let_go()
         service, headers = self._service, self._headers
-        self._cycle.reply(answer.status, service.lines(answer, headers), answer.body)
+        status = service.reply(self._cycle, answer, headers)
         seconds = perf_counter() - self._started
-        service.intake.accounting.answered("POST", self._path, answer.status, seconds, headers.get(b"x-request-id"))
+        service.intake.accounting.answered("POST", self._path, status, seconds, headers.get(b"x-request-id"))
