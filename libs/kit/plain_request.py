@@ -29,7 +29,7 @@ LOWER.update({name: name for name in LOWER.values()})
 _LENGTH, _CONNECTION, _KEEP_ALIVE = b"content-length", b"connection", b"keep-alive"
 # Browsers send them with everything, and no hot path reads them: they are checked, and nothing is made of them.
 _UNREAD_NAMES = (
-    b"host", b"accept", b"accept-encoding", b"accept-language", b"referer", b"cache-control", b"pragma", b"user-agent",
+    b"host", b"accept", b"accept-encoding", b"accept-language", b"referer", b"cache-control", b"pragma",
     b"priority", b"dnt", b"sec-ch-ua", b"sec-ch-ua-mobile", b"sec-ch-ua-platform", b"sec-fetch-dest", b"sec-fetch-mode",
     b"sec-fetch-site",
 )  # fmt: skip
