@@ -78,6 +78,15 @@ cdef class Members:
     cpdef int warm(self) except -1
     cdef Members _those(self, list places)
 
+@cython.final
+cdef class Captured:
+    cdef readonly:
+        str uuid, event, distinct_id, token, ip, sent_at
+        object timestamp, now
+        bint historical_migration
+        bytes latest, first
+        Members properties
+
 cdef class Layout(Places):
     cdef:
         readonly Shape source

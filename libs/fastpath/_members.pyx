@@ -12,7 +12,7 @@ from cpython.datetime cimport (
 )
 from cpython.mem cimport PyMem_Free, PyMem_Malloc, PyMem_Realloc
 from cpython.object cimport PyObject
-from cpython.ref cimport Py_DECREF, Py_INCREF, Py_XDECREF
+from cpython.ref cimport Py_DECREF, Py_INCREF, Py_REFCNT, Py_XDECREF
 from cpython.unicode cimport PyUnicode_AsUTF8AndSize, PyUnicode_DecodeUTF8
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memchr, memcmp, memcpy, memset, strlen
@@ -29,6 +29,7 @@ from libs.fastpath._members_py import utc_moment as _utc_moment
 import_datetime()
 
 cdef extern from "Python.h":
+    void Py_SET_REFCNT(object counted, Py_ssize_t references)
     double PyOS_string_to_double(const char* text, char** end, PyObject* overflow) except? -1.0
     # as pointers: a bytes object may only be resized while nobody else holds it
     PyObject* PyBytes_FromStringAndSize_ "PyBytes_FromStringAndSize"(const char* text, Py_ssize_t size)
@@ -86,6 +87,7 @@ cdef struct Parts:
     Part* at
     Py_ssize_t count
     Py_ssize_t room
+    PyObject* shape  # when it was foreseen, and no member has blanks around it; not counted
     Part first[FIRST_ROOM]
 
 include "_members_shapes.pxi"

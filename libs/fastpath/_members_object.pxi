@@ -2,28 +2,40 @@
 # in and keeps them alive; copying, merging and picking hand slices on, and only what is asked for becomes bytes again.
 
 cdef Members _taken(bytes text, Parts* parts):
-    cdef Spelling spelling = _spelling(parts)
-    cdef Members made = _empty(spelling.shape, parts.count)
+    cdef Spelling spelling
+    cdef Members made
     cdef Py_ssize_t at
     cdef Py_ssize_t size = 0
-    cdef Value* value = NULL
+    if parts.shape is not NULL:
+        made = _in_order(<Shape>parts.shape, text, parts)
+        made.packed = made.held
+        return made
+    spelling = _spelling(parts)
     if not spelling.in_order:
-        return _out_of_order(made, spelling, text, parts)
+        return _out_of_order(spelling, text, parts)
+    made = _in_order(spelling.shape, text, parts)
     for at in range(parts.count):
-        value = &made.slots[at]
-        value.owner = <PyObject*>text
-        Py_INCREF(text)
-        value.start = parts.at[at].value
-        value.size = parts.at[at].value_size
-        size += made.shape.prefixes[at].size + value.size + 1
-        made.held += 1
+        size += made.shape.prefixes[at].size + parts.at[at].value_size + 1
     # what the sender wrote is never shorter than what we would: of one length means without blanks
-    if spelling.plainly and made.held and value.start + value.size + 2 - parts.at[0].name == size:
+    at = parts.count - 1
+    if spelling.plainly and made.held and parts.at[at].value + parts.at[at].value_size + 2 - parts.at[0].name == size:
         made.packed = made.held
     return made
 
 
-cdef Members _out_of_order(Members made, Spelling spelling, bytes text, Parts* parts):
+cdef Members _in_order(Shape shape, bytes text, Parts* parts):
+    cdef Members made = _with_room(shape, parts.count)
+    cdef Part* part = parts.at
+    cdef Py_ssize_t at
+    for at in range(parts.count):
+        made.slots[at] = Value(<PyObject*>text, part[at].value, part[at].value_size)
+    _share(text, parts.count)
+    made.held = parts.count
+    return made
+
+
+cdef Members _out_of_order(Spelling spelling, bytes text, Parts* parts):
+    cdef Members made = _empty(spelling.shape, parts.count)
     cdef Py_ssize_t at
     for at in range(parts.count):
         _put(&made.slots[spelling.at[at]], text, parts.at[at].value, parts.at[at].value_size)
@@ -32,16 +44,34 @@ cdef Members _out_of_order(Members made, Spelling spelling, bytes text, Parts* p
 
 
 cdef Members _empty(Shape shape, Py_ssize_t room):
-    cdef Members made = Members.__new__(Members)
+    cdef Members made = _with_room(shape, room)
     cdef Py_ssize_t at
+    for at in range(made.room):
+        made.slots[at].owner = NULL
+    return made
+
+
+cdef Members _with_room(Shape shape, Py_ssize_t room):
+    cdef Members made = Members.__new__(Members)
     made.shape = shape
     made.room = max(1, room)
     made.slots = <Value*>PyMem_Malloc(made.room * sizeof(Value))
     if made.slots is NULL:
         raise MemoryError
-    for at in range(made.room):
-        made.slots[at].owner = NULL
     return made
+
+
+cdef inline void _share(object owner, Py_ssize_t times) noexcept:
+    """Count that many references more, all at once."""
+    Py_SET_REFCNT(owner, Py_REFCNT(owner) + times)
+
+
+cdef inline void _let_go_of(PyObject* owner, Py_ssize_t times) noexcept:
+    """Count that many references less, all at once."""
+    if times > 1:
+        Py_SET_REFCNT(<object>owner, Py_REFCNT(<object>owner) - (times - 1))
+    if times:
+        Py_DECREF(<object>owner)
 
 
 cdef inline bint _is_plain(const Value* value) noexcept:
@@ -122,7 +152,7 @@ def members(bytes text not None):
         return None
     _open(&parts)
     try:
-        p = _members(p, end, LEVELS, &flags, &parts)
+        p = _members(p, end, LEVELS, &flags, &parts, None)
         if p is NULL or scan_blanks(p) != end or flags & (SCAN_LONE | SCAN_DEEP):
             return None
         return _taken(text, &parts)
@@ -144,7 +174,9 @@ cdef class Members:
 
     def __dealloc__(self):
         cdef Py_ssize_t at
-        for at in range(self.held):
+        if self.packed:
+            _let_go_of(self.slots[0].owner, self.packed)
+        for at in range(self.packed, self.held):
             if self.slots[at].owner is not NULL:
                 Py_DECREF(<object>self.slots[at].owner)
         PyMem_Free(self.slots)
@@ -399,9 +431,11 @@ cdef class Members:
 
     cdef int _copy_into(self, Members made) except -1:
         cdef Py_ssize_t at
-        for at in range(self.held):
+        if self.packed:
+            _share(<object>self.slots[0].owner, self.packed)
+        for at in range(self.packed, self.held):
             Py_INCREF(<object>self.slots[at].owner)
-            made.slots[at] = self.slots[at]
+        memcpy(made.slots, self.slots, self.held * sizeof(Value))
         made.held = self.held
         made.packed = self.packed
         return 0

@@ -1,6 +1,7 @@
 # The C types of parse.py when it is compiled.
 cimport cython
 cimport libs.fastpath._members as _members
+from libs.kit.contracts.arrival cimport arrived_ms
 
 
 @cython.no_gc  # what it holds never holds it
@@ -12,5 +13,9 @@ cdef class Incoming:
         long long partition, offset, arrived_ms
         bint force_personless, historical_migration
 
+    @cython.locals(name=str, value=bytes)
+    cpdef object of(self, object record)
+
 cpdef object parse(object record)
+@cython.locals(found=_members.Captured, event=Incoming)
 cdef Incoming _ordinary(object record)
