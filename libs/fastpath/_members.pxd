@@ -69,6 +69,7 @@ cdef class Members:
 
     cpdef object raw(self, object name)
     cpdef object opens(self, object name)
+    cpdef bytes common(self, object name)
     cdef Py_ssize_t _size(self) noexcept
     cdef uint8_t* _run(self, uint8_t* into, Py_ssize_t at, Py_ssize_t behind) noexcept
     cdef void _unpack(self, Py_ssize_t at) noexcept

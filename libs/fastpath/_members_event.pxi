@@ -179,24 +179,29 @@ cdef str _common_string(Text* text):
     return made
 
 
+cdef uint8_t[256] _lower  # what may stand in a uuid, in lower case; 0 for all else
+for _at in b"0123456789abcdefABCDEF-":
+    _lower[_at] = _at | 0x20
+
+
 cdef str _uuid(Text* text):
     """In lower case; None for one that is not written the usual way."""
+    cdef const uint8_t* t = text.start + 1
     cdef uint8_t lower[36]
-    cdef uint8_t c
     cdef int at
+    cdef int strange = 0
+    cdef int dashes = 0
     if text.size != 38 or text.escaped:
         return None
-    for at in range(36):
-        c = text.start[at + 1]
-        if at == 8 or at == 13 or at == 18 or at == 23:
-            if c != c'-':
-                return None
-        elif c'A' <= c <= c'F':
-            c |= 0x20
-        elif not (c'0' <= c <= c'9' or c'a' <= c <= c'f'):
-            return None
-        lower[at] = c
-    return PyUnicode_DecodeUTF8(<const char*>lower, 36, NULL)
+    for at in range(36):  # without a branch: four bytes of a hundred would each be a surprise
+        lower[at] = _lower[t[at]]
+        strange += lower[at] == 0
+        dashes += lower[at] == c'-'
+    if strange or dashes != 4 or t[8] != c'-' or t[13] != c'-' or t[18] != c'-' or t[23] != c'-':
+        return None
+    made = PyUnicode_New(36, 127)
+    memcpy(PyUnicode_1BYTE_DATA(made), lower, 36)
+    return made
 
 
 cdef bytes _slice(Text* text):
@@ -248,7 +253,11 @@ def captured(bytes value not None):
     cdef Found found
     cdef Parts parts
     cdef int flags = 0
-    memset(&found, 0, sizeof(Found))
+    cdef int field
+    for field in range(8):
+        found.fields[field] = Text(NULL, 0, False)
+    found.historical = found.has_data = found.has_properties = found.has_historical = found.has_cookieless = False
+    found.set_ = found.set_once = Text(NULL, 0, False)
     _open(&parts)
     try:
         p = _record(scan_blanks(p), end, &flags, &found, &parts)

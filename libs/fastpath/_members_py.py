@@ -134,6 +134,10 @@ class Members(MutableMapping[str, msgspec.Raw]):
         """A value's bytes."""
         return self._values.get(name)
 
+    def common(self, name: str) -> bytes | None:
+        """As `raw`; mostly one object for all that say the same, whose hash is known."""
+        return self._values.get(name)
+
     def opens(self, name: str) -> int:
         """The first byte of a value, which tells its kind; 0 when there is none."""
         value = self._values.get(name)
@@ -255,9 +259,11 @@ class Captured:
 
 
 def captured(value: bytes) -> Captured | None:
-    """What a record says. None when it is declined: besides what `members` declines, a field that is missing, of another
-    type or there twice, a name with an escape, a uuid in another form than 36 characters, a NUL in the event's name or
-    its distinct id, `data` or `properties` that are no objects.
+    """What a record says.
+
+    None when it is declined: besides what `members` declines, a field that is missing, of another type or there twice,
+    a name with an escape, a uuid in another form than 36 characters, a NUL in the event's name or its distinct id,
+    `data` or `properties` that are no objects.
     """
     outer = members(value)
     if outer is None or not _is_simple(value, _FIELDS) or outer.opens("data") != ord("{"):

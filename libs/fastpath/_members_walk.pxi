@@ -53,7 +53,7 @@ cdef const uint8_t* _foreseen(
     cdef Part* part
     cdef Prefix* prefix = shape.prefixes
     cdef Prefix* behind = prefix + shape.count
-    while prefix < behind and end - p > prefix.size and memcmp(p + 1, prefix.start, prefix.size) == 0:
+    while prefix < behind and end - p > prefix.size and same_bytes(p + 1, prefix.start, prefix.size):
         part = _more(parts)
         if part is NULL:
             return NULL

@@ -14,6 +14,7 @@ from libs.fastpath import captured, utc_moment
 from libs.kit.contracts.arrival import arrived_ms
 from libs.kit.contracts.events import CapturedEvent, raw_object
 from libs.kit.eventlog import Record
+from services.cdp.ingestion.bots import AGENT
 from services.cdp.raw_json import Properties, nothing, object_of, repaired
 
 STEP = "parse"
@@ -35,11 +36,13 @@ class Rejected:
 class Incoming:
     """An event as it was captured. `properties` already hold top-level `$set` and `$set_once`.
 
-    timestamp: capture's; None when it cannot be read. now: when capture received it, likewise. partition, offset,
-    arrived_ms: the record's, read while it is at hand: a batch later, each look at it is one into cold memory.
+    timestamp: capture's; None when it cannot be read. now: when capture received it, likewise. agent: the property
+    `$raw_user_agent`; partition, offset, arrived_ms: the record's. These are read while they are at hand: a batch
+    later, each look at them is one into cold memory.
     """
 
     __slots__ = (
+        "agent",
         "arrived_ms",
         "distinct_id",
         "event",
@@ -81,6 +84,7 @@ class Incoming:
         self.now = now
         self.sent_at = sent_at
         self.properties = properties
+        self.agent = properties.common(AGENT)
         self.historical_migration = historical_migration
         self.of(record)
         self.force_personless = force_personless
@@ -148,6 +152,7 @@ def _ordinary(record: Record) -> Incoming | None:
     event.now = found.now
     event.sent_at = found.sent_at
     event.properties = found.properties
+    event.agent = found.properties.common(AGENT)
     event.historical_migration = found.historical_migration
     event.of(record)
     return event
