@@ -180,8 +180,18 @@ cdef str _common_string(Text* text):
 
 
 cdef uint8_t[256] _lower  # what may stand in a uuid, in lower case; 0 for all else
-for _at in b"0123456789abcdefABCDEF-":
-    _lower[_at] = _at | 0x20
+
+
+cdef int _know_lower() noexcept:
+    cdef const uint8_t* said = b"0123456789abcdefABCDEF-"
+    cdef int at
+    memset(_lower, 0, sizeof(_lower))
+    for at in range(23):
+        _lower[said[at]] = said[at] | 0x20
+    return 0
+
+
+_know_lower()
 
 
 cdef str _uuid(Text* text):

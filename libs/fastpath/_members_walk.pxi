@@ -51,17 +51,20 @@ cdef const uint8_t* _foreseen(
     """From the opening brace, as long as it is an object of that shape without blanks: to behind the last member that
     was as foreseen. Names are then compared, not read."""
     cdef Part* part
+    cdef const uint8_t* value
     cdef Prefix* prefix = shape.prefixes
     cdef Prefix* behind = prefix + shape.count
     while prefix < behind and end - p > prefix.size and same_bytes(p + 1, prefix.start, prefix.size):
+        value = p + 1 + prefix.size
+        if value[0] <= c' ':
+            break
         part = _more(parts)
         if part is NULL:
             return NULL
         part.name = p + 2
         part.name_size = prefix.size - 3
         part.escaped = False
-        p += 1 + prefix.size
-        part.value = p
+        part.value = p = value
         p = scan_string(p + 1, end, flags) if p[0] == c'"' else scan_value(p, end, levels - 1, flags)
         if p is NULL:
             return NULL

@@ -22,3 +22,7 @@ cdef class Way:
 
 @cython.locals(event=Incoming, kept=list, token=str, decisions=dict, way=Way)
 cpdef object prepared(object events, object teams, object around)
+@cython.locals(event=Incoming)
+cpdef dict sightings(object events, object teams, object fresh_from, object now)
+@cython.locals(event=Incoming, found=list)
+cpdef list cookieless_asked(object events)

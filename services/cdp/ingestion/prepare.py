@@ -147,8 +147,11 @@ def sightings(
 ) -> dict[IssueKey, Sighting]:
     """The kinds of exceptions in a batch, each as it comes first."""
     seen: dict[IssueKey, Sighting] = {}
-    for event in events:
-        if not isinstance(event, Incoming) or event.event != exceptions.EVENT:
+    for one in events:
+        if not isinstance(one, Incoming):
+            continue
+        event = one
+        if event.event != exceptions.EVENT:
             continue
         if (team := teams.get(event.token)) is None:
             continue
@@ -161,6 +164,21 @@ def sightings(
         if before is None or (fresh and not before.fresh):
             seen[key] = Sighting(event.timestamp or now, found.name, found.description, fresh)
     return seen
+
+
+def cookieless_asked(events: Sequence[Incoming | Rejected]) -> list[Incoming]:
+    """Those that may ask to be known without cookies: they say something of it."""
+    found = []
+    for one in events:
+        if isinstance(one, Incoming):
+            event = one
+            if event.properties.shape.decision(_names_cookieless):
+                found.append(event)
+    return found
+
+
+def _names_cookieless(shape: Shape) -> bool:
+    return cookieless.MODE in shape.names
 
 
 def _finished(draft: Draft) -> Incoming:
