@@ -23,8 +23,8 @@ from libs.kit.heap import settle
 from libs.kit.teams import Team
 from services.cdp.ingestion.definitions import Catalogue
 from services.cdp.ingestion.needs import needs
-from services.cdp.ingestion.people import Loaded
 from services.cdp.ingestion.parse import Incoming, Rejected
+from services.cdp.ingestion.people import Loaded
 from services.cdp.ingestion.plan import Known, parsed, plan
 from services.cdp.ingestion.prepare import Around, Prepared, cookieless_asked, prepared, sightings
 from services.cdp.raw_json import object_of
