@@ -54,11 +54,46 @@ cdef Members _empty(Shape shape, Py_ssize_t room):
 cdef Members _with_room(Shape shape, Py_ssize_t room):
     cdef Members made = Members.__new__(Members)
     made.shape = shape
-    made.room = max(1, room)
-    made.slots = <Value*>PyMem_Malloc(made.room * sizeof(Value))
-    if made.slots is NULL:
+    made.slots = _new_slots(&room)
+    made.room = room
+    return made
+
+
+cdef enum:
+    SLOTS_STEP = 8
+    SLOTS_KINDS = 9  # up to 64 slots; those of larger objects are not kept
+    KEPT_SLOTS = 131072  # 3 MiB
+
+cdef Value* _kept[SLOTS_KINDS]  # slots that nobody uses, by their number in steps; each begins with where the next is
+cdef Py_ssize_t _kept_slots = 0
+
+
+cdef Value* _new_slots(Py_ssize_t* room) except NULL:
+    """As many, or some more. Of a batch thousands come and go together, and malloc joins and parts what is free."""
+    global _kept_slots
+    cdef Py_ssize_t kind = max(1, (room[0] + SLOTS_STEP - 1) // SLOTS_STEP)
+    cdef Value* made
+    room[0] = kind * SLOTS_STEP
+    if kind < SLOTS_KINDS and _kept[kind] is not NULL:
+        made = _kept[kind]
+        _kept[kind] = <Value*>made.owner
+        _kept_slots -= room[0]
+        return made
+    made = <Value*>PyMem_Malloc(room[0] * sizeof(Value))
+    if made is NULL:
         raise MemoryError
     return made
+
+
+cdef void _free_slots(Value* slots, Py_ssize_t room) noexcept:
+    global _kept_slots
+    cdef Py_ssize_t kind = room // SLOTS_STEP
+    if slots is NULL or kind >= SLOTS_KINDS or _kept_slots >= KEPT_SLOTS:
+        PyMem_Free(slots)
+        return
+    slots.owner = <PyObject*>_kept[kind]
+    _kept[kind] = slots
+    _kept_slots += room
 
 
 cdef inline void _share(object owner, Py_ssize_t times) noexcept:
@@ -206,7 +241,7 @@ cdef class Members:
         for at in range(self.packed, self.held):
             if self.slots[at].owner is not NULL:
                 Py_DECREF(<object>self.slots[at].owner)
-        PyMem_Free(self.slots)
+        _free_slots(self.slots, self.room)
 
     def __len__(self):
         return self.held
@@ -226,16 +261,17 @@ cdef class Members:
     def __setitem__(self, str name not None, value):
         cdef bytes text = _bytes_of(value)
         cdef Value* grown
+        cdef Py_ssize_t room
         cdef Shape shape
         at = self.shape.index.get(name)
         if at is None:
             shape = self.shape.plus(name)
             if self.held == self.room:
-                grown = <Value*>PyMem_Realloc(self.slots, (2 * self.room + 4) * sizeof(Value))
-                if grown is NULL:
-                    raise MemoryError
-                self.slots = grown
-                self.room = 2 * self.room + 4
+                room = 2 * self.room
+                grown = _new_slots(&room)
+                memcpy(grown, self.slots, self.held * sizeof(Value))
+                _free_slots(self.slots, self.room)
+                self.slots, self.room = grown, room
             self.slots[self.held].owner = NULL
             _put(&self.slots[self.held], text, <const uint8_t*>PyBytes_AS_STRING(text), PyBytes_GET_SIZE(text))
             self.held += 1

@@ -401,6 +401,19 @@ def test_moments_of_captured_events_are_what_the_text_says(version: Any, text: s
         assert found.now is None or found.now.tzinfo is UTC
 
 
+def test_objects_grow_and_come_and_go_without_touching_each_other(version: Any) -> None:
+    made = []
+    for number in range(300):
+        texts = {f"n{at}": b"%d" % (number + at) for at in range(number % 70)}
+        one = version.members_of(texts)
+        for at in range(number % 20):
+            texts[f"more {at}"] = one[f"more {at}"] = b'"%d"' % number
+        made.append((one.copy() if number % 3 else one, texts))
+        if number % 5 == 0:
+            del made[number % len(made)]
+    assert all(one == texts and list(one) == list(texts) for one, texts in made)
+
+
 def test_warming_members_changes_nothing(version: Any) -> None:
     for text in (b"{}", b'{"a":1}', b'{"a":"%s"}' % (b"x" * 5_000)):
         made = version.members(text)
