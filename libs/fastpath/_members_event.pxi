@@ -296,7 +296,7 @@ cdef Captured _captured_of(bytes value, Found* found, Parts* parts):
     if (event.escaped or distinct_id.escaped) and ("\0" in made.event or "\0" in made.distinct_id):
         return None
     made.token = _common_string(&field[<int>F_TOKEN])
-    made.ip = _common_string(&field[<int>F_IP])
+    made.ip = _string(&field[<int>F_IP])  # others each time: in the table they would take the place of tokens
     made.timestamp = _moment(&field[<int>F_TIMESTAMP])
     made.now = _common_moment(&field[<int>F_NOW])
     made.sent_at = _common_string(&field[<int>F_SENT_AT])
