@@ -16,11 +16,12 @@ from services.cdp.ingestion.properties import FLAG_CALLED
 class Needs:
     """What `plan` will ask for.
 
-    merges: pairs of distinct ids that events want to be one person's; retold: those of records that are emitted again.
+    persons: distinct ids, with a number each, from 1: their places in what is loaded. merges: pairs of distinct ids that
+    events want to be one person's; retold: those of records that are emitted again.
     personless: distinct ids of which it matters whether they were seen without a person.
     """
 
-    persons: set[PersonKey] = field(default_factory=set)
+    persons: dict[PersonKey, int] = field(default_factory=dict)
     merges: list[tuple[PersonKey, PersonKey]] = field(default_factory=list)
     retold: set[PersonKey] = field(default_factory=set)
     personless: set[PersonKey] = field(default_factory=set)
@@ -29,7 +30,8 @@ class Needs:
 
 
 def needs(events: Iterable[Incoming | Rejected], teams: Mapping[str, Team], fresh_from: Mapping[int, int]) -> Needs:
-    """Of events of known teams. A little more than is used does no harm."""
+    """Of events of known teams, each of which is told the place of its distinct id. A little more than is used does no
+    harm."""
     asked = Needs()
     persons = asked.persons
     for one in events:
@@ -40,7 +42,7 @@ def needs(events: Iterable[Incoming | Rejected], teams: Mapping[str, Team], fres
         if len(distinct_id) > MAX_DISTINCT_ID:
             continue
         key = (team.id, distinct_id)
-        persons.add(key)
+        event.place = persons.setdefault(key, len(persons) + 1)
         if "$process_person_profile" in properties or team.person_processing_opt_out or name == FLAG_CALLED:
             asked.personless.add(key)
         if name in MERGES:
@@ -84,7 +86,7 @@ def _merge(asked: Needs, event: Incoming, key: PersonKey, *, fresh: bool) -> Non
     if merge is None or merge.illegal is not None:
         return
     other = (key[0], merge.other)
-    asked.persons.add(other)
+    asked.persons.setdefault(other, len(asked.persons) + 1)
     asked.personless |= {key, other}
     if fresh:
         asked.merges.append((key, other))

@@ -11,6 +11,7 @@ cdef class Incoming:
         str uuid, event, distinct_id, token, ip, sent_at
         long long partition, offset, arrived_ms
         bint force_personless, historical_migration
+    cdef public Py_ssize_t place
 
 cpdef object parse(object record)
 cdef Incoming _ordinary(object record)

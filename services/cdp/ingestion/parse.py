@@ -38,6 +38,7 @@ class Incoming:
 
     timestamp: capture's; None when it cannot be read. now: when capture received it, likewise. partition, offset,
     arrived_ms: the record's, read while it is at hand: a batch later, each look at it is one into cold memory.
+    place: of its distinct id in what is loaded for the batch, set by `needs`; 0 before.
     """
 
     __slots__ = (
@@ -50,6 +51,7 @@ class Incoming:
         "now",
         "offset",
         "partition",
+        "place",
         "properties",
         "record",
         "sent_at",
@@ -77,6 +79,7 @@ class Incoming:
         self.partition = record.partition
         self.offset = record.offset
         self.arrived_ms = arrived_ms(record)
+        self.place = 0
         self.uuid = uuid
         self.event = event
         self.distinct_id = distinct_id

@@ -221,7 +221,7 @@ class _Planner:
         if terms.opted_out:
             return False
         form = form_of(event, terms.anonymize_ips)
-        if form is None or (person := self._people.linked((terms.team_id, event.distinct_id))) is None:
+        if form is None or (person := self._people.at(event.place)) is None:
             return False
         name = cut(event.event)
         if not self._finder.is_known(terms.team_id, name, form, event.properties):

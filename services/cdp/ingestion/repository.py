@@ -250,6 +250,7 @@ class PersonStore:
         if not asked.persons:
             return Loaded()
         keys = list(asked.persons)
+        owners: list[Person | None] = [None] * (len(keys) + 1)
         persons: dict[PersonId, Person] = {}
         links: dict[PersonKey, Link] = {}
         linked: set[PersonKey] = set()
@@ -258,7 +259,10 @@ class PersonStore:
             key = keys[at - 1]
             links[key] = Link(key, owner, version, version, is_deleted)
             if person[0] is not None:
-                persons[key[0], owner.int] = _person(key[0], owner, *person)
+                identity = (key[0], owner.int)
+                if identity not in persons:
+                    persons[identity] = _person(key[0], owner, *person)
+                owners[at] = persons[identity]
                 linked.add(key)
         # One whose link is missing or leads nowhere may have a person under its own uuid, left by a merge or deletion.
         await self._add_own(persons, [key for key in keys if key not in linked])
@@ -271,6 +275,8 @@ class PersonStore:
             for team, distinct_id, owner, version, is_deleted in await self._postgres.fetch(_LINKS_OF, *columns):
                 key = (team, distinct_id)
                 links[key] = Link(key, owner, version, version, is_deleted)
+                if key in asked.persons:
+                    owners[asked.persons[key]] = None  # it may have come to this person since it was read above
                 if not is_deleted:
                     keys_of[team, owner.int].append(key)
         await self._add_own(persons, [key for key, link in links.items() if (key[0], link.person.int) in retold])
@@ -278,7 +284,7 @@ class PersonStore:
         if asked.personless:
             rows = await self._postgres.fetch(_PERSONLESS, *_key_columns(list(asked.personless)))
             personless = {(row["team_id"], row["distinct_id"]): row["is_merged"] for row in rows}
-        return Loaded(persons, links, personless, keys_of)
+        return Loaded(persons, links, personless, keys_of, asked.persons, owners)
 
     async def _add_own(self, persons: dict[PersonId, Person], keys: Sequence[PersonKey]) -> None:
         """Add the persons whose uuids follow from these distinct ids, whoever these belong to."""

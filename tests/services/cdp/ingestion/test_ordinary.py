@@ -94,10 +94,11 @@ def told(done: Plan) -> list[Any]:
     """All of a plan, to be compared."""
     writes = done.writes
     persons = [(one.id, one.version, one.properties.encoded(), one.last_seen_at) for one in writes.persons]
+    links = [(one.key, one.person, one.version, one.stored_version, one.is_deleted) for one in writes.links]
     return [
         [(row.key, json.loads(row.value), list(json.loads(row.value)["properties"]), row.headers) for row in done.rows],
         [row.value for row in done.rows],
-        (persons, writes.links, [(one.key, one.is_merged) for one in writes.personless], len(writes.groups)),
+        (persons, links, [(one.key, one.is_merged) for one in writes.personless], len(writes.groups)),
         done.updates,
         (done.findings, done.first_of, done.outcomes, done.warnings, done.warned, done.dropped, len(done.dead)),
     ]
