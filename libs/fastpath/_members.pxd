@@ -78,6 +78,8 @@ cdef class Members:
     cpdef int warm(self) except -1
     cdef Members _those(self, list places)
 
+cpdef int near(list objects, Py_ssize_t place) except -1
+
 cdef class Layout(Places):
     cdef:
         readonly Shape source

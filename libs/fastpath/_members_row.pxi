@@ -46,12 +46,17 @@ cdef int _add_string(Buffer* out, str text) except -1:
     """With its quotes."""
     cdef Py_ssize_t size
     cdef const char* raw = PyUnicode_AsUTF8AndSize(text, &size)
-    cdef Py_ssize_t at
+    cdef const uint8_t* p = <const uint8_t*>raw
+    cdef const uint8_t* end = p + size
     cdef bytes escaped
-    for at in range(size):
-        if <uint8_t>raw[at] < 0x20 or raw[at] == c'"' or raw[at] == c'\\':
+    while True:
+        p = scan_special(p, end)
+        if p == end:
+            break
+        if p[0] < 0x80:
             escaped = _encoded(text)
             return _add(out, PyBytes_AS_STRING(escaped), PyBytes_GET_SIZE(escaped))
+        p += 1
     _reserve(out, size + 2)
     out.bytes[out.used] = c'"'
     memcpy(out.bytes + out.used + 1, raw, size)

@@ -10,7 +10,6 @@ from services.cdp.ingestion.people import Loaded
 from services.cdp.ingestion.persons import Link, Person, PersonId, PersonKey, person_uuid
 from services.cdp.ingestion.plan import Writes
 
-
 T = TypeVar("T", Person, Link)
 
 

@@ -4,5 +4,7 @@ cimport libs.fastpath._members as _members
 from services.cdp.ingestion.parse cimport Incoming
 
 
-@cython.locals(event=Incoming, name=str, distinct_id=str, persons=dict, properties=_members.Members)
+@cython.locals(
+    event=Incoming, token=str, name=str, distinct_id=str, opted_out=bint, persons=dict, properties=_members.Members
+)
 cpdef object needs(object events, object teams, object fresh_from)

@@ -34,22 +34,29 @@ def needs(events: Iterable[Incoming | Rejected], teams: Mapping[str, Team], fres
     harm."""
     asked = Needs()
     persons = asked.persons
+    token, team, team_id, opted_out = None, None, 0, False
     for one in events:
-        if not isinstance(one, Incoming) or (team := teams.get(one.token)) is None:
+        if not isinstance(one, Incoming):
             continue
         event = one
+        if event.token is not token:
+            token, team = event.token, teams.get(event.token)
+            if team is not None:
+                team_id, opted_out = team.id, team.person_processing_opt_out
+        if team is None:
+            continue
         name, distinct_id, properties = event.event, event.distinct_id, event.properties
         if len(distinct_id) > MAX_DISTINCT_ID:
             continue
-        key = (team.id, distinct_id)
+        key = (team_id, distinct_id)
         event.place = persons.setdefault(key, len(persons) + 1)
-        if "$process_person_profile" in properties or team.person_processing_opt_out or name == FLAG_CALLED:
+        if opted_out or name == FLAG_CALLED or "$process_person_profile" in properties:
             asked.personless.add(key)
         if name in MERGES:
             fresh = event.offset >= fresh_from.get(event.partition, 0)
             _merge(asked, event, key, fresh=fresh)
         if name == IDENTIFY or "$groups" in properties:
-            _groups(asked, event, team.id)
+            _groups(asked, event, team_id)
     return asked
 
 

@@ -1,8 +1,10 @@
 # The C types of people.py when it is compiled.
 cimport cython
+from libs.fastpath._members cimport near
 from services.cdp.ingestion.persons cimport Link, Person
 
 
+@cython.final
 cdef class People:
     cdef:
         object _loaded
@@ -14,6 +16,9 @@ cdef class People:
     cpdef Person owner(self, tuple key)
     @cython.locals(person=Person)
     cpdef Person at(self, Py_ssize_t place)
+    cpdef int near(self, Py_ssize_t place) except -1
+    @cython.locals(person=Person)
+    cpdef int warm(self, Py_ssize_t place) except -1
     cpdef bint seen_personless(self, tuple key) except -1
     @cython.locals(made=Person)
     cpdef Person create(self, tuple key, object happened, object properties, bint identified=*)

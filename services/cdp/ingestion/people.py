@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from libs.fastpath import near
 from services.cdp.ingestion.persons import (
     MAX_PROPERTIES_BYTES,
     Link,
@@ -84,12 +85,21 @@ class People:
         return None if person is None or person.is_deleted else person
 
     def at(self, place: int) -> Person | None:
-        """The living person of the distinct id of this place, to be looked at only; None when it has to be looked up."""
+        """The living person of the distinct id of this place, to be looked at only; None: it has to be looked up."""
         person = self._owners[place] if place < len(self._owners) else None
         if person is None:
             return None
         person = self._replaced.get(person, person)
         return None if person.is_deleted else person
+
+    def near(self, place: int) -> int:
+        """Have the person of this place brought near, as `Members.warm` does."""
+        return near(self._owners, place)
+
+    def warm(self, place: int) -> int:
+        """Have the properties of the person of this place brought near."""
+        person = self._owners[place] if place < len(self._owners) else None
+        return 0 if person is None else person.properties.warm()
 
     def seen_personless(self, key: PersonKey) -> bool:
         """Whether events of this distinct id were stored under a made-up person."""

@@ -59,7 +59,7 @@ PersonId = tuple[int, int]
 class Person:
     """A person as PostgreSQL has it, or will.
 
-    stored_version: the version in PostgreSQL; None when there is no row yet. is_deleted: the row is kept, without
+    Times are UTC. stored_version: the version in PostgreSQL; None when there is no row yet. is_deleted: the row is kept, without
     properties, so that its version can only grow; it may be brought back to life.
     """
 

@@ -1,6 +1,7 @@
 # The C types of plan.py when it is compiled.
 cimport cython
 cimport libs.fastpath._members as _members
+from libs.fastpath._members cimport near
 from services.cdp.ingestion.definitions cimport Finder
 from services.cdp.ingestion.merging cimport merge_asked
 from services.cdp.ingestion.ordinary cimport Form, form_of
@@ -11,6 +12,8 @@ from services.cdp.ingestion.properties cimport Normalised
 from services.cdp.ingestion.rows cimport add_ordinary_row, add_row, cut
 from services.cdp.ingestion.updates cimport link_record, person_record
 
+
+cdef Py_ssize_t AHEAD
 
 cdef class _Planner
 
@@ -41,10 +44,8 @@ cdef class _Terms:
 
 
 cpdef list parsed(object records)
-@cython.locals(event=Incoming)
-cdef object _warm(object events, Py_ssize_t place)
 @cython.locals(planner=_Planner, number=Py_ssize_t, taken=Incoming, partition="long long", fresh="long long")
-cpdef object plan(object events, object known, object fresh_from, object refused, object now)
+cpdef object plan(list events, object known, object fresh_from, set refused, object now)
 
 
 cdef class _Planner:
@@ -57,8 +58,12 @@ cdef class _Planner:
         People _people
         Finder _finder
         Py_ssize_t _ok
+        long long _arrived_ms
+        bytes _headers
         list _ai
 
+    @cython.locals(event=Incoming)
+    cdef object look_ahead(self, list events, Py_ssize_t number)
     cdef object reject(self, object rejected)
     @cython.locals(terms=_Terms)
     cdef object take(self, Incoming event, bint fresh)
