@@ -16,8 +16,8 @@ from services.cdp.ingestion.properties import FLAG_CALLED
 class Needs:
     """What `plan` will ask for.
 
-    persons: distinct ids, with a number each, from 1: their places in what is loaded. merges: pairs of distinct ids that
-    events want to be one person's; retold: those of records that are emitted again.
+    persons: distinct ids, with a number each, from 1: their places in what is loaded. merges: pairs of distinct ids
+    that events want to be one person's; retold: those of records that are emitted again.
     personless: distinct ids of which it matters whether they were seen without a person.
     """
 

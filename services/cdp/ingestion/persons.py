@@ -59,8 +59,8 @@ PersonId = tuple[int, int]
 class Person:
     """A person as PostgreSQL has it, or will.
 
-    Times are UTC. stored_version: the version in PostgreSQL; None when there is no row yet. is_deleted: the row is kept, without
-    properties, so that its version can only grow; it may be brought back to life.
+    Times are UTC. stored_version: the version in PostgreSQL; None when there is no row yet. is_deleted: the row is
+    kept, without properties, so that its version can only grow; it may be brought back to life.
     """
 
     __slots__ = (

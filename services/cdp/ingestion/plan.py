@@ -146,7 +146,7 @@ def plan(
 
 
 class _Terms:
-    """What each event asks of its team, as C has it. known: one that had events before."""
+    """What each event asks of its team, as C has it. known: one that had events before, or has one now."""
 
     __slots__ = ("anonymize_ips", "known", "opted_out", "team", "team_id")
 
@@ -241,6 +241,7 @@ class _Planner:
             return False
         self._ok += 1
         if not terms.known:
+            terms.known = True
             self._plan.first_of.add(terms.team_id)
         return True
 
