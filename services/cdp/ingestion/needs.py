@@ -54,7 +54,7 @@ def needs(events: Iterable[Incoming | Rejected], teams: Mapping[str, Team], fres
             asked.personless.add(key)
         if name in MERGES:
             fresh = event.offset >= fresh_from.get(event.partition, 0)
-            _merge(asked, event, key, fresh=fresh)
+            _merge(asked, event, key, fresh)
         if name == IDENTIFY or "$groups" in properties:
             _groups(asked, event, team_id)
     return asked
@@ -88,13 +88,15 @@ def persons_of(key: PersonKey, loaded: Loaded) -> set[PersonId]:
     return {identity} if person is not None and not person.is_deleted else set()
 
 
-def _merge(asked: Needs, event: Incoming, key: PersonKey, *, fresh: bool) -> None:
+def _merge(asked: Needs, event: Incoming, key: PersonKey, fresh: bool) -> None:
     merge = merge_asked(event.event, event.distinct_id, event.properties)
     if merge is None or merge.illegal is not None:
         return
     other = (key[0], merge.other)
-    asked.persons.setdefault(other, len(asked.persons) + 1)
-    asked.personless |= {key, other}
+    persons, personless = asked.persons, asked.personless
+    persons.setdefault(other, len(persons) + 1)
+    personless.add(key)
+    personless.add(other)
     if fresh:
         asked.merges.append((key, other))
     else:
