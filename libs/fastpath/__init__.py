@@ -14,7 +14,7 @@ import os
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from types import ModuleType
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from msgspec import Raw
 
@@ -115,6 +115,7 @@ else:
 FROM_IP, FROM_SENT_AT, FROM_SET, FROM_SET_ONCE = -1, -2, -3, -4
 members: Callable[[bytes], Members | None] = _members.members
 members_of: Callable[[Mapping[str, Raw | bytes]], Members] = _members.members_of
+near: Callable[[list[Any], int], int] = _members.near
 stored: Callable[..., bytes] = _members.stored
 told_person: Callable[[str, int, datetime, datetime, Members, bool, bool, int], bytes] = _members.told_person
 told_distinct_id: Callable[[str, int, str, bool, int], bytes] = _members.told_distinct_id

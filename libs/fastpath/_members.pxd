@@ -88,6 +88,9 @@ cdef class Captured:
         bytes latest, first
         Members properties
 
+cpdef int near(list objects, Py_ssize_t place) except -1
+
+
 cdef class Layout(Places):
     cdef:
         readonly Shape source

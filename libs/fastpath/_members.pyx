@@ -10,6 +10,7 @@ from cpython.datetime cimport (
     datetime_day, datetime_hour, datetime_microsecond, datetime_minute, datetime_month, datetime_new, datetime_second,
     datetime_year, import_datetime
 )
+from cpython.list cimport PyList_GET_SIZE
 from cpython.mem cimport PyMem_Free, PyMem_Malloc, PyMem_Realloc
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_DECREF, Py_INCREF, Py_REFCNT, Py_XDECREF
@@ -31,8 +32,9 @@ import_datetime()
 cdef extern from "Python.h":
     void Py_SET_REFCNT(object counted, Py_ssize_t references)
     double PyOS_string_to_double(const char* text, char** end, PyObject* overflow) except? -1.0
-    # as pointers: a bytes object may only be resized while nobody else holds it
+    # as pointers: a bytes object may only be resized while nobody else holds it, and an item's memory is not touched
     PyObject* PyBytes_FromStringAndSize_ "PyBytes_FromStringAndSize"(const char* text, Py_ssize_t size)
+    PyObject* PyList_GET_ITEM_ "PyList_GET_ITEM"(list objects, Py_ssize_t place)
     int _PyBytes_Resize(PyObject** text, Py_ssize_t size) except -1
 
 cdef extern from *:
@@ -87,6 +89,7 @@ cdef enum:
     PLAIN_NUMBER = 300
     CACHE_LINE = 64
     WARM_TEXT = 1024  # bytes of an event's properties, mostly
+    OBJECT_LINES = 3  # of an event or a person
 
 cdef struct Part:
     # a member as it was read
@@ -107,6 +110,16 @@ cdef struct Parts:
     Py_ssize_t room
     PyObject* shape  # when it was foreseen, and no member has blanks around it; not counted
     Part first[FIRST_ROOM]
+
+cpdef int near(list objects, Py_ssize_t place) except -1:
+    """See `_members_py.near`."""
+    cdef const uint8_t* p
+    cdef int line
+    if 0 <= place < PyList_GET_SIZE(objects):
+        p = <const uint8_t*>PyList_GET_ITEM_(objects, place)
+        for line in range(OBJECT_LINES):
+            prefetched(p + line * CACHE_LINE)
+    return 0
 
 include "_members_shapes.pxi"
 include "_members_walk.pxi"

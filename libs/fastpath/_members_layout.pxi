@@ -225,7 +225,6 @@ cdef class RowBlock:
         cdef Py_ssize_t start
         if layout.source is not properties.shape:
             raise ValueError("a layout of another shape")
-        person_properties.warm()
         if layout.session >= 0 and _holds_capital(&properties.slots[layout.session]):
             return False
         if layout.chain >= 0:

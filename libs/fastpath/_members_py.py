@@ -368,6 +368,11 @@ def stored(
 FROM_IP, FROM_SENT_AT, FROM_SET, FROM_SET_ONCE = -1, -2, -3, -4
 
 
+def near(objects: list[Any], place: int) -> int:
+    """Say that the object at this place, if there is one, will be looked at soon; here, nothing. Returns 0."""
+    return 0
+
+
 class Layout:
     """What becomes of events of one Shape, decided from their names; `RowBlock.add_laid_out` follows it.
 

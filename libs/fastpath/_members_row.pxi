@@ -46,12 +46,17 @@ cdef int _add_string(Buffer* out, str text) except -1:
     """With its quotes."""
     cdef Py_ssize_t size
     cdef const char* raw = PyUnicode_AsUTF8AndSize(text, &size)
-    cdef Py_ssize_t at
+    cdef const uint8_t* p = <const uint8_t*>raw
+    cdef const uint8_t* end = p + size
     cdef bytes escaped
-    for at in range(size):
-        if <uint8_t>raw[at] < 0x20 or raw[at] == c'"' or raw[at] == c'\\':
+    while True:
+        p = scan_special(p, end)
+        if p == end:
+            break
+        if p[0] < 0x80:
             escaped = _encoded(text)
             return _add(out, PyBytes_AS_STRING(escaped), PyBytes_GET_SIZE(escaped))
+        p += 1
     _reserve(out, size + 2)
     out.bytes[out.used] = c'"'
     memcpy(out.bytes + out.used + 1, raw, size)
@@ -60,27 +65,36 @@ cdef int _add_string(Buffer* out, str text) except -1:
     return 0
 
 
-cdef inline void _digits(uint8_t* into, int value, int digits) noexcept:
-    while digits:
-        digits -= 1
-        into[digits] = <uint8_t>(c'0' + value % 10)
-        value //= 10
+cdef const char* _PAIRS = (
+    b"0001020304050607080910111213141516171819202122232425262728293031323334353637383940414243444546474849"
+    b"5051525354555657585960616263646566676869707172737475767778798081828384858687888990919293949596979899"
+)
+
+
+cdef inline void _pair(uint8_t* into, int value) noexcept:
+    """A number below 100, in two digits."""
+    memcpy(into, _PAIRS + 2 * value, 2)
 
 
 cdef int _add_time(Buffer* out, moment, bint milliseconds) except -1:
     """`"YYYY-MM-DD HH:MM:SS[.mmm]"` of a datetime in UTC."""
     cdef uint8_t* into
+    cdef int year = datetime_year(moment)
+    cdef int thousandths
     _reserve(out, 25)
     into = out.bytes + out.used
     memcpy(into, b'"0000-00-00 00:00:00.000"', 25)
-    _digits(into + 1, datetime_year(moment), 4)
-    _digits(into + 6, datetime_month(moment), 2)
-    _digits(into + 9, datetime_day(moment), 2)
-    _digits(into + 12, datetime_hour(moment), 2)
-    _digits(into + 15, datetime_minute(moment), 2)
-    _digits(into + 18, datetime_second(moment), 2)
+    _pair(into + 1, year // 100)
+    _pair(into + 3, year % 100)
+    _pair(into + 6, datetime_month(moment))
+    _pair(into + 9, datetime_day(moment))
+    _pair(into + 12, datetime_hour(moment))
+    _pair(into + 15, datetime_minute(moment))
+    _pair(into + 18, datetime_second(moment))
     if milliseconds:
-        _digits(into + 21, datetime_microsecond(moment) // 1000, 3)
+        thousandths = datetime_microsecond(moment) // 1000
+        _pair(into + 21, thousandths // 10)
+        into[23] = <uint8_t>(c'0' + thousandths % 10)
         out.used += 25
     else:
         into[20] = c'"'

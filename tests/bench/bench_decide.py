@@ -15,21 +15,20 @@ from functools import partial
 from typing import TypeVar
 
 import msgspec
-from msgspec import structs
 
 from libs.fastpath import CHOSEN
 from libs.kit.eventlog import Record
 from libs.kit.heap import settle
 from libs.kit.teams import Team
 from services.cdp.ingestion.definitions import Catalogue
-from services.cdp.ingestion.needs import needs
+from services.cdp.ingestion.needs import Needs, needs
 from services.cdp.ingestion.parse import Incoming, Rejected
 from services.cdp.ingestion.people import Loaded
 from services.cdp.ingestion.plan import Known, parsed, plan
 from services.cdp.ingestion.prepare import Around, Prepared, cookieless_asked, prepared, sightings
-from services.cdp.raw_json import object_of
+from services.cdp.raw_json import nothing, object_of
 from tests.bench.mix import Mix
-from tests.support.people_store import MemoryStore
+from tests.support.people_store import MemoryStore, with_owners
 
 T = TypeVar("T")
 BATCH = 2_000
@@ -78,7 +77,7 @@ def _spent(records: list[Record], store: MemoryStore, catalogue: Catalogue) -> d
         events = best("prepare", partial(_prepared, events, positions)).events
         asked = best("needs", partial(needs, events, TEAMS, positions))
         loaded, groups = store.load(asked)
-        known = Known(TEAMS, _as_read(loaded), groups, catalogue)
+        known = Known(TEAMS, _as_read(loaded, asked), groups, catalogue)
         done = best("plan", partial(plan, events, known, positions, set(), NOW))
         catalogue.remember(done.findings)
         store.apply(done.writes)
@@ -92,13 +91,12 @@ def _prepared(events: list[Incoming | Rejected], positions: dict[int, int]) -> P
     return prepared(events, TEAMS, Around(NOW))
 
 
-def _as_read(loaded: Loaded) -> Loaded:
+def _as_read(loaded: Loaded, asked: Needs) -> Loaded:
     """Persons as the repository makes them for a batch: each from one text."""
-    persons = {
-        name: structs.replace(person, properties=object_of(person.properties.encoded()))
-        for name, person in loaded.persons.items()
-    }
-    return replace(loaded, persons=persons)
+    persons = {name: person.copy() for name, person in loaded.persons.items()}
+    for person in persons.values():
+        person.properties = object_of(person.properties.encoded()) or nothing()
+    return with_owners(replace(loaded, persons=persons), asked)
 
 
 def _decoded(batch: list[Record]) -> None:

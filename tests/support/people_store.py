@@ -1,15 +1,30 @@
 """PostgreSQL's part in ingestion, in memory: loads and applies what services/cdp/ingestion/repository.py does."""
 
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
 from uuid import UUID
-
-from msgspec import structs
 
 from services.cdp.ingestion.groups import Group, GroupKey, LoadedGroups
 from services.cdp.ingestion.needs import Needs, mingling, persons_of
 from services.cdp.ingestion.people import Loaded
 from services.cdp.ingestion.persons import Link, Person, PersonId, PersonKey, person_uuid
 from services.cdp.ingestion.plan import Writes
+
+T = TypeVar("T", Person, Link)
+
+
+def with_owners(loaded: Loaded, asked: Needs) -> Loaded:
+    """The same, with the person of each place."""
+    owners: list[Person | None] = [None]
+    for key in asked.persons:
+        link = loaded.links.get(key)
+        owners.append(None if link is None or link.is_deleted else loaded.persons.get((key[0], link.person.int)))
+    return replace(loaded, places=asked.persons, owners=owners)
+
+
+def _stored(one: T) -> T:
+    one.stored_version, one.changed = one.version, False
+    return one
 
 
 @dataclass
@@ -44,7 +59,7 @@ class MemoryStore:
         personless = {key: self.personless[key] for key in asked.personless if key in self.personless}
         types = {team: dict(self.types.get(team, {})) for team in asked.teams_with_groups}
         groups = {key: self.groups[key] for key in asked.groups if key in self.groups}
-        return Loaded(persons, links, personless, keys_of), LoadedGroups(types, groups)
+        return with_owners(Loaded(persons, links, personless, keys_of), asked), LoadedGroups(types, groups)
 
     def apply(self, writes: Writes) -> None:
         """Take what a plan writes."""
@@ -52,12 +67,12 @@ class MemoryStore:
             before = self.persons.get(person.id)
             assert (before.version if before else None) == person.stored_version
             assert before is None or person.version > before.version
-            self.persons[person.id] = structs.replace(person, stored_version=person.version, changed=False)
+            self.persons[person.id] = _stored(person.copy())
         for link in writes.links:
             known = self.links.get(link.key)
             assert (known.version if known else None) == link.stored_version
             assert known is None or link.version > known.version
-            self.links[link.key] = structs.replace(link, stored_version=link.version, changed=False)
+            self.links[link.key] = _stored(link.copy())
         for one in writes.personless:
             assert self.personless.get(one.key) is one.stored
             self.personless[one.key] = one.is_merged

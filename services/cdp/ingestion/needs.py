@@ -16,11 +16,12 @@ from services.cdp.ingestion.properties import FLAG_CALLED
 class Needs:
     """What `plan` will ask for.
 
-    merges: pairs of distinct ids that events want to be one person's; retold: those of records that are emitted again.
+    persons: distinct ids, with a number each, from 1: their places in what is loaded. merges: pairs of distinct ids
+    that events want to be one person's; retold: those of records that are emitted again.
     personless: distinct ids of which it matters whether they were seen without a person.
     """
 
-    persons: set[PersonKey] = field(default_factory=set)
+    persons: dict[PersonKey, int] = field(default_factory=dict)
     merges: list[tuple[PersonKey, PersonKey]] = field(default_factory=list)
     retold: set[PersonKey] = field(default_factory=set)
     personless: set[PersonKey] = field(default_factory=set)
@@ -29,25 +30,33 @@ class Needs:
 
 
 def needs(events: Iterable[Incoming | Rejected], teams: Mapping[str, Team], fresh_from: Mapping[int, int]) -> Needs:
-    """Of events of known teams. A little more than is used does no harm."""
+    """Of events of known teams, each of which is told the place of its distinct id. A little more than is used does no
+    harm."""
     asked = Needs()
     persons = asked.persons
+    token, team, team_id, opted_out = None, None, 0, False
     for one in events:
-        if not isinstance(one, Incoming) or (team := teams.get(one.token)) is None:
+        if not isinstance(one, Incoming):
             continue
         event = one
+        if event.token is not token:
+            token, team = event.token, teams.get(event.token)
+            if team is not None:
+                team_id, opted_out = team.id, team.person_processing_opt_out
+        if team is None:
+            continue
         name, distinct_id, properties = event.event, event.distinct_id, event.properties
         if len(distinct_id) > MAX_DISTINCT_ID:
             continue
-        key = (team.id, distinct_id)
-        persons.add(key)
-        if "$process_person_profile" in properties or team.person_processing_opt_out or name == FLAG_CALLED:
+        key = (team_id, distinct_id)
+        event.place = persons.setdefault(key, len(persons) + 1)
+        if opted_out or name == FLAG_CALLED or "$process_person_profile" in properties:
             asked.personless.add(key)
         if name in MERGES:
             fresh = event.offset >= fresh_from.get(event.partition, 0)
-            _merge(asked, event, key, fresh=fresh)
+            _merge(asked, event, key, fresh)
         if name == IDENTIFY or "$groups" in properties:
-            _groups(asked, event, team.id)
+            _groups(asked, event, team_id)
     return asked
 
 
@@ -79,13 +88,15 @@ def persons_of(key: PersonKey, loaded: Loaded) -> set[PersonId]:
     return {identity} if person is not None and not person.is_deleted else set()
 
 
-def _merge(asked: Needs, event: Incoming, key: PersonKey, *, fresh: bool) -> None:
+def _merge(asked: Needs, event: Incoming, key: PersonKey, fresh: bool) -> None:
     merge = merge_asked(event.event, event.distinct_id, event.properties)
     if merge is None or merge.illegal is not None:
         return
     other = (key[0], merge.other)
-    asked.persons.add(other)
-    asked.personless |= {key, other}
+    persons, personless = asked.persons, asked.personless
+    persons.setdefault(other, len(persons) + 1)
+    personless.add(key)
+    personless.add(other)
     if fresh:
         asked.merges.append((key, other))
     else:

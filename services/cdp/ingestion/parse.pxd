@@ -11,6 +11,8 @@ cdef class Incoming:
         str token, event, distinct_id
         _members.Members properties
         bytes agent
+    cdef public Py_ssize_t place
+    cdef readonly:
         object record, timestamp, now
         str uuid, ip, sent_at
         long long partition, offset, arrived_ms

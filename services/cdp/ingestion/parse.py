@@ -38,7 +38,8 @@ class Incoming:
 
     timestamp: capture's; None when it cannot be read. now: when capture received it, likewise. agent: the property
     `$raw_user_agent`; partition, offset, arrived_ms: the record's. These are read while they are at hand: a batch
-    later, each look at them is one into cold memory.
+    later, each look at them is one into cold memory. place: of its distinct id in what is loaded for the batch, set by
+    `needs`; 0 before.
     """
 
     __slots__ = (
@@ -52,6 +53,7 @@ class Incoming:
         "now",
         "offset",
         "partition",
+        "place",
         "properties",
         "record",
         "sent_at",
@@ -92,6 +94,7 @@ class Incoming:
     def of(self, record: Record) -> None:
         """Take from the record what it says beside the event."""
         self.record = record
+        self.place = 0
         self.partition = record.partition
         self.offset = record.offset
         self.arrived_ms = arrived_ms(record)

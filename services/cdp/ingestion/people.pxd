@@ -1,22 +1,41 @@
 # The C types of people.py when it is compiled.
+cimport cython
+from libs.fastpath._members cimport near
+from services.cdp.ingestion.persons cimport Link, Person
 
 
+@cython.final
 cdef class People:
     cdef:
         object _loaded
-        dict _persons, _known_links, _copies, _links, _personless, _retold_persons, _retold_links
+        dict _persons, _known_links, _copies, _links, _places, _replaced, _personless, _retold_persons, _retold_links
+        list _owners
         object _by_person
 
-    cpdef object owner(self, tuple key)
-    cpdef object linked(self, tuple key)
+    @cython.locals(person=Person)
+    cpdef Person owner(self, tuple key)
+    @cython.locals(person=Person)
+    cpdef Person at(self, Py_ssize_t place)
+    cpdef int near(self, Py_ssize_t place) except -1
+    @cython.locals(person=Person)
+    cpdef int warm(self, Py_ssize_t place) except -1
     cpdef bint seen_personless(self, tuple key) except -1
-    cpdef Py_ssize_t number_of_keys(self, object person) except -1
-    cpdef object create(self, tuple key, object happened, object properties, bint identified=*)
-    cpdef object imagined(self, tuple key, object happened, object properties)
-    cpdef object change(self, object person)
-    cpdef object give(self, tuple key, object person, int at_least=*)
+    cpdef Py_ssize_t number_of_keys(self, Person person) except -1
+    @cython.locals(made=Person)
+    cpdef Person create(self, tuple key, object happened, object properties, bint identified=*)
+    @cython.locals(made=Person, deleted=Person)
+    cpdef Person imagined(self, tuple key, object happened, object properties)
+    cpdef object change(self, Person person)
+    @cython.locals(seen=Link, link=Link)
+    cpdef object give(self, tuple key, Person person, int at_least=*)
+    @cython.locals(link=Link)
+    cpdef bint absorb(self, Person survivor, Person other) except -1
     cpdef object note_personless(self, tuple key, bint is_merged)
-    cdef object _linked(self, tuple key)
-    cdef object _seen_link(self, tuple key)
-    cdef object _link(self, tuple key)
-    cdef object _person(self, tuple identity)
+    @cython.locals(link=Link)
+    cdef Person _linked(self, tuple key)
+    cdef Link _seen_link(self, tuple key)
+    @cython.locals(link=Link, known=Link)
+    cdef Link _link(self, tuple key)
+    cdef object _point(self, tuple key, Person person)
+    @cython.locals(person=Person, known=Person)
+    cdef Person _person(self, tuple identity)

@@ -6,12 +6,11 @@ versions thus notices that the distinct ids it knew of a person are no longer al
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-import msgspec
-
+from libs.fastpath import near
 from services.cdp.ingestion.persons import (
     MAX_PROPERTIES_BYTES,
     Link,
@@ -36,12 +35,17 @@ class Loaded:
     links: of the distinct ids of the batch, and all links of persons that a merge may move.
     keys_of: all distinct ids of each of these persons; of one that has more than a merge may move, one more than that.
     personless: distinct ids seen without a person, and whether a merge has found them since.
+    places: of the distinct ids of the batch, from 1; owners: by place, the one of `persons` that `links` link it to,
+    None where they link it to none. Events know the place of theirs, so that most need no look-up; a distinct id
+    without a place, or with None for an owner, is looked up.
     """
 
     persons: Mapping[PersonId, Person] = field(default_factory=dict)
     links: Mapping[PersonKey, Link] = field(default_factory=dict)
     personless: Mapping[PersonKey, bool] = field(default_factory=dict)
     keys_of: Mapping[PersonId, Collection[PersonKey]] = field(default_factory=dict)
+    places: Mapping[PersonKey, int] = field(default_factory=dict)
+    owners: Sequence[Person | None] = ()
 
 
 @dataclass(slots=True)
@@ -62,6 +66,10 @@ class People:
         # ours, in place of loaded ones and those that were made
         self._copies: dict[PersonId, Person] = {}
         self._links: dict[PersonKey, Link] = {}
+        # by place: the persons that distinct ids are linked to, as loaded while they are not in `_replaced`
+        self._places = loaded.places
+        self._owners = list(loaded.owners)
+        self._replaced: dict[Person, Person] = {}
         # made when it is first asked for: most batches merge few
         self._by_person: defaultdict[PersonId, set[PersonKey]] | None = None
         self._personless: dict[PersonKey, Personless] = {}
@@ -76,14 +84,22 @@ class People:
         person = self._linked(key) or self._person((key[0], person_uuid(*key).int))
         return None if person is None or person.is_deleted else person
 
-    def linked(self, key: PersonKey) -> Person | None:
-        """The living person that a distinct id is linked to, to be looked at only."""
-        link = self._links.get(key) or self._known_links.get(key)  # for most events, so not by another method
-        if link is None or link.is_deleted:
+    def at(self, place: int) -> Person | None:
+        """The living person of the distinct id of this place, to be looked at only; None: it has to be looked up."""
+        person = self._owners[place] if place < len(self._owners) else None
+        if person is None:
             return None
-        identity = (key[0], link.person.int)
-        person = self._copies.get(identity) or self._persons.get(identity)
-        return None if person is None or person.is_deleted else person
+        person = self._replaced.get(person, person)
+        return None if person.is_deleted else person
+
+    def near(self, place: int) -> int:
+        """Have the person of this place brought near, as `Members.warm` does."""
+        return near(self._owners, place)
+
+    def warm(self, place: int) -> int:
+        """Have the properties of the person of this place brought near."""
+        person = self._owners[place] if place < len(self._owners) else None
+        return 0 if person is None else person.properties.warm()
 
     def seen_personless(self, key: PersonKey) -> bool:
         """Whether events of this distinct id were stored under a made-up person."""
@@ -137,6 +153,7 @@ class People:
             link.version = max(link.version + 1, at_least)
         if self._by_person is not None:
             self._by_person[person.id].add(key)
+        self._point(key, person)
         self.change(person)
 
     def absorb(self, survivor: Person, other: Person) -> bool:
@@ -156,6 +173,7 @@ class People:
             assert link is not None  # noqa: S101
             link.person, link.version, link.changed = survivor.uuid, link.version + 1, True
             self._keys_of[survivor.id].add(key)
+            self._point(key, survivor)
         self._keys_of[other.id].clear()
         other.version += DELETION_VERSIONS
         other.is_deleted, other.changed, other.properties = True, True, nothing()
@@ -238,11 +256,15 @@ class People:
     def _link(self, key: PersonKey) -> Link | None:
         link = self._links.get(key)
         if link is None and (known := self._known_links.get(key)) is not None:
-            link = self._links[key] = msgspec.structs.replace(known)
+            link = self._links[key] = known.copy()
         return link
+
+    def _point(self, key: PersonKey, person: Person) -> None:
+        if (place := self._places.get(key)) is not None:
+            self._owners[place] = person
 
     def _person(self, identity: PersonId) -> Person | None:
         person = self._copies.get(identity)
         if person is None and (known := self._persons.get(identity)) is not None:
-            person = self._copies[identity] = msgspec.structs.replace(known)
+            person = self._copies[identity] = self._replaced[known] = known.copy()
         return person

@@ -56,39 +56,95 @@ PersonKey = tuple[int, str]
 PersonId = tuple[int, int]
 
 
-class Person(msgspec.Struct, gc=False):
+class Person:
     """A person as PostgreSQL has it, or will.
 
-    stored_version: the version in PostgreSQL; None when there is no row yet. is_deleted: the row is kept, without
-    properties, so that its version can only grow; it may be brought back to life.
+    Times are UTC. stored_version: the version in PostgreSQL; None when there is no row yet. is_deleted: the row is
+    kept, without properties, so that its version can only grow; it may be brought back to life.
     """
 
-    team_id: int
-    uuid: uuid.UUID
-    created_at: datetime
-    properties: Properties
-    version: int = 0
-    stored_version: int | None = None
-    is_deleted: bool = False
-    is_identified: bool = False
-    last_seen_at: datetime = FAKE_CREATED_AT
-    changed: bool = False
+    __slots__ = (
+        "changed",
+        "created_at",
+        "is_deleted",
+        "is_identified",
+        "last_seen_at",
+        "properties",
+        "stored_version",
+        "team_id",
+        "uuid",
+        "version",
+    )
+
+    def __init__(
+        self,
+        team_id: int,
+        uuid: uuid.UUID,
+        created_at: datetime,
+        properties: Properties,
+        version: int = 0,
+        stored_version: int | None = None,
+        is_deleted: bool = False,
+        is_identified: bool = False,
+        last_seen_at: datetime = FAKE_CREATED_AT,
+        changed: bool = False,
+    ):
+        self.team_id = team_id
+        self.uuid = uuid
+        self.created_at = created_at
+        self.properties = properties
+        self.version = version
+        self.stored_version = stored_version
+        self.is_deleted = is_deleted
+        self.is_identified = is_identified
+        self.last_seen_at = last_seen_at
+        self.changed = changed
 
     @property
     def id(self) -> PersonId:
         """What names it."""
         return self.team_id, self.uuid.int
 
+    def copy(self) -> "Person":
+        """The same, to be changed; the properties are shared."""
+        return Person(
+            self.team_id,
+            self.uuid,
+            self.created_at,
+            self.properties,
+            self.version,
+            self.stored_version,
+            self.is_deleted,
+            self.is_identified,
+            self.last_seen_at,
+            self.changed,
+        )
 
-class Link(msgspec.Struct, gc=False):
+
+class Link:
     """A distinct id and whose it is. stored_version: the version in PostgreSQL; None when there is no row yet."""
 
-    key: PersonKey
-    person: uuid.UUID
-    version: int = 0
-    stored_version: int | None = None
-    is_deleted: bool = False
-    changed: bool = False
+    __slots__ = ("changed", "is_deleted", "key", "person", "stored_version", "version")
+
+    def __init__(
+        self,
+        key: PersonKey,
+        person: uuid.UUID,
+        version: int = 0,
+        stored_version: int | None = None,
+        is_deleted: bool = False,
+        changed: bool = False,
+    ):
+        self.key = key
+        self.person = person
+        self.version = version
+        self.stored_version = stored_version
+        self.is_deleted = is_deleted
+        self.changed = changed
+
+    def copy(self) -> "Link":
+        """The same, to be changed."""
+        return Link(self.key, self.person, self.version, self.stored_version, self.is_deleted, self.changed)
 
 
 class Change(msgspec.Struct, frozen=True, gc=False):

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from libs.fastpath import RowBlock
+from libs.fastpath import RowBlock, near
 from libs.kit.contracts import ai_events, capture_warnings
 from libs.kit.contracts.events import PersonMode
 from libs.kit.contracts.topics import AI_EVENTS, DISTINCT_IDS, GROUPS, PERSONS
@@ -34,7 +34,7 @@ from services.cdp.ingestion.persons import (
     person_uuid,
 )
 from services.cdp.ingestion.properties import FLAG_CALLED, Dropped, Normalised, may_stay_personless, normalised
-from services.cdp.ingestion.rows import add_ordinary_row, add_row, cut, row
+from services.cdp.ingestion.rows import add_ordinary_row, add_row, cut, encoded_headers, row
 from services.cdp.ingestion.team_lists import Listed
 from services.cdp.ingestion.updates import group_record, link_record, person_record
 from services.cdp.ingestion.warnings import Warned
@@ -42,7 +42,7 @@ from services.cdp.raw_json import Properties, nothing, number_of, text_of
 
 FORCED_UPGRADE_AFTER = timedelta(minutes=1)
 USUAL_ROW_BYTES = 4096
-AHEAD = 2  # events: so many take as long to decide as memory takes to come
+AHEAD = 2  # events: so many take longer to decide than memory takes to come
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +129,7 @@ def parsed(records: Iterable[Record]) -> list[Incoming | Rejected]:
 
 
 def plan(
-    events: Sequence[Incoming | Rejected], known: Known, fresh_from: Mapping[int, int], refused: set[str], now: datetime
+    events: list[Incoming | Rejected], known: Known, fresh_from: Mapping[int, int], refused: set[str], now: datetime
 ) -> Plan:
     """Decide a batch.
 
@@ -139,14 +139,14 @@ def plan(
     """
     planner = _Planner(known, now, len(events))
     partition, fresh = -1, 0
-    for number, event in enumerate(events):
-        _warm(events, number + AHEAD)
-        if isinstance(event, Rejected):
-            planner.reject(event)
-        elif refused and event.uuid in refused:
-            planner.reject(Rejected(event.record, "refused_by_store", "persons"))
+    for number, one in enumerate(events):
+        planner.look_ahead(events, number)
+        if not isinstance(one, Incoming):
+            planner.reject(one)
+        elif refused and one.uuid in refused:
+            planner.reject(Rejected(one.record, "refused_by_store", "persons"))
         else:
-            taken = event
+            taken = one
             if taken.partition != partition:
                 partition = taken.partition
                 fresh = fresh_from.get(partition, 0)
@@ -154,16 +154,8 @@ def plan(
     return planner.finished()
 
 
-def _warm(events: Sequence[Incoming | Rejected], place: int) -> None:
-    """Have what is soon looked at brought near: since it was parsed, thousands of events have gone by."""
-    one = events[place] if place < len(events) else None
-    if isinstance(one, Incoming):
-        event = one
-        event.properties.warm()
-
-
 class _Terms:
-    """What each event asks of its team, as C has it. known: one that had events before."""
+    """What each event asks of its team, as C has it. known: one that had events before, or has one now."""
 
     __slots__ = ("anonymize_ips", "known", "opted_out", "team", "team_id")
 
@@ -189,9 +181,26 @@ class _Planner:
         self._plan = Plan()
         self._rows = RowBlock(number * USUAL_ROW_BYTES)
         self._ok = 0
+        self._arrived_ms = -1  # of the latest ordinary event, and the headers of its row
+        self._headers = b""
         self._listed = known.listed
         self._merge_limit = known.merge_limit
         self._ai: list[NewRecord] = []
+
+    def look_ahead(self, events: list[Incoming | Rejected], number: int) -> None:
+        """Have what is soon looked at brought near: since it was parsed and loaded, thousands of others have gone by.
+        One thing leads to the next, so each is asked for when the one before has come."""
+        near(events, number + 3 * AHEAD)
+        if number + 2 * AHEAD < len(events):
+            one = events[number + 2 * AHEAD]
+            if isinstance(one, Incoming):
+                event = one
+                event.properties.warm()
+                self._people.near(event.place)
+            one = events[number + AHEAD]
+            if isinstance(one, Incoming):
+                event = one
+                self._people.warm(event.place)
 
     def reject(self, rejected: Rejected) -> None:
         """To the dead letters."""
@@ -206,7 +215,7 @@ class _Planner:
         if terms is None:
             return self._count("dropped", "invalid_token")
         team = terms.team
-        if len(event.distinct_id) > MAX_DISTINCT_ID:
+        if not event.place and len(event.distinct_id) > MAX_DISTINCT_ID:
             return self._drop(team, event, "skipping_event_invalid_distinct_id", key="")
         if fresh and self._takes_ordinary(event, terms):
             return None
@@ -234,15 +243,18 @@ class _Planner:
         if terms.opted_out:
             return False
         form = form_of(event, terms.anonymize_ips)
-        if form is None or (person := self._people.linked((terms.team_id, event.distinct_id))) is None:
+        if form is None or (person := self._people.at(event.place)) is None:
             return False
         name = cut(event.event)
         if not self._finder.is_known(terms.team_id, name, form, event.properties):
             return False
-        if not add_ordinary_row(self._rows, event, form, name, terms.team_id, person, self._now):
+        if event.arrived_ms != self._arrived_ms:
+            self._arrived_ms, self._headers = event.arrived_ms, encoded_headers(event.arrived_ms)
+        if not add_ordinary_row(self._rows, event, form, name, person, self._now, self._headers):
             return False
         self._ok += 1
         if not terms.known:
+            terms.known = True
             self._plan.first_of.add(terms.team_id)
         return True
 

@@ -254,6 +254,7 @@ class PersonStore:
         if not asked.persons:
             return Loaded()
         keys = list(asked.persons)
+        owners: list[Person | None] = [None] * (len(keys) + 1)
         persons: dict[PersonId, Person] = {}
         links: dict[PersonKey, Link] = {}
         linked: set[PersonKey] = set()
@@ -262,7 +263,10 @@ class PersonStore:
             key = keys[at - 1]
             links[key] = Link(key, owner, version, version, is_deleted)
             if person[0] is not None:
-                persons[key[0], owner.int] = _person(key[0], owner, *person)
+                identity = (key[0], owner.int)
+                if identity not in persons:
+                    persons[identity] = _person(key[0], owner, *person)
+                owners[at] = persons[identity]
                 linked.add(key)
         # One whose link is missing or leads nowhere may have a person under its own uuid, left by a merge or deletion.
         await self._add_own(persons, [key for key in keys if key not in linked])
@@ -273,6 +277,8 @@ class PersonStore:
         for opened, most in ((mingling(asked.merges, first) - retold, self._links_asked), (retold, None)):
             for link in await self._links_of(opened, most):
                 links[link.key] = link
+                if link.key in asked.persons:
+                    owners[asked.persons[link.key]] = None  # it may have come to this person since it was read above
                 if not link.is_deleted:
                     keys_of[link.key[0], link.person.int].append(link.key)
         await self._add_own(persons, [key for key, link in links.items() if (key[0], link.person.int) in retold])
@@ -280,7 +286,7 @@ class PersonStore:
         if asked.personless:
             rows = await self._postgres.fetch(_PERSONLESS, *_key_columns(list(asked.personless)))
             personless = {(row["team_id"], row["distinct_id"]): row["is_merged"] for row in rows}
-        return Loaded(persons, links, personless, keys_of)
+        return Loaded(persons, links, personless, keys_of, asked.persons, owners)
 
     async def _links_of(self, persons: Iterable[PersonId], most: int | None) -> list[Link]:
         """All links of these persons; of each at most so many."""

@@ -69,10 +69,11 @@ def add_row(block: RowBlock, made: NewRecord) -> None:
 
 
 def add_ordinary_row(
-    block: RowBlock, event: Incoming, form: Form, name: str, team_id: int, person: Person, now: datetime
+    block: RowBlock, event: Incoming, form: Form, name: str, person: Person, now: datetime, headers: bytes
 ) -> bool:
     """Put the record of an ordinary event's row into a block; False when it says something of its person that is not
-    known yet, or has values that want a closer look. name: the event's, as the row has it."""
+    known yet, or has values that want a closer look. name: the event's, as the row has it. headers: as
+    `encoded_headers` makes them."""
     if event.timestamp is None:
         return False
     return block.add_laid_out(
@@ -84,14 +85,14 @@ def add_ordinary_row(
         event.uuid,
         name,
         event.timestamp,
-        team_id,
+        person.team_id,
         event.distinct_id,
         now,
         event.now,
         person.uuid,
-        in_utc(person.created_at),
+        person.created_at,
         event.historical_migration,
-        _encoded_headers(event.arrived_ms),
+        headers,
     )
 
 
@@ -110,8 +111,8 @@ def _encoded(headers: Headers) -> bytes:
     return msgspec.msgpack.encode(headers)
 
 
-@lru_cache(1024)
-def _encoded_headers(arrived_ms: int) -> bytes:
+def encoded_headers(arrived_ms: int) -> bytes:
+    """Those of an ordinary event's row, for a block."""
     return _encoded(_headers(arrived_ms, ()))
 
 

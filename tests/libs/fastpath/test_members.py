@@ -421,6 +421,12 @@ def test_warming_members_changes_nothing(version: Any) -> None:
         assert made.encoded() == text
 
 
+def test_what_is_asked_for_ahead_need_not_be_there(version: Any) -> None:
+    given = [object(), None, version.members(b'{"a":1}')]
+    assert [version.near(given, place) for place in (-1, 0, 1, 2, 3, 1 << 40)] == [0] * 6
+    assert version.near([], 0) == 0
+
+
 def row(version: Any, **changed: Any) -> bytes:
     """A stored event in circumstances of no interest."""
     given: dict[str, Any] = {

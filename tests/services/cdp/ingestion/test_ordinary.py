@@ -1,6 +1,7 @@
 """An event that has a form becomes what the rules make of any event: plans with forms beside plans without."""
 
 import json
+from dataclasses import replace
 from typing import Any
 from unittest import mock
 
@@ -14,6 +15,7 @@ from services.cdp.ingestion.definitions import Catalogue
 from services.cdp.ingestion.needs import needs
 from services.cdp.ingestion.ordinary import WITH_RULES
 from services.cdp.ingestion.parse import Incoming, parse
+from services.cdp.ingestion.persons import person_uuid
 from services.cdp.ingestion.plan import Known, Plan, parsed, plan
 from tests.services.cdp.ingestion.test_plan import NOW, TEAMS
 from tests.support.captured import captured_record
@@ -94,10 +96,11 @@ def told(done: Plan) -> list[Any]:
     """All of a plan, to be compared."""
     writes = done.writes
     persons = [(one.id, one.version, one.properties.encoded(), one.last_seen_at) for one in writes.persons]
+    links = [(one.key, one.person, one.version, one.stored_version, one.is_deleted) for one in writes.links]
     return [
         [(row.key, json.loads(row.value), list(json.loads(row.value)["properties"]), row.headers) for row in done.rows],
         [row.value for row in done.rows],
-        (persons, writes.links, [(one.key, one.is_merged) for one in writes.personless], len(writes.groups)),
+        (persons, links, [(one.key, one.is_merged) for one in writes.personless], len(writes.groups)),
         done.updates,
         (done.findings, done.first_of, done.outcomes, done.warnings, done.warned, done.dropped, len(done.dead)),
     ]
@@ -137,6 +140,35 @@ def test_an_ordinary_event_asks_no_rule(more: dict[str, Any]) -> None:
     assert normalisations([recorded(0, said)], history) == 1
     # the first of its name in a batch is seen, with the time
     assert normalisations([recorded(1, said), recorded(2, said), recorded(3, said)], history) == 1
+
+
+def test_a_merge_moves_the_ordinary_events_behind_it() -> None:
+    history = History()
+    ids = ("u1", "u2", "u3")
+    views = [PAGE_VIEW | {"distinct_id": one} for one in ids]
+    merge = {"event": "$merge_dangerously", "distinct_id": "u1", "properties": {"alias": "u2"}}
+    history.take([recorded(offset, said) for offset, said in enumerate(views)])
+    batch = [recorded(offset, said) for offset, said in enumerate([*views, merge, *views, merge], 3)]
+    events, positions = parsed(batch), {0: 3}
+    loaded, groups = history.store.load(needs(events, TEAMS, positions))
+    known = Known(TEAMS, loaded, groups, history.catalogue)
+    first, again = (plan(events, known, positions, set(), NOW) for _ in range(2))  # what was loaded stays as it was
+    assert told(first) == told(again)
+    own = [str(person_uuid(1, one)) for one in ids]
+    owners = [json.loads(row.value)["person_id"] for row in first.rows]
+    assert owners == [*own, own[0], own[0], own[0], own[2], own[0]]
+
+
+def test_a_distinct_id_without_a_place_is_looked_up() -> None:
+    history = History()
+    history.take([recorded(0, PAGE_VIEW)])
+    events, positions = parsed([recorded(1, PAGE_VIEW), recorded(2, PAGE_VIEW)]), {0: 1}
+    loaded, groups = history.store.load(needs(events, TEAMS, positions))
+    rows = []
+    for people in (loaded, replace(loaded, places={}, owners=())):
+        done = plan(events, Known(TEAMS, people, groups, history.catalogue), positions, set(), NOW)
+        rows.append([row.value for row in done.rows])
+    assert rows[0] == rows[1]
 
 
 def test_news_of_a_person_are_no_ordinary_event() -> None:

@@ -11,6 +11,7 @@ from libs.kit.contracts.capture_warnings import warning_record
 from libs.kit.eventlog import Record
 from libs.kit.teams import Team
 from services.cdp.ingestion.needs import needs
+from services.cdp.ingestion.parse import Incoming
 from services.cdp.ingestion.people import Loaded
 from services.cdp.ingestion.persons import FAKE_CREATED_AT, Link, Person, PersonKey, person_uuid
 from services.cdp.ingestion.plan import Known, Plan, parsed, plan
@@ -19,6 +20,7 @@ from services.cdp.ingestion.warnings import record as warning_of
 from services.cdp.raw_json import encode
 from tests.support.captured import ARRIVED_MS, captured_record, raw_record
 from tests.support.ingested import Ingested
+from tests.support.people_store import with_owners
 
 NOW = datetime(2026, 11, 5, 10, 12, tzinfo=UTC)
 TEAMS = {
@@ -45,7 +47,9 @@ def planned(
     links = {} if unlinked else {key: Link(key, one.uuid, 0, 0) for key, one in known.items()}
     keys_of = {one.id: [key for key in links if known[key].id == one.id] for one in known.values()}
     people = Loaded({one.id: one for one in known.values()}, links, keys_of=keys_of)
-    return plan(parsed(records), Known(TEAMS, people, merge_limit=merge_limit), fresh_from or {}, refused or set(), NOW)
+    events = parsed(records)
+    people = with_owners(people, needs(events, TEAMS, fresh_from or {}))
+    return plan(events, Known(TEAMS, people, merge_limit=merge_limit), fresh_from or {}, refused or set(), NOW)
 
 
 def linked(plan: Plan) -> dict[PersonKey, uuid.UUID]:
@@ -385,7 +389,8 @@ def test_needed_distinct_ids_are_those_of_known_teams() -> None:
     events = parsed(
         [captured_record(), captured_record(token="no"), captured_record(distinct_id="d" * 401), raw_record(b"")]
     )
-    assert needs(events, TEAMS, {}).persons == {(1, "u1")}
+    assert needs(events, TEAMS, {}).persons == {(1, "u1"): 1}
+    assert [event.place for event in events if isinstance(event, Incoming)] == [1, 0, 0]
 
 
 def updates(plan: Plan, topic: str) -> list[dict[str, Any]]:

@@ -66,8 +66,9 @@ async def test_whose_a_distinct_id_is(peopled: Runtime) -> None:
     await peopled.postgres.execute(change, other, True, "u2")  # it was taken back
     await peopled.postgres.execute("DELETE FROM posthog_persondistinctid WHERE distinct_id = 'u3'")
     await peopled.postgres.execute("DELETE FROM posthog_person WHERE uuid = $1", UUIDS[4])  # nobody is left
-    names = ("u0", "u1", "u2", "u3", "u4", "u5", "nobody")
-    loaded, _ = await PersonStore(peopled.postgres).load(Needs(persons={(1, name) for name in names}))
+    names = ("u0", "u1", "u2", "u3", "u4", "u5", "u9", "nobody")
+    asked = Needs(persons={(1, name): place for place, name in enumerate(names, 1)})
+    loaded, _ = await PersonStore(peopled.postgres).load(asked)
     assert {number for _, number in loaded.persons} == {other.int, *(UUIDS[place].int for place in (1, 2, 3, 5))}
     links = {
         key[1]: (link.person, link.version, link.stored_version, link.is_deleted) for key, link in loaded.links.items()
@@ -78,10 +79,17 @@ async def test_whose_a_distinct_id_is(peopled: Runtime) -> None:
         "u2": (other, 3, 3, True),
         "u4": (UUIDS[4], 0, 0, False),
         "u5": (UUIDS[5], 0, 0, False),
+        "u9": (other, 0, 0, False),
     }
+    assert loaded.places == asked.persons
+    found = {name: loaded.owners[place] for (_, name), place in loaded.places.items()}
+    assert [name for name, owner in found.items() if owner is not None] == ["u0", "u5", "u9"]
+    assert found["u0"] is found["u9"] is loaded.persons[1, other.int]
+    assert found["u5"] is loaded.persons[1, UUIDS[5].int]
     person = loaded.persons[1, UUIDS[5].int]
     assert (person.uuid, person.created_at, person.version, person.stored_version) == (UUIDS[5], NOW, 0, 0)
     assert (person.is_deleted, person.is_identified, person.last_seen_at) == (False, False, NOW)
+    assert person.created_at.tzinfo is UTC  # its fields are written as they are
     assert person.properties == {"a": b"1"}
 
 
@@ -89,8 +97,9 @@ async def test_of_persons_with_too_many_distinct_ids_no_more_are_read_than_show_
     change = "UPDATE posthog_persondistinctid SET person_uuid = $1 WHERE distinct_id = ANY($2)"
     await peopled.postgres.execute(change, UUIDS[0], NAMES[:9])
     pair, store = ((1, "u0"), (1, "u9")), PersonStore(peopled.postgres, merge_limit=4)
-    loaded, _ = await store.load(Needs(persons=set(pair), merges=[pair]))
+    places = dict(zip(pair, (1, 2), strict=True))
+    loaded, _ = await store.load(Needs(persons=places, merges=[pair]))
     assert {number: len(keys) for (_, number), keys in loaded.keys_of.items()} == {UUIDS[0].int: 5, UUIDS[9].int: 1}
     # what is emitted again must tell of all that a merge once moved
-    loaded, _ = await store.load(Needs(persons=set(pair), retold=set(pair)))
+    loaded, _ = await store.load(Needs(persons=places, retold=set(pair)))
     assert len(loaded.keys_of[1, UUIDS[0].int]) == 9
