@@ -16,6 +16,3 @@ from libs.fastpath._members_py import head as head
 from libs.fastpath._members_py import line as line
 from libs.fastpath._members_py import members as members
 from libs.fastpath._members_py import members_of as members_of
-from libs.fastpath._members_py import stored as stored
-from libs.fastpath._members_py import told_distinct_id as told_distinct_id
-from libs.fastpath._members_py import told_person as told_person

@@ -68,6 +68,7 @@ cdef enum:
     PLAIN_NUMBER = 300
     CACHE_LINE = 64
     WARM_TEXT = 1024  # bytes of an event's properties, mostly
+    UUID_SIZE = 36
 
 cdef struct Part:
     # a member as it was read
@@ -95,6 +96,7 @@ include "_members_event.pxi"
 include "_members_row.pxi"
 include "_members_layout.pxi"
 include "_members_told.pxi"
+include "_members_records.pxi"
 include "_members_line.pxi"
 include "_members_tree.pxi"
 include "_members_block.pxi"

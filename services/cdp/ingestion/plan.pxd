@@ -3,13 +3,13 @@ cimport cython
 cimport libs.fastpath._members as _members
 from services.cdp.ingestion.definitions cimport Finder
 from services.cdp.ingestion.merging cimport merge_asked
-from services.cdp.ingestion.ordinary cimport Form, form_of
+from services.cdp.ingestion.ordinary cimport Form, form_of, said_of
 from services.cdp.ingestion.parse cimport Incoming
 from services.cdp.ingestion.people cimport People
 from services.cdp.ingestion.persons cimport changed_properties, first_properties
-from services.cdp.ingestion.properties cimport Normalised
-from services.cdp.ingestion.rows cimport add_ordinary_row, add_row, cut
-from services.cdp.ingestion.updates cimport link_record, person_record
+from services.cdp.ingestion.properties cimport Normalised, normalised
+from services.cdp.ingestion.rows cimport add_formed_row, add_ordinary_row, add_row, cut
+from services.cdp.ingestion.updates cimport link_records, person_records
 
 
 cdef class _Planner
@@ -18,7 +18,8 @@ cdef class _Planner
 @cython.no_gc
 cdef class Owner:
     cdef readonly:
-        object person, properties, latest
+        object person
+        _members.Members properties, latest
         str mode
 
 
@@ -56,18 +57,22 @@ cdef class _Planner:
         People _people
         Finder _finder
         Py_ssize_t _ok
-        list _ai
+        _members.RowBlock _ai
 
     cdef object reject(self, object rejected)
     @cython.locals(terms=_Terms)
     cdef object take(self, Incoming event, bint fresh)
     @cython.locals(form=Form, name=str)
     cdef bint _takes_ordinary(self, Incoming event, _Terms terms) except -1
+    @cython.locals(said=Normalised)
+    cdef Normalised _formed(self, Incoming event, _Terms terms)
     cdef bint _is_passing_flag(self, Incoming event, object team) except -1
     cdef object finished(self)
-    @cython.locals(owner=Owner)
+    @cython.locals(owner=Owner, properties=_members.Members, light=_members.Members)
     cdef object _store(self, _Taken taken)
-    cdef object _row(self, _Taken taken, Owner owner, object properties)
+    @cython.locals(said=Normalised)
+    cdef object _add_formed_row(self, _Taken taken, Owner owner, Form form)
+    cdef object _add_row(self, _members.RowBlock block, _Taken taken, Owner owner, _members.Members properties)
     cdef Owner _owner(self, _Taken taken)
     cdef object _created(self, _Taken taken, tuple key, bint identified)
     cdef object _update(self, _Taken taken, object person)
