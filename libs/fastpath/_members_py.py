@@ -182,11 +182,11 @@ class Members(MutableMapping[str, msgspec.Raw]):
     def picked(self, picker: Picker, given: "Members | None" = None) -> "Members":
         """The object that a picker of this shape makes, and of that of what is given besides. Raises ValueError for one
         of another."""
-        besides = {} if given is None else given._values
-        if picker.source.names != tuple(self._values) or (picker.given and picker.given.names) != (
-            given and given.shape.names
+        if picker.source.names != tuple(self._values) or _names(picker.given) != _names(
+            None if given is None else given.shape
         ):
             raise ValueError("a picker of another shape")
+        besides = {} if given is None else given._values
         return Members(
             {target: besides[target] if name is None else self._values[name] for name, target in picker.pairs}
         )
@@ -217,6 +217,10 @@ class Members(MutableMapping[str, msgspec.Raw]):
             if name not in but and (name not in self or (self.raw(name) == b"null" != value))
         }
         return Members(values)
+
+
+def _names(shape: Shape | None) -> tuple[str, ...] | None:
+    return None if shape is None else shape.names
 
 
 Moment = datetime | None

@@ -7,7 +7,7 @@ from services.cdp.ingestion.ordinary cimport Form, form_of, said_of
 from services.cdp.ingestion.parse cimport Incoming
 from services.cdp.ingestion.people cimport People
 from services.cdp.ingestion.persons cimport changed_properties, first_properties
-from services.cdp.ingestion.properties cimport Normalised, normalised
+from services.cdp.ingestion.properties cimport Normalised
 from services.cdp.ingestion.rows cimport add_formed_row, add_ordinary_row, add_row, cut
 from services.cdp.ingestion.updates cimport link_records, person_records
 

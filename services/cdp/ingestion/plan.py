@@ -206,7 +206,7 @@ class _Planner:
             by_capture = capture_warnings.FROM_CAPTURE in event.record.headers
             return self._told_by_capture(team, event) if by_capture else self._told_by_client(team, event)
         personless = team.person_processing_opt_out or self._is_passing_flag(event, team)
-        said = None if personless else self._formed(event, terms)
+        said: Normalised | Dropped | None = None if personless else self._formed(event, terms)
         if said is None:
             said = normalised(event, terms.anonymize_ips, personless)
         if isinstance(said, Dropped):

@@ -12,8 +12,6 @@ cdef class Normalised:
         tuple unset, warnings
         bint personless
 
-@cython.locals(properties=_members.Members)
-cpdef object normalised(Incoming event, bint anonymize_ips, bint opted_out=*)
 cdef object _add_transport(_members.Members properties, Incoming event)
 cdef tuple _personless(_members.Members properties, Incoming event)
 cdef object _fill_os(_members.Members properties)
