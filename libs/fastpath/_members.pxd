@@ -70,7 +70,7 @@ cdef class Members:
 
     cpdef object raw(self, object name)
     cpdef object opens(self, object name)
-    cpdef object text(self, object name)
+    cpdef object plain_text(self, object name)
     cpdef Members inner(self, object name)
     cpdef Members copy(self)
     cpdef bytes encoded(self)

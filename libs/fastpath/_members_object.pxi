@@ -298,16 +298,14 @@ cdef class Members:
         value = &self.slots[<Py_ssize_t>at]
         return _members_in(<bytes>value.owner, value.start, value.size)
 
-    cpdef object text(self, object name):
+    cpdef object plain_text(self, object name):
         cdef const Value* value
         at = self.shape.index.get(name)
         if at is None:
             return None
         value = &self.slots[<Py_ssize_t>at]
-        if value.start[0] != c'"':
+        if value.start[0] != c'"' or _holds_escape(value):
             return None
-        if _holds_escape(value):
-            return _decoded(value.start[:value.size])
         return PyUnicode_DecodeUTF8(<const char*>value.start + 1, value.size - 2, NULL)
 
     cpdef Members picked(self, Picker picker, Members given=None):

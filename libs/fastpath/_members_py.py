@@ -143,10 +143,10 @@ class Members(MutableMapping[str, msgspec.Raw]):
         value = self._values.get(name)
         return value[0] if value else 0
 
-    def text(self, name: str) -> str | None:
-        """A value that is a string."""
+    def plain_text(self, name: str) -> str | None:
+        """A value that is a string without escapes."""
         value = self._values.get(name, b"")
-        return msgspec.json.decode(value, type=str) if value[:1] == b'"' else None
+        return value[1:-1].decode() if value[:1] == b'"' and b"\\" not in value else None
 
     def inner(self, name: str) -> "Members | None":
         """The members of a value that is an object; None when they are declined, or it is something else."""
@@ -409,7 +409,7 @@ class RowBlock:
             timestamp,
             team_id,
             distinct_id,
-            properties.text(layout.chain) or "",
+            properties.plain_text(layout.chain) or "",
             created_at,
             captured_at,
             person_id,

@@ -91,12 +91,15 @@ class Link(msgspec.Struct, gc=False):
     changed: bool = False
 
 
-class Change(msgspec.Struct, frozen=True, gc=False):
+class Change:
     """What `$set`, `$set_once` and `$unset` come to. written: false when nothing changed, or only noise."""
 
-    properties: Properties
-    written: bool
-    warnings: tuple[str, ...] = ()
+    __slots__ = ("properties", "warnings", "written")
+
+    def __init__(self, properties: Properties, written: bool, warnings: tuple[str, ...] = ()):
+        self.properties = properties
+        self.written = written
+        self.warnings = warnings
 
 
 @lru_cache(8192)

@@ -6,7 +6,7 @@ from services.cdp.ingestion.merging cimport merge_asked
 from services.cdp.ingestion.ordinary cimport Form, form_of, said_of
 from services.cdp.ingestion.parse cimport Incoming
 from services.cdp.ingestion.people cimport People
-from services.cdp.ingestion.persons cimport changed_properties, first_properties
+from services.cdp.ingestion.persons cimport Change, changed_properties, first_properties
 from services.cdp.ingestion.properties cimport Normalised
 from services.cdp.ingestion.rows cimport add_formed_row, add_ordinary_row, add_row, cut
 from services.cdp.ingestion.updates cimport link_records, person_records
@@ -73,8 +73,11 @@ cdef class _Planner:
     @cython.locals(said=Normalised)
     cdef object _add_formed_row(self, _Taken taken, Owner owner, Form form)
     cdef object _add_row(self, _members.RowBlock block, _Taken taken, Owner owner, _members.Members properties)
+    @cython.locals(start=Change)
     cdef Owner _owner(self, _Taken taken)
+    @cython.locals(start=Change)
     cdef object _created(self, _Taken taken, tuple key, bint identified)
+    @cython.locals(change=Change)
     cdef object _update(self, _Taken taken, object person)
     cdef object _merge(self, _Taken taken)
     cdef object _merged(self, _Taken taken, object asked, tuple target, tuple other)
