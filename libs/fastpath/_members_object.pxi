@@ -127,7 +127,7 @@ cdef Members _members_in(bytes text, const uint8_t* p, Py_ssize_t size):
     _open(&parts)
     try:
         p = _members(p, end, LEVELS, &flags, &parts)
-        if p is NULL or scan_blanks(p) != end or flags & (SCAN_LONE | SCAN_DEEP):
+        if p is NULL or (p != end and scan_blanks(p) != end) or flags & (SCAN_LONE | SCAN_DEEP):
             return None
         return _taken(text, &parts)
     finally:

@@ -4,6 +4,9 @@ Most events tell nothing new: no `$set` of their own, and a person who has all t
 the rules of `properties.py` make of such an event follows from its names. So they are asked once, about an event whose
 values are marks; where the marks come to stand is a Layout, which `RowBlock` follows for every event of this form. An
 event whose values matter has no form, and goes the way of all others.
+
+An event that says something of its person, in `$set` or because the person lacks what it says of a browser, has a form
+as well (`said_of`), by the names in `$set` and `$set_once`, too. See docs/adr/0043.
 """
 
 from collections.abc import Callable, Mapping
