@@ -12,7 +12,6 @@ This file alone chooses between the two and reports which it chose. `HEDGEROW_PU
 import importlib
 import os
 from collections.abc import Callable, Mapping
-from datetime import datetime
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -116,9 +115,6 @@ FROM_IP, FROM_SENT_AT, FROM_SET, FROM_SET_ONCE = -1, -2, -3, -4
 members: Callable[[bytes], Members | None] = _members.members
 members_of: Callable[[Mapping[str, Raw | bytes]], Members] = _members.members_of
 near: Callable[[list[Any], int], int] = _members.near
-stored: Callable[..., bytes] = _members.stored
-told_person: Callable[[str, int, datetime, datetime, Members, bool, bool, int], bytes] = _members.told_person
-told_distinct_id: Callable[[str, int, str, bool, int], bytes] = _members.told_distinct_id
 event_line: Callable[[bytes, bytes], bytes | None] = _members.line
 event_head: Callable[[bytes], "Head | None"] = _members.head
 event_block: Callable[

@@ -55,6 +55,7 @@ cdef class Picker(Places):
     cdef:
         Shape source
         readonly Shape shape
+        Shape given
 
     cdef Py_ssize_t size_of(self, Members given) noexcept
 
@@ -70,6 +71,18 @@ cdef class Members:
     cpdef object raw(self, object name)
     cpdef object opens(self, object name)
     cpdef bytes common(self, object name)
+    cpdef object plain_text(self, object name)
+    cpdef Members inner(self, object name)
+    cpdef Members copy(self)
+    cpdef bytes encoded(self)
+    cpdef bint is_plain(self) except -1
+    cpdef Py_ssize_t size(self) except -1
+    cpdef object drop(self, object names)
+    cpdef Members picked(self, Picker picker, Members given=*)
+    cpdef Members merged(self, Members other)
+    cpdef Members differing(self, Members other)
+    cpdef Members completed(self, Members other)
+    cpdef Members filling(self, Members other, Members but)
     cdef Py_ssize_t _size(self) noexcept
     cdef uint8_t* _run(self, uint8_t* into, Py_ssize_t at, Py_ssize_t behind) noexcept
     cdef void _unpack(self, Py_ssize_t at) noexcept
@@ -102,6 +115,9 @@ cdef class Layout(Places):
         list constants
         uint8_t* ignored
         Py_ssize_t* runs  # by place in the row: where those end that stand side by side in the source too
+        readonly bint given  # latest or first are picked from what is given besides, too
+
+    cpdef bint suits(self, Members properties) except -1
 
 @cython.final
 cdef class RowBlock:
@@ -120,6 +136,8 @@ cdef class RowBlock:
         Layout layout,
         Members properties,
         Members person_properties,
+        Members latest,
+        Members first,
         str ip,
         str sent_at,
         str uuid,
@@ -134,3 +152,36 @@ cdef class RowBlock:
         bint historical_migration,
         bytes headers,
     ) except -1
+    cpdef object add_stored(
+        self,
+        str uuid,
+        str event,
+        Members properties,
+        object timestamp,
+        int64_t team_id,
+        str distinct_id,
+        str elements_chain,
+        object created_at,
+        object captured_at,
+        object person_id,
+        Members person_properties,
+        Members person_set,
+        object person_created_at,
+        str person_mode,
+        bint historical_migration,
+        bytes headers,
+    )
+    cpdef object add_person(
+        self,
+        object identity,
+        int64_t team_id,
+        object created_at,
+        object last_seen_at,
+        Members properties,
+        bint is_identified,
+        bint is_deleted,
+        int64_t version,
+    )
+    cpdef object add_distinct_id(
+        self, str distinct_id, int64_t team_id, object person, bint is_deleted, int64_t version
+    )

@@ -17,6 +17,3 @@ from libs.fastpath._members_py import line as line
 from libs.fastpath._members_py import members as members
 from libs.fastpath._members_py import members_of as members_of
 from libs.fastpath._members_py import near as near
-from libs.fastpath._members_py import stored as stored
-from libs.fastpath._members_py import told_distinct_id as told_distinct_id
-from libs.fastpath._members_py import told_person as told_person

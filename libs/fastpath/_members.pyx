@@ -90,6 +90,7 @@ cdef enum:
     CACHE_LINE = 64
     WARM_TEXT = 1024  # bytes of an event's properties, mostly
     OBJECT_LINES = 3  # of an event or a person
+    UUID_SIZE = 36
 
 cdef struct Part:
     # a member as it was read
@@ -128,6 +129,7 @@ include "_members_event.pxi"
 include "_members_row.pxi"
 include "_members_layout.pxi"
 include "_members_told.pxi"
+include "_members_records.pxi"
 include "_members_line.pxi"
 include "_members_tree.pxi"
 include "_members_block.pxi"

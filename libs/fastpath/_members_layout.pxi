@@ -15,7 +15,18 @@ FROM_IP, FROM_SENT_AT, FROM_SET, FROM_SET_ONCE = IP, SENT_AT, SET, SET_ONCE
 cdef class Layout(Places):
     """See `_members_py.Layout`."""
 
-    def __init__(self, Shape source not None, row, latest, first, ignored, str session, str chain):
+    def __init__(
+        self,
+        Shape source not None,
+        row,
+        latest,
+        first,
+        ignored,
+        str session,
+        str chain,
+        Shape given_latest=None,
+        Shape given_first=None,
+    ):
         cdef Py_ssize_t at
         cdef list places = []
         self.source = source
@@ -35,8 +46,9 @@ cdef class Layout(Places):
             kept = places[at] >= 0 and self.shape.names[at] == source.names[places[at]]
             goes_on = kept and at + 1 < self.shape.count and places[at + 1] == places[at] + 1
             self.runs[at] = max(self.runs[at + 1], at + 1) if goes_on else at + 1 if kept else at
-        self.latest = Picker(source, latest)
-        self.first = Picker(source, first)
+        self.latest = Picker(source, latest, given_latest)
+        self.first = Picker(source, first, given_first)
+        self.given = given_latest is not None or given_first is not None
         self.session = source.index.get(session, -1)
         self.chain = source.index.get(chain, -1)
         self.ignored = <uint8_t*>PyMem_Malloc(max(1, self.latest.shape.count))
@@ -48,6 +60,18 @@ cdef class Layout(Places):
     def __dealloc__(self):
         PyMem_Free(self.ignored)
         PyMem_Free(self.runs)
+
+    cpdef bint suits(self, Members properties) except -1:
+        """See `_members_py.Layout.suits`."""
+        cdef const Value* chain
+        if self.source is not properties.shape:
+            raise ValueError("a layout of another shape")
+        if self.session >= 0 and _holds_capital(&properties.slots[self.session]):
+            return False
+        if self.chain < 0:
+            return True
+        chain = &properties.slots[self.chain]
+        return chain.start[0] == c'"' and memchr(chain.start, c'\\', chain.size) is NULL
 
 
 cdef inline bint _holds_capital(const Value* value) noexcept:
@@ -95,7 +119,9 @@ cdef int _add_picked(Buffer* out, Picker picker, Members given) except -1:
     return _close_object(out, first, into)
 
 
-cdef int _add_laid_out(Buffer* out, Layout layout, Members given, str ip, str sent_at) except -1:
+cdef int _add_laid_out(
+    Buffer* out, Layout layout, Members given, str ip, str sent_at, Members latest, Members first
+) except -1:
     cdef Py_ssize_t at = 0
     cdef Py_ssize_t place
     cdef Py_ssize_t behind
@@ -123,9 +149,15 @@ cdef int _add_laid_out(Buffer* out, Layout layout, Members given, str ip, str se
         elif place == SENT_AT:
             _add_string(out, sent_at)
         elif place == SET:
-            _add_picked(out, layout.latest, given)
+            if latest is None:
+                _add_picked(out, layout.latest, given)
+            else:
+                _add_members(out, latest)
         elif place == SET_ONCE:
-            _add_picked(out, layout.first, given)
+            if first is None:
+                _add_picked(out, layout.first, given)
+            else:
+                _add_members(out, first)
         else:
             constant = layout.constants[CONSTANT - place]
             _add(out, PyBytes_AS_STRING(constant), PyBytes_GET_SIZE(constant))
@@ -153,131 +185,3 @@ cdef int _add_laid_over(Buffer* out, Members person, Picker picker, Members give
         return _close_object(out, first, into)
     finally:
         PyMem_Free(chosen)
-
-
-cdef inline uint8_t* _bin(uint8_t* into, Py_ssize_t size) noexcept:
-    """The head of bytes as MessagePack has them, where there is room; returns what is behind."""
-    into[0] = 0xC6
-    into[1] = <uint8_t>(size >> 24)
-    into[2] = <uint8_t>(size >> 16)
-    into[3] = <uint8_t>(size >> 8)
-    into[4] = <uint8_t>size
-    return into + 5
-
-
-cdef class RowBlock:
-    """See `_members_py.RowBlock`. Rows are written where they stay: into the bytes object that is handed out."""
-
-    def __cinit__(self, Py_ssize_t room=0):
-        self._open(room)
-
-    def __dealloc__(self):
-        Py_XDECREF(self.out.owner)
-
-    def __len__(self):
-        return self.count
-
-    cpdef object add(self, bytes key, bytes value, bytes headers):
-        self._begin(PyBytes_AS_STRING(key), PyBytes_GET_SIZE(key))
-        _add(&self.out, PyBytes_AS_STRING(value), PyBytes_GET_SIZE(value))
-        self._end(PyBytes_GET_SIZE(key), PyBytes_GET_SIZE(value), headers)
-
-    def taken(self):
-        cdef PyObject* payload = self.out.owner
-        cdef tuple found
-        if payload is NULL:
-            raise MemoryError
-        self.out.owner = NULL
-        try:
-            _PyBytes_Resize(&payload, self.whole)
-            found = <bytes>payload, self.count, self.size
-        finally:
-            Py_XDECREF(payload)
-            self.whole = self.count = self.size = 0
-            self._open(0)
-        return found
-
-    cpdef bint add_laid_out(
-        self,
-        Layout layout,
-        Members properties,
-        Members person_properties,
-        str ip,
-        str sent_at,
-        str uuid,
-        str event,
-        object timestamp,
-        int64_t team_id,
-        str distinct_id,
-        object created_at,
-        object captured_at,
-        object person_id,
-        object person_created_at,
-        bint historical_migration,
-        bytes headers,
-    ) except -1:
-        cdef Buffer* out = &self.out
-        cdef Onto latest
-        cdef Onto first
-        cdef const Value* chain = NULL
-        cdef const char* key
-        cdef Py_ssize_t key_size
-        cdef Py_ssize_t start
-        if layout.source is not properties.shape:
-            raise ValueError("a layout of another shape")
-        if layout.session >= 0 and _holds_capital(&properties.slots[layout.session]):
-            return False
-        if layout.chain >= 0:
-            chain = &properties.slots[layout.chain]
-            if chain.start[0] != c'"' or memchr(chain.start, c'\\', chain.size) is not NULL:
-                return False
-        latest = person_properties.shape.laid(layout.latest.shape)
-        if not _says_nothing_new(layout, properties, person_properties, latest):
-            return False
-        first = person_properties.shape.laid(layout.first.shape)
-        if not _fills_nothing(person_properties, first, layout.first.shape.count):
-            return False
-        key = PyUnicode_AsUTF8AndSize(uuid, &key_size)
-        start = self._begin(key, key_size)
-        _add(out, b'{"uuid":', 8)
-        _add_string(out, uuid)
-        _add(out, b',"event":', 9)
-        _add_string(out, event)
-        _add(out, b',"properties":', 14)
-        _add_laid_out(out, layout, properties, ip, sent_at)
-        _add_middle(out, timestamp, team_id, distinct_id)
-        if chain is NULL:
-            _add(out, b'""', 2)
-        else:
-            _add(out, chain.start, chain.size)
-        _add_moments(out, created_at, captured_at, person_id)
-        _add_laid_over(out, person_properties, layout.latest, properties, latest)
-        _add_end(out, person_created_at, "full", historical_migration)
-        self._end(key_size, out.used - start, headers)
-        return True
-
-    cdef int _open(self, Py_ssize_t room) except -1:
-        cdef PyObject* owner = PyBytes_FromStringAndSize_(NULL, room)
-        if owner is NULL:
-            raise MemoryError
-        self.out = Buffer(<uint8_t*>PyBytes_AS_STRING(<bytes>owner), 0, room, owner)
-        return 0
-
-    cdef Py_ssize_t _begin(self, const char* key, Py_ssize_t size) except -1:
-        """A record up to its value, whose place is returned. `_end` writes what is before it."""
-        cdef uint8_t* into
-        self.out.used = self.whole
-        _reserve(&self.out, 1 + 5 + size + 5)
-        into = self.out.bytes + self.whole
-        into[0] = 0x93
-        memcpy(_bin(into + 1, size), key, size)
-        self.out.used += 1 + 5 + size + 5
-        return self.out.used
-
-    cdef int _end(self, Py_ssize_t key_size, Py_ssize_t value_size, bytes headers) except -1:
-        _bin(self.out.bytes + self.whole + 1 + 5 + key_size, value_size)
-        _add(&self.out, PyBytes_AS_STRING(headers), PyBytes_GET_SIZE(headers))
-        self.whole = self.out.used
-        self.count += 1
-        self.size += key_size + value_size
-        return 0

@@ -205,8 +205,12 @@ cdef inline Py_ssize_t _mixed(const uint8_t* p, Py_ssize_t size) noexcept:
 
 def members(bytes text not None):
     """See `_members_py.members`."""
-    cdef const uint8_t* p = <const uint8_t*>PyBytes_AS_STRING(text)
-    cdef const uint8_t* end = p + PyBytes_GET_SIZE(text)
+    return _members_in(text, <const uint8_t*>PyBytes_AS_STRING(text), PyBytes_GET_SIZE(text))
+
+
+cdef Members _members_in(bytes text, const uint8_t* p, Py_ssize_t size):
+    """Those of an object that is a part of a text."""
+    cdef const uint8_t* end = p + size
     cdef int flags = 0
     cdef Parts parts
     p = scan_blanks(p)
@@ -215,7 +219,7 @@ def members(bytes text not None):
     _open(&parts)
     try:
         p = _members(p, end, LEVELS, &flags, &parts, None)
-        if p is NULL or scan_blanks(p) != end or flags & (SCAN_LONE | SCAN_DEEP):
+        if p is NULL or (p != end and scan_blanks(p) != end) or flags & (SCAN_LONE | SCAN_DEEP):
             return None
         return _taken(text, &parts)
     finally:
@@ -331,7 +335,7 @@ cdef class Members:
         self._drop(at)
         return Raw(text)
 
-    def drop(self, names):
+    cpdef object drop(self, object names):
         """Remove those of `names` that are there."""
         for name in names:
             at = self.shape.index.get(name)
@@ -358,12 +362,12 @@ cdef class Members:
     def items(self):
         return ItemsView(self)
 
-    def copy(self):
+    cpdef Members copy(self):
         cdef Members made = _empty(self.shape, self.held + 6)  # usually added: $ip, $sent_at, $set, $set_once
         self._copy_into(made)
         return made
 
-    def encoded(self):
+    cpdef bytes encoded(self):
         cdef Buffer* out = &_out
         out.used = 0
         _add_members(out, self)
@@ -386,30 +390,48 @@ cdef class Members:
                 p += CACHE_LINE
         return 0
 
-    def is_plain(self):
+    cpdef bint is_plain(self) except -1:
         cdef Py_ssize_t at
         for at in range(self.held):
             if not _is_plain(&self.slots[at]):
                 return False
         return True
 
-    def size(self):
+    cpdef Py_ssize_t size(self) except -1:
         return self._size()
 
-    def picked(self, Picker picker not None):
+    cpdef Members inner(self, object name):
+        cdef const Value* value
+        at = self.shape.index.get(name)
+        if at is None:
+            return None
+        value = &self.slots[<Py_ssize_t>at]
+        return _members_in(<bytes>value.owner, value.start, value.size)
+
+    cpdef object plain_text(self, object name):
+        cdef const Value* value
+        at = self.shape.index.get(name)
+        if at is None:
+            return None
+        value = &self.slots[<Py_ssize_t>at]
+        if value.start[0] != c'"' or _holds_escape(value):
+            return None
+        return PyUnicode_DecodeUTF8(<const char*>value.start + 1, value.size - 2, NULL)
+
+    cpdef Members picked(self, Picker picker, Members given=None):
         cdef Members made
-        cdef Value* value
+        cdef const Value* value
         cdef Py_ssize_t at
-        if picker.source is not self.shape:
+        if picker.source is not self.shape or picker.given is not (None if given is None else given.shape):
             raise ValueError("a picker of another shape")
         made = _empty(picker.shape, picker.shape.count)
         for at in range(picker.shape.count):
-            value = &self.slots[picker.at[at]]
+            value = &self.slots[picker.at[at]] if picker.at[at] >= 0 else &given.slots[GIVEN - picker.at[at]]
             _put(&made.slots[at], <bytes>value.owner, value.start, value.size)
         made.held = picker.shape.count
         return made
 
-    def merged(self, Members other not None):
+    cpdef Members merged(self, Members other):
         cdef Onto onto
         cdef Members made
         cdef Value* value
@@ -426,7 +448,7 @@ cdef class Members:
         made.held = onto.shape.count
         return made
 
-    def differing(self, Members other not None):
+    cpdef Members differing(self, Members other):
         cdef Onto onto = self.shape.laid(other.shape)
         cdef Py_ssize_t at
         cdef list found = []
@@ -435,7 +457,7 @@ cdef class Members:
                 found.append(at)
         return other._those(found)
 
-    def completed(self, Members other not None):
+    cpdef Members completed(self, Members other):
         cdef Onto onto
         cdef Members made
         cdef Value* value
@@ -450,7 +472,7 @@ cdef class Members:
         made.held = onto.shape.count
         return made
 
-    def filling(self, Members other not None, Members but not None):
+    cpdef Members filling(self, Members other, Members but):
         cdef Onto onto = self.shape.laid(other.shape)
         cdef Py_ssize_t at
         cdef list found = []

@@ -32,6 +32,7 @@ _TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[{}\[\]]', re.DOTALL)
 _UNICODE_ESCAPE = re.compile(rb"^(?:[^\\]|\\[^u])*\\u", re.DOTALL)
 _UUID = re.compile(rb'"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"')
 _PLAIN_NUMBER = 300
+_NO_HEADERS = b"\x90"
 _TEXTS = ("uuid", "event", "distinct_id", "token", "ip", "timestamp", "now")
 _FLAGS = ("historical_migration", "is_cookieless_mode")
 _FIELDS = frozenset(name.encode() for name in (*_TEXTS, *_FLAGS, "sent_at", "data"))
@@ -60,20 +61,24 @@ class Shape:
         found: T = self._decided[decide]
         return found
 
-    def picker(self, pairs: Sequence[tuple[str, str]]) -> "Picker":
-        """How to make another object of some of these members: (name here, name there). Raises KeyError or ValueError
-        for a name that is not here, or given twice there."""
-        return Picker(self, pairs)
+    def picker(self, pairs: "Pairs", given: "Shape | None" = None) -> "Picker":
+        """How to make another object of some of these members: (name here, name there); None here is the member that
+        another object, which is given besides, has under the name there. Raises KeyError or ValueError for a name that
+        is not here, or given twice there."""
+        return Picker(self, pairs, given)
+
+
+Pairs = Sequence[tuple[str | None, str]]
 
 
 class Picker:
     """Made by `Shape.picker`; `shape` is that of the object it makes."""
 
-    def __init__(self, source: Shape, pairs: Sequence[tuple[str, str]]):
-        self.source = source
+    def __init__(self, source: Shape, pairs: Pairs, given: Shape | None = None):
+        self.source, self.given = source, given
         self.pairs = tuple(pairs)
-        for name, _ in pairs:
-            if name not in source.names:
+        for name, target in pairs:
+            if target not in given.names if name is None and given else name not in source.names:
                 raise KeyError(name)
         self.shape = _shape(tuple(target for _, target in pairs))
         if len(set(self.shape.names)) != len(self.shape.names):
@@ -143,6 +148,16 @@ class Members(MutableMapping[str, msgspec.Raw]):
         value = self._values.get(name)
         return value[0] if value else 0
 
+    def plain_text(self, name: str) -> str | None:
+        """A value that is a string without escapes."""
+        value = self._values.get(name, b"")
+        return value[1:-1].decode() if value[:1] == b'"' and b"\\" not in value else None
+
+    def inner(self, name: str) -> "Members | None":
+        """The members of a value that is an object; None when they are declined, or it is something else."""
+        value = self._values.get(name, b"")
+        return members(value) if value[:1] == b"{" else None
+
     def drop(self, names: Iterable[str]) -> None:
         """Remove those of `names` that are there."""
         for name in names:
@@ -169,11 +184,17 @@ class Members(MutableMapping[str, msgspec.Raw]):
         """No value holds a `\\u`, an exponent, a number of over 300 digits, or anything nested."""
         return all(_is_plain(value) for value in self._values.values())
 
-    def picked(self, picker: Picker) -> "Members":
-        """The object that a picker of this shape makes. Raises ValueError for one of another."""
-        if picker.source.names != tuple(self._values):
+    def picked(self, picker: Picker, given: "Members | None" = None) -> "Members":
+        """The object that a picker of this shape makes, and of that of what is given besides. Raises ValueError for one
+        of another."""
+        if picker.source.names != tuple(self._values) or _names(picker.given) != _names(
+            None if given is None else given.shape
+        ):
             raise ValueError("a picker of another shape")
-        return Members({target: self._values[name] for name, target in picker.pairs})
+        besides = {} if given is None else given._values
+        return Members(
+            {target: besides[target] if name is None else self._values[name] for name, target in picker.pairs}
+        )
 
     def merged(self, other: "Members") -> "Members":
         """Both; the other's values win. Names keep the place where they first stood."""
@@ -201,6 +222,10 @@ class Members(MutableMapping[str, msgspec.Raw]):
             if name not in but and (name not in self or (self.raw(name) == b"null" != value))
         }
         return Members(values)
+
+
+def _names(shape: Shape | None) -> tuple[str, ...] | None:
+    return None if shape is None else shape.names
 
 
 Head = tuple[int, str, str, str, str]
@@ -288,82 +313,6 @@ def captured(value: bytes) -> Captured | None:
     )
 
 
-def told_person(
-    uuid: str,
-    team_id: int,
-    created_at: datetime,
-    last_seen_at: datetime,
-    properties: Members,
-    is_identified: bool,
-    is_deleted: bool,
-    version: int,
-) -> bytes:
-    """The value of a record of clickhouse_person. Times must be in UTC."""
-    told = {
-        "id": uuid,
-        "created_at": _time(created_at)[:19],
-        "properties": properties.encoded().decode(),
-        "team_id": team_id,
-        "is_identified": int(is_identified),
-        "is_deleted": int(is_deleted),
-        "version": version,
-        "last_seen_at": _time(last_seen_at)[:19],
-    }
-    return msgspec.json.encode(told)
-
-
-def told_distinct_id(distinct_id: str, team_id: int, person: str, is_deleted: bool, version: int) -> bytes:
-    """The value of a record of clickhouse_person_distinct_id."""
-    told = {
-        "person_id": person,
-        "team_id": team_id,
-        "distinct_id": distinct_id,
-        "version": version,
-        "is_deleted": int(is_deleted),
-    }
-    return msgspec.json.encode(told)
-
-
-def stored(
-    *,
-    uuid: str,
-    event: str,
-    properties: Members,
-    timestamp: datetime,
-    team_id: int,
-    distinct_id: str,
-    elements_chain: str,
-    created_at: datetime,
-    captured_at: datetime | None,
-    person_id: UUID,
-    person_properties: Members,
-    person_set: Members | None,
-    person_created_at: datetime,
-    person_mode: str,
-    historical_migration: bool,
-) -> bytes:
-    """The value of a record of clickhouse_events_json. Times must be in UTC; person_set is laid over the person's
-    properties."""
-    person = person_properties.merged(person_set) if person_set else person_properties
-    row = {
-        "uuid": uuid,
-        "event": event,
-        "properties": msgspec.Raw(properties.encoded()),
-        "timestamp": _time(timestamp),
-        "team_id": team_id,
-        "project_id": team_id,
-        "distinct_id": distinct_id,
-        "elements_chain": elements_chain,
-        "created_at": _time(created_at),
-        "captured_at": None if captured_at is None else _time(captured_at),
-        "person_id": str(person_id),
-        "person_properties": msgspec.Raw(person.encoded()),
-        "person_created_at": _time(person_created_at)[:19],
-        "person_mode": person_mode,
-    }
-    return msgspec.json.encode(row | {"historical_migration": True} if historical_migration else row)
-
-
 #: Where a member of a stored event comes from, if it is neither the place of one of its own nor a constant.
 FROM_IP, FROM_SENT_AT, FROM_SET, FROM_SET_ONCE = -1, -2, -3, -4
 
@@ -378,26 +327,38 @@ class Layout:
 
     row: the stored properties in order, each with where it comes from: a place in `source`, the bytes of a constant, or
     one of FROM_*. shape: that of the stored properties. latest, first: how `$set` and `$set_once` are picked, as
-    for Shape.picker. ignored: names among the latest of which another value is no news. session: a property that must
-    hold no capital letter; chain: one that becomes the elements chain. Raises as Shape.picker does.
+    for Shape.picker, also from objects of the given shapes. ignored: names among the latest of which another value is
+    no news. session: a property that must hold no capital letter; chain: one that becomes the elements chain. Raises as
+    Shape.picker does.
     """
 
     def __init__(
         self,
         source: Shape,
         row: Sequence[tuple[str, int | bytes]],
-        latest: Sequence[tuple[str, str]],
-        first: Sequence[tuple[str, str]],
+        latest: Pairs,
+        first: Pairs,
         ignored: Collection[str],
         session: str,
         chain: str,
+        given_latest: Shape | None = None,
+        given_first: Shape | None = None,
     ):
         self.source = source
         self.row = tuple(row)
         self.shape = _shape(tuple(name for name, _ in row))
-        self.latest, self.first = Picker(source, latest), Picker(source, first)
+        self.latest, self.first = Picker(source, latest, given_latest), Picker(source, first, given_first)
+        self.given = given_latest is not None or given_first is not None
         self.ignored = frozenset(ignored)
         self.session, self.chain = session, chain
+
+    def suits(self, properties: Members) -> bool:
+        """Whether the session has no capital and the elements chain no escape. Raises ValueError for properties of
+        another shape."""
+        if self.source.names != tuple(properties):
+            raise ValueError("a layout of another shape")
+        session, chain = properties._values.get(self.session, b""), properties._values.get(self.chain, b'""')
+        return session == session.lower() and chain[:1] == b'"' and b"\\" not in chain
 
 
 class RowBlock:
@@ -430,6 +391,8 @@ class RowBlock:
         layout: Layout,
         properties: Members,
         person_properties: Members,
+        latest: Members | None,
+        first: Members | None,
         ip: str,
         sent_at: str | None,
         uuid: str,
@@ -444,30 +407,21 @@ class RowBlock:
         historical_migration: bool,
         headers: bytes,
     ) -> bool:
-        """The record, keyed by uuid, of what `stored` gives for an event that tells nothing new of its person, under
-        that person ("full").
+        """The record, keyed by uuid, of an event of a person ("full"): what `add_stored` makes of it.
 
-        False when it is declined: the person lacks one of the latest or first properties, or has another value for
-        one that is not ignored (or is not plain), the session has a capital, the elements chain an escape. Raises
+        latest, first: what it says of its person, who is as it has left them. None of both for an event that tells
+        nothing new; False when that is not so: the person lacks one of the latest or first properties, or has another
+        value for one that is not ignored (or is not plain). False for what the layout does not suit, too. Raises
         ValueError for a layout of another shape.
         """
-        if layout.source.names != tuple(properties):
-            raise ValueError("a layout of another shape")
-        latest, first = properties.picked(layout.latest), properties.picked(layout.first)
-        differing = [
-            name
-            for name, value in latest._values.items()
-            if value[:1] in (b"{", b"[") or person_properties._values.get(name) != value
-        ]
-        if not layout.ignored.issuperset(differing) or not all(name in person_properties for name in differing):
+        if not layout.suits(properties):
             return False
-        if not all(_is_plain(latest._values[name]) for name in differing):
-            return False
-        if any(person_properties.opens(name) in (0, ord("n")) for name in first):
-            return False
-        session, chain = properties._values.get(layout.session, b""), properties._values.get(layout.chain, b'""')
-        if session != session.lower() or chain[:1] != b'"' or b"\\" in chain:
-            return False
+        if latest is None or first is None:
+            if layout.given:
+                raise ValueError("a layout of what is given besides")
+            latest, first = properties.picked(layout.latest), properties.picked(layout.first)
+            if not _is_known(latest, first, person_properties, layout.ignored):
+                return False
         made = {FROM_SET: latest.encoded(), FROM_SET_ONCE: first.encoded()}
         made |= {FROM_IP: msgspec.json.encode(ip), FROM_SENT_AT: msgspec.json.encode(sent_at)}
         values = list(properties._values.values())
@@ -475,25 +429,113 @@ class RowBlock:
             name: origin if isinstance(origin, bytes) else values[origin] if origin >= 0 else made[origin]
             for name, origin in layout.row
         }
-        value = stored(
-            uuid=uuid,
-            event=event,
-            properties=Members(row),
-            timestamp=timestamp,
-            team_id=team_id,
-            distinct_id=distinct_id,
-            elements_chain=msgspec.json.decode(chain, type=str),
-            created_at=created_at,
-            captured_at=captured_at,
-            person_id=person_id,
-            person_properties=person_properties,
-            person_set=latest,
-            person_created_at=person_created_at,
-            person_mode="full",
-            historical_migration=historical_migration,
+        self.add_stored(
+            uuid,
+            event,
+            Members(row),
+            timestamp,
+            team_id,
+            distinct_id,
+            properties.plain_text(layout.chain) or "",
+            created_at,
+            captured_at,
+            person_id,
+            person_properties,
+            latest,
+            person_created_at,
+            "full",
+            historical_migration,
+            headers,
         )
-        self.add(uuid.encode(), value, headers)
         return True
+
+    def add_stored(
+        self,
+        uuid: str,
+        event: str,
+        properties: Members,
+        timestamp: datetime,
+        team_id: int,
+        distinct_id: str,
+        elements_chain: str,
+        created_at: datetime,
+        captured_at: datetime | None,
+        person_id: UUID,
+        person_properties: Members,
+        person_set: Members | None,
+        person_created_at: datetime,
+        person_mode: str,
+        historical_migration: bool,
+        headers: bytes,
+    ) -> None:
+        """A record of clickhouse_events_json, keyed by uuid. Times must be in UTC; person_set is laid over the person's
+        properties."""
+        person = person_properties.merged(person_set) if person_set else person_properties
+        row = {
+            "uuid": uuid,
+            "event": event,
+            "properties": msgspec.Raw(properties.encoded()),
+            "timestamp": _time(timestamp),
+            "team_id": team_id,
+            "project_id": team_id,
+            "distinct_id": distinct_id,
+            "elements_chain": elements_chain,
+            "created_at": _time(created_at),
+            "captured_at": None if captured_at is None else _time(captured_at),
+            "person_id": str(person_id),
+            "person_properties": msgspec.Raw(person.encoded()),
+            "person_created_at": _time(person_created_at)[:19],
+            "person_mode": person_mode,
+        }
+        value = msgspec.json.encode(row | {"historical_migration": True} if historical_migration else row)
+        self.add(uuid.encode(), value, headers)
+
+    def add_person(
+        self,
+        identity: UUID,
+        team_id: int,
+        created_at: datetime,
+        last_seen_at: datetime,
+        properties: Members,
+        is_identified: bool,
+        is_deleted: bool,
+        version: int,
+    ) -> None:
+        """A record of clickhouse_person, keyed by the person's uuid. Times must be in UTC."""
+        told = {
+            "id": str(identity),
+            "created_at": _time(created_at)[:19],
+            "properties": properties.encoded().decode(),
+            "team_id": team_id,
+            "is_identified": int(is_identified),
+            "is_deleted": int(is_deleted),
+            "version": version,
+            "last_seen_at": _time(last_seen_at)[:19],
+        }
+        self.add(str(identity).encode(), msgspec.json.encode(told), _NO_HEADERS)
+
+    def add_distinct_id(self, distinct_id: str, team_id: int, person: UUID, is_deleted: bool, version: int) -> None:
+        """A record of clickhouse_person_distinct_id, keyed by the distinct id."""
+        told = {
+            "person_id": str(person),
+            "team_id": team_id,
+            "distinct_id": distinct_id,
+            "version": version,
+            "is_deleted": int(is_deleted),
+        }
+        self.add(distinct_id.encode(), msgspec.json.encode(told), _NO_HEADERS)
+
+
+def _is_known(latest: Members, first: Members, person: Members, ignored: Collection[str]) -> bool:
+    """Whether the person has all of it: the latest values, or other ones that are ignored, and every first value."""
+    differing = [
+        name for name, value in latest._values.items() if value[:1] in (b"{", b"[") or person._values.get(name) != value
+    ]
+    if not frozenset(ignored).issuperset(differing) or not all(name in person for name in differing):
+        return False
+    if not all(_is_plain(latest._values[name]) for name in differing):
+        return False
+    return not any(person.opens(name) in (0, ord("n")) for name in first)
 
 
 def head(value: bytes) -> Head | None:

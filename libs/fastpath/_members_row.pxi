@@ -102,16 +102,12 @@ cdef int _add_time(Buffer* out, moment, bint milliseconds) except -1:
     return 0
 
 
-cdef int _add_uuid(Buffer* out, identity) except -1:
+cdef int _put_uuid(uint8_t* into, identity) except -1:
+    """Its 36 characters."""
     cdef const char* digits = b"0123456789abcdef"
     cdef bytes raw = identity.bytes
     cdef const uint8_t* p = <const uint8_t*>PyBytes_AS_STRING(raw)
-    cdef uint8_t* into
     cdef int at
-    _reserve(out, 38)
-    into = out.bytes + out.used
-    into[0] = into[37] = c'"'
-    into += 1
     for at in range(16):
         if at == 4 or at == 6 or at == 8 or at == 10:
             into[0] = c'-'
@@ -119,6 +115,13 @@ cdef int _add_uuid(Buffer* out, identity) except -1:
         into[0] = digits[p[at] >> 4]
         into[1] = digits[p[at] & 15]
         into += 2
+    return 0
+
+
+cdef int _add_uuid(Buffer* out, identity) except -1:
+    _reserve(out, 38)
+    out.bytes[out.used] = out.bytes[out.used + 37] = c'"'
+    _put_uuid(out.bytes + out.used + 1, identity)
     out.used += 38
     return 0
 
@@ -218,6 +221,15 @@ cdef int _add_merged(Buffer* out, Members base, Members over) except -1:
         PyMem_Free(chosen)
 
 
+cdef int _add_head(Buffer* out, str uuid, str event) except -1:
+    """Up to the name of the properties."""
+    _add(out, b'{"uuid":', 8)
+    _add_string(out, uuid)
+    _add(out, b',"event":', 9)
+    _add_string(out, event)
+    return _add(out, b',"properties":', 14)
+
+
 cdef int _add_middle(Buffer* out, timestamp, int64_t team_id, str distinct_id) except -1:
     """From behind the properties to the elements chain's name."""
     _add(out, b',"timestamp":', 13)
@@ -253,40 +265,3 @@ cdef int _add_end(Buffer* out, person_created_at, str person_mode, bint historic
     if historical_migration:
         _add(out, b',"historical_migration":true', 28)
     return _add(out, b"}", 1)
-
-
-def stored(
-    *,
-    str uuid not None,
-    str event not None,
-    Members properties not None,
-    timestamp not None,
-    int64_t team_id,
-    str distinct_id not None,
-    str elements_chain not None,
-    created_at not None,
-    captured_at,
-    person_id not None,
-    Members person_properties not None,
-    Members person_set,
-    person_created_at not None,
-    str person_mode not None,
-    bint historical_migration,
-):
-    """See `_members_py.stored`."""
-    cdef Buffer* out = &_out
-    out.used = 0
-    _add(out, b'{"uuid":', 8)
-    _add_string(out, uuid)
-    _add(out, b',"event":', 9)
-    _add_string(out, event)
-    _add(out, b',"properties":', 14)
-    _add_members(out, properties)
-    _add_middle(out, timestamp, team_id, distinct_id)
-    _add_string(out, elements_chain)
-    _add_moments(out, created_at, captured_at, person_id)
-    _add_merged(out, person_properties, person_set)
-    _add_end(out, person_created_at, person_mode, historical_migration)
-    made = PyBytes_FromStringAndSize(<const char*>out.bytes, out.used)
-    _let_go(out)
-    return made

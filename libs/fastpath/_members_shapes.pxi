@@ -49,8 +49,8 @@ cdef class Shape:
             self.decided[decide] = found
         return found
 
-    def picker(self, pairs):
-        return Picker(self, pairs)
+    def picker(self, pairs, given=None):
+        return Picker(self, pairs, given)
 
     cdef Shape plus(self, str name):
         found = self.longer.get(name)
@@ -105,13 +105,20 @@ cdef class Onto(Places):
         self.hold([self.shape.index[name] for name in other.names])
 
 
+cdef enum:
+    GIVEN = -1  # and below: places in what is given besides
+
+
 cdef class Picker(Places):
-    def __init__(self, Shape source not None, pairs):
+    def __init__(self, Shape source not None, pairs, Shape given=None):
         self.source = source
+        self.given = given
         self.shape = _shape(tuple([target for _, target in pairs]))
         if len(self.shape.index) != self.shape.count:
             raise ValueError("a name is picked twice")
-        self.hold([source.index[name] for name, _ in pairs])
+        self.hold(
+            [GIVEN - given.index[target] if name is None else source.index[name] for name, target in pairs]
+        )
 
     cdef Py_ssize_t size_of(self, Members given) noexcept:
         """That of what is picked from it, as `Members.size` says."""

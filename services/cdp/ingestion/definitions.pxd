@@ -10,7 +10,9 @@ cdef class Finder:
         dict _quiet, _quiet_shapes
     cdef readonly object findings
 
-    cpdef bint is_known(self, object team_id, str event, Form form, _members.Members properties) except -1
+    cpdef bint is_known(
+        self, object team_id, str event, Form form, _members.Members properties, tuple of_person=*
+    ) except -1
     cpdef object take(self, object team_id, str event, object properties, tuple of_person, object group_index)
     cdef object _shape(self, object team_id, str event, object index, object own, tuple others, object kind)
     cdef object _untyped(self, tuple shape)

@@ -102,8 +102,11 @@ class Finder:
         self._quiet_shapes: dict[tuple[object, ...], frozenset[str]] = {}
         self.findings = Findings()
 
-    def is_known(self, team_id: int, event: str, form: Form, properties: Properties) -> bool:
-        """Whether an ordinary event has nothing to say that is not written or found already."""
+    def is_known(
+        self, team_id: int, event: str, form: Form, properties: Properties, of_person: tuple[Properties, ...] = ()
+    ) -> bool:
+        """Whether an event with a form has nothing to say that is not written or found already. of_person: its $set and
+        $set_once, if these are not all of its other properties."""
         untyped = self._quiet.get((team_id, event, form))
         if untyped is None:
             if (team_id, event) not in self._met:
@@ -111,9 +114,9 @@ class Finder:
             left = self._untyped((team_id, event, NO_GROUP, form.own, form.theirs))
             if left is None:
                 return False
-            untyped = tuple({source for name in left for source in form.sources[name]})
+            untyped = tuple(left.union(*[form.sources[name] for name in left]))
             self._quiet[team_id, event, form] = untyped
-        return not _typed(untyped, properties, ())
+        return not _typed(untyped, properties, of_person)
 
     def take(
         self,

@@ -45,10 +45,13 @@ class Merge(msgspec.Struct, frozen=True, gc=False):
 def merge_asked(event: str, distinct_id: str, properties: Properties) -> Merge | None:
     """What an event asks to merge; None when it asks for nothing, or for an id with itself."""
     if event == "$identify":
-        raw = properties.raw("$anon_distinct_id")
-        other = None if raw is None else javascript_text(raw)
+        other = properties.plain_text("$anon_distinct_id")
+        if other is None and (raw := properties.raw("$anon_distinct_id")) is not None:
+            other = javascript_text(raw)
+    elif event in ALIASES:
+        other = properties.plain_text("alias") or javascript_truthy_text(properties.raw("alias"))
     else:
-        other = javascript_truthy_text(properties.raw("alias")) if event in ALIASES else None
+        return None
     if other is None or other == distinct_id:
         return None
     illegal = distinct_id if is_illegal(distinct_id) else other if is_illegal(other) else None

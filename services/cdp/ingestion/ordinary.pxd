@@ -2,6 +2,7 @@
 cimport cython
 cimport libs.fastpath._members as _members
 from services.cdp.ingestion.parse cimport Incoming
+from services.cdp.ingestion.properties cimport Normalised
 
 
 cdef class Form:
@@ -16,9 +17,21 @@ cdef class _Forms:
         tuple _asked
         object _decide
         dict _known
+        bint latest, first
 
-    cdef Form of(self, _members.Members properties)
+    @cython.locals(key=tuple)
+    cdef Form of(self, _members.Members properties, object latest, object first)
 
 
 @cython.locals(forms=_Forms)
 cpdef Form form_of(Incoming event, bint anonymize_ips)
+@cython.locals(
+    forms=_Forms,
+    form=Form,
+    layout=_members.Layout,
+    properties=_members.Members,
+    latest=_members.Members,
+    first=_members.Members,
+)
+cpdef Normalised said_of(Incoming event, bint anonymize_ips)
+cdef object _of_shape(Incoming event, bint anonymize_ips)

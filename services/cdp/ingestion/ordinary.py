@@ -4,6 +4,9 @@ Most events tell nothing new: no `$set` of their own, and a person who has all t
 the rules of `properties.py` make of such an event follows from its names. So they are asked once, about an event whose
 values are marks; where the marks come to stand is a Layout, which `RowBlock` follows for every event of this form. An
 event whose values matter has no form, and goes the way of all others.
+
+An event that says something of its person, in `$set` or because the person lacks what it says of a browser, has a form
+as well (`said_of`), by the names in `$set` and `$set_once`, too. See docs/adr/0043.
 """
 
 from collections.abc import Callable, Mapping
@@ -18,21 +21,30 @@ from services.cdp.ingestion.groups import IDENTIFY
 from services.cdp.ingestion.merging import MERGES
 from services.cdp.ingestion.parse import Incoming
 from services.cdp.ingestion.persons import ALWAYS_WRITTEN, NEVER_UPDATES, NOISY
-from services.cdp.ingestion.properties import PERSON_KEYS, PERSONAL_EVENTS, WITHOUT_AUTOMATIC, Dropped, normalised
+from services.cdp.ingestion.properties import PERSONAL_EVENTS, WITHOUT_AUTOMATIC, Dropped, Normalised, normalised
 
 #: Events with rules of their own.
 WITH_RULES = frozenset({IDENTIFY, "$$client_ingestion_warning", "$$plugin_metrics"}).union(
     AI_EVENTS, MERGES, PERSONAL_EVENTS, WITHOUT_AUTOMATIC, NEVER_UPDATES, ALWAYS_WRITTEN
 )
+# those that have such about more than their person
+_WITH_OTHER_RULES = frozenset({IDENTIFY, "$$client_ingestion_warning", "$$plugin_metrics"}).union(
+    AI_EVENTS, WITHOUT_AUTOMATIC
+)
 # names whose values a rule looks into
-_LOOKED_INTO = frozenset({*PERSON_KEYS, "$groups", "$elements"})
+_LOOKED_INTO = frozenset({"$unset", "$groups", "$elements"})
+_SET, _SET_ONCE = "$set", "$set_once"
 _CHAIN, _SESSION = "$elements_chain", "$session_id"
 # names of which a rule asks whether they are true
 _ASKED = ("$is_server", "$process_person_profile")
 _ANSWERS = frozenset({b"true", b"false"})
 _IP, _SENT_AT = "#ip", "#sent_at"
 
+#: Of one Shape: what a sender says of persons may have other names each time.
+MAX_FORMS = 64
+
 Answers = Mapping[str, bytes]
+Given = tuple[Shape | None, Shape | None]
 
 
 class Form:
@@ -52,23 +64,32 @@ class Form:
 
 
 class _Forms:
-    """The forms of one Shape, by the answers to what rules ask of it."""
+    """The forms of one Shape, by the answers to what rules ask of it, and by the names in what it says of its person.
 
-    __slots__ = ("_asked", "_decide", "_known")
+    latest, first: whether it does, in `$set` and in `$set_once`.
+    """
 
-    def __init__(self, asked: tuple[str, ...], decide: Callable[[Answers], Form | None]):
+    __slots__ = ("_asked", "_decide", "_known", "first", "latest")
+
+    def __init__(
+        self, asked: tuple[str, ...], latest: bool, first: bool, decide: Callable[[Answers, Given], Form | None]
+    ):
         self._asked, self._decide = asked, decide
-        self._known: dict[tuple[bytes | None, ...], Form | None] = {}
+        self.latest, self.first = latest, first
+        self._known: dict[tuple[object, ...], Form | None] = {}
 
-    def of(self, properties: Members) -> Form | None:
+    def of(self, properties: Members, latest: Shape | None, first: Shape | None) -> Form | None:
         """That of these properties."""
-        answers = tuple([properties.raw(name) for name in self._asked])
-        if answers in self._known:
-            return self._known[answers]
+        key = (latest, first, *[properties.raw(name) for name in self._asked])
+        if key in self._known:
+            return self._known[key]
+        answers = key[2:]
         if not _ANSWERS.issuperset(answers):
             return None
-        said = {name: answer for name, answer in zip(self._asked, answers, strict=True) if answer}
-        found = self._known[answers] = self._decide(said)
+        said = {name: answer for name, answer in zip(self._asked, answers, strict=True) if isinstance(answer, bytes)}
+        if len(self._known) >= MAX_FORMS:
+            self._known.clear()
+        found = self._known[key] = self._decide(said, (latest, first))
         return found
 
 
@@ -76,12 +97,39 @@ def form_of(event: Incoming, anonymize_ips: bool) -> Form | None:
     """The form of an event; None when it is no ordinary one."""
     if event.event in WITH_RULES or event.force_personless:
         return None
-    decide = _DECISIONS[(4 if anonymize_ips else 0) + (2 if event.sent_at else 0) + (1 if event.ip else 0)]
-    found = event.properties.shape.decision(decide)
+    found = _of_shape(event, anonymize_ips)
     if isinstance(found, _Forms):
         forms = found
-        return forms.of(event.properties)
+        return None if forms.latest or forms.first else forms.of(event.properties, None, None)
     return found
+
+
+def said_of(event: Incoming, anonymize_ips: bool) -> Normalised | None:
+    """What an event says, which may well be news of its person; None when it has no form, or one that does not suit
+    it."""
+    if event.event in _WITH_OTHER_RULES or event.force_personless:
+        return None
+    properties, latest, first = event.properties, None, None
+    found = _of_shape(event, anonymize_ips)
+    if isinstance(found, _Forms):
+        forms = found
+        if forms.latest and ((latest := properties.inner(_SET)) is None or not latest.shape.shared):
+            return None
+        if forms.first and ((first := properties.inner(_SET_ONCE)) is None or not first.shape.shared):
+            return None
+        form = forms.of(properties, None if latest is None else latest.shape, None if first is None else first.shape)
+    else:
+        form = found
+    if form is None or not form.layout.suits(properties):
+        return None
+    layout = form.layout
+    said, once = properties.picked(layout.latest, latest), properties.picked(layout.first, first)
+    return Normalised(properties, said, once, (), False, (), form)
+
+
+def _of_shape(event: Incoming, anonymize_ips: bool) -> Form | _Forms | None:
+    decide = _DECISIONS[(4 if anonymize_ips else 0) + (2 if event.sent_at else 0) + (1 if event.ip else 0)]
+    return event.properties.shape.decision(decide)
 
 
 def _decided(shape: Shape, *, ip: bool, sent_at: bool, anonymize_ips: bool) -> Form | _Forms | None:
@@ -90,7 +138,8 @@ def _decided(shape: Shape, *, ip: bool, sent_at: bool, anonymize_ips: bool) -> F
         return None
     decide = partial(_form, shape, ip=ip, sent_at=sent_at, anonymize_ips=anonymize_ips)
     asked = tuple(name for name in _ASKED if name in names)
-    return _Forms(asked, decide) if asked else decide({})
+    latest, first = _SET in names, _SET_ONCE in names
+    return _Forms(asked, latest, first, decide) if asked or latest or first else decide({}, (None, None))
 
 
 # by ip, sent_at and anonymize_ips: 1, 2 and 4 if so
@@ -100,8 +149,13 @@ _DECISIONS = tuple(
 )
 
 
-def _form(shape: Shape, answers: Answers, *, ip: bool, sent_at: bool, anonymize_ips: bool) -> Form | None:
+def _form(shape: Shape, answers: Answers, given: Given, *, ip: bool, sent_at: bool, anonymize_ips: bool) -> Form | None:
     marks = {name: answers.get(name) or b'"#%d"' % place for place, name in enumerate(shape.names)}
+    inner = [_marks_of(part, which) for part, which in zip(given, (b"s", b"o"), strict=True)]
+    for name, part in zip((_SET, _SET_ONCE), inner, strict=True):
+        if name in marks:
+            # with a blank, which is gone when the rules have written it anew
+            marks[name] = members_of(part).encoded().replace(b"{", b"{ ", 1)
     marked = Incoming(
         record=Record("", 0, 0, None, b"", (), 0),
         uuid="",
@@ -116,7 +170,7 @@ def _form(shape: Shape, answers: Answers, *, ip: bool, sent_at: bool, anonymize_
         force_personless=False,
         historical_migration=False,
     )
-    said = normalised(marked, anonymize_ips=anonymize_ips)
+    said = normalised(marked, anonymize_ips)
     if isinstance(said, Dropped) or said.personless or said.warnings:
         return None
     name_of = {mark: name for name, mark in marks.items() if name not in answers}
@@ -127,12 +181,20 @@ def _form(shape: Shape, answers: Answers, *, ip: bool, sent_at: bool, anonymize_
     for name, raw in said.properties.items():
         value = bytes(raw)
         sources[name] = (name_of[value],) if value in name_of else ()
-        if name in ("$set", "$set_once"):
-            row.append((name, FROM_SET if name == "$set" else FROM_SET_ONCE))
+        if name in (_SET, _SET_ONCE) and value not in place_of:
+            row.append((name, FROM_SET if name == _SET else FROM_SET_ONCE))
         elif name != _CHAIN:  # it becomes a column
             row.append((name, place_of.get(value, value)))
-    latest, first = ([(name_of[bytes(raw)], name) for name, raw in part.items()] for part in (said.set, said.set_once))
+    latest, first = (
+        [(None if part.get(name) == raw else name_of[bytes(raw)], name) for name, raw in whole.items()]
+        for whole, part in zip((said.set, said.set_once), inner, strict=True)
+    )
     for source, name in (*latest, *first):
-        sources[name] = (*sources.get(name, ()), source)
-    layout = Layout(shape, row, latest, first, NOISY, _SESSION, _CHAIN)
+        sources[name] = (*sources.get(name, ()), *([] if source is None else [source]))
+    layout = Layout(shape, row, latest, first, NOISY, _SESSION, _CHAIN, *given)
     return Form(layout, said.properties.shape.digest, said.set.shape.digest + said.set_once.shape.digest, sources)
+
+
+def _marks_of(part: Shape | None, which: bytes) -> dict[str, msgspec.Raw]:
+    names = part.names if part is not None else ()
+    return {name: msgspec.Raw(b'"#%s%d"' % (which, place)) for place, name in enumerate(names)}

@@ -28,10 +28,26 @@ cdef class Link:
     cpdef Link copy(self)
 
 
-cpdef tuple storable(object properties)
-cpdef object first_properties(Normalised event, str event_uuid)
-cpdef object changed_properties(object current, Normalised event, str event_name)
-cdef bint _only_noise(object current, object latest, str event_name) except -1
-cdef bint _worth_writing(object current, object new, str event_name) except -1
-cpdef Py_ssize_t size_of(object properties) except -1
-cdef bint _too_large(object properties) except -1
+@cython.no_gc
+cdef class Change:
+    cdef readonly:
+        _members.Members properties
+        bint written
+        tuple warnings
+
+
+cpdef tuple storable(_members.Members properties)
+cpdef Change first_properties(Normalised event, str event_uuid)
+@cython.locals(
+    latest=_members.Members,
+    once=_members.Members,
+    stored=_members.Members,
+    stored_once=_members.Members,
+    new=_members.Members,
+    properties=_members.Members,
+)
+cpdef Change changed_properties(_members.Members current, Normalised event, str event_name)
+cdef bint _only_noise(_members.Members current, _members.Members latest, str event_name) except -1
+cdef bint _worth_writing(_members.Members current, _members.Members new, str event_name) except -1
+cpdef Py_ssize_t size_of(_members.Members properties) except -1
+cdef bint _too_large(_members.Members properties) except -1

@@ -5,7 +5,6 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from hashlib import sha1
 
-import msgspec
 from asyncpg.pgproto.pgproto import UUID
 
 from libs.fastpath import Shape, members_of
@@ -147,12 +146,15 @@ class Link:
         return Link(self.key, self.person, self.version, self.stored_version, self.is_deleted, self.changed)
 
 
-class Change(msgspec.Struct, frozen=True, gc=False):
+class Change:
     """What `$set`, `$set_once` and `$unset` come to. written: false when nothing changed, or only noise."""
 
-    properties: Properties
-    written: bool
-    warnings: tuple[str, ...] = ()
+    __slots__ = ("properties", "warnings", "written")
+
+    def __init__(self, properties: Properties, written: bool, warnings: tuple[str, ...] = ()):
+        self.properties = properties
+        self.written = written
+        self.warnings = warnings
 
 
 @lru_cache(8192)

@@ -4,13 +4,13 @@ cimport libs.fastpath._members as _members
 from libs.fastpath._members cimport near
 from services.cdp.ingestion.definitions cimport Finder
 from services.cdp.ingestion.merging cimport merge_asked
-from services.cdp.ingestion.ordinary cimport Form, form_of
+from services.cdp.ingestion.ordinary cimport Form, form_of, said_of
 from services.cdp.ingestion.parse cimport Incoming
 from services.cdp.ingestion.people cimport People
-from services.cdp.ingestion.persons cimport Person, changed_properties, first_properties
+from services.cdp.ingestion.persons cimport Change, Person, changed_properties, first_properties
 from services.cdp.ingestion.properties cimport Normalised
-from services.cdp.ingestion.rows cimport add_ordinary_row, add_row, cut
-from services.cdp.ingestion.updates cimport link_record, person_record
+from services.cdp.ingestion.rows cimport add_formed_row, add_ordinary_row, add_row, cut
+from services.cdp.ingestion.updates cimport link_records, person_records
 
 
 cdef Py_ssize_t AHEAD
@@ -22,7 +22,7 @@ cdef class _Planner
 cdef class Owner:
     cdef readonly:
         Person person
-        object properties, latest
+        _members.Members properties, latest
         str mode
 
 
@@ -60,7 +60,7 @@ cdef class _Planner:
         Py_ssize_t _ok
         long long _arrived_ms
         bytes _headers
-        list _ai
+        _members.RowBlock _ai
 
     @cython.locals(event=Incoming)
     cdef object look_ahead(self, list events, Py_ssize_t number)
@@ -69,14 +69,21 @@ cdef class _Planner:
     cdef object take(self, Incoming event, bint fresh)
     @cython.locals(form=Form, name=str, person=Person)
     cdef bint _takes_ordinary(self, Incoming event, _Terms terms) except -1
+    @cython.locals(said=Normalised)
+    cdef Normalised _formed(self, Incoming event, _Terms terms)
     cdef bint _is_passing_flag(self, Incoming event, object team) except -1
     cdef object finished(self)
-    @cython.locals(owner=Owner)
+    @cython.locals(owner=Owner, properties=_members.Members, light=_members.Members)
     cdef object _store(self, _Taken taken)
-    cdef object _row(self, _Taken taken, Owner owner, object properties)
-    @cython.locals(merged=Person, person=Person)
+    @cython.locals(event=Incoming, said=Normalised)
+    cdef object _add_formed_row(self, _Taken taken, Owner owner, Form form)
+    cdef bytes _headers_of(self, Incoming event)
+    cdef object _add_row(self, _members.RowBlock block, _Taken taken, Owner owner, _members.Members properties)
+    @cython.locals(merged=Person, person=Person, start=Change)
     cdef Owner _owner(self, _Taken taken)
+    @cython.locals(start=Change)
     cdef Person _created(self, _Taken taken, tuple key, bint identified)
+    @cython.locals(change=Change)
     cdef object _update(self, _Taken taken, Person person)
     @cython.locals(person=Person)
     cdef Person _merge(self, _Taken taken)

@@ -21,7 +21,7 @@ from services.cdp.ingestion.ai import lightened
 from services.cdp.ingestion.definitions import Catalogue, Finder, Findings
 from services.cdp.ingestion.groups import IDENTIFY, Group, Groups, LoadedGroups, group_said, key_too_long
 from services.cdp.ingestion.merging import MERGES, Merge, javascript_truthy_text, merge_asked
-from services.cdp.ingestion.ordinary import form_of
+from services.cdp.ingestion.ordinary import Form, form_of, said_of
 from services.cdp.ingestion.parse import MAX_DISTINCT_ID, Incoming, Rejected, parse
 from services.cdp.ingestion.people import Loaded, People, Personless
 from services.cdp.ingestion.persons import (
@@ -34,9 +34,9 @@ from services.cdp.ingestion.persons import (
     person_uuid,
 )
 from services.cdp.ingestion.properties import FLAG_CALLED, Dropped, Normalised, may_stay_personless, normalised
-from services.cdp.ingestion.rows import add_ordinary_row, add_row, cut, encoded_headers, row
+from services.cdp.ingestion.rows import add_formed_row, add_ordinary_row, add_row, cut, encoded_headers
 from services.cdp.ingestion.team_lists import Listed
-from services.cdp.ingestion.updates import group_record, link_record, person_record
+from services.cdp.ingestion.updates import group_record, link_records, person_records
 from services.cdp.ingestion.warnings import Warned
 from services.cdp.raw_json import Properties, nothing, number_of, text_of
 
@@ -88,7 +88,7 @@ class Plan:
     rows: Sequence[NewRecord] = field(default_factory=list)
     dead: list[Rejected] = field(default_factory=list)
     writes: Writes = field(default_factory=Writes)
-    updates: dict[str, list[NewRecord]] = field(default_factory=dict)
+    updates: dict[str, Sequence[NewRecord]] = field(default_factory=dict)
     first_of: set[int] = field(default_factory=set)
     findings: Findings = field(default_factory=Findings)
     outcomes: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -181,11 +181,11 @@ class _Planner:
         self._plan = Plan()
         self._rows = RowBlock(number * USUAL_ROW_BYTES)
         self._ok = 0
-        self._arrived_ms = -1  # of the latest ordinary event, and the headers of its row
+        self._arrived_ms = -1  # of the latest event with a form, and the headers of its row
         self._headers = b""
         self._listed = known.listed
         self._merge_limit = known.merge_limit
-        self._ai: list[NewRecord] = []
+        self._ai = RowBlock()
 
     def look_ahead(self, events: list[Incoming | Rejected], number: int) -> None:
         """Have what is soon looked at brought near: since it was parsed and loaded, thousands of others have gone by.
@@ -225,7 +225,9 @@ class _Planner:
             by_capture = capture_warnings.FROM_CAPTURE in event.record.headers
             return self._told_by_capture(team, event) if by_capture else self._told_by_client(team, event)
         personless = team.person_processing_opt_out or self._is_passing_flag(event, team)
-        said = normalised(event, anonymize_ips=team.anonymize_ips, opted_out=personless)
+        said: Normalised | Dropped | None = None if personless else self._formed(event, terms)
+        if said is None:
+            said = normalised(event, terms.anonymize_ips, personless)
         if isinstance(said, Dropped):
             return self._drop(team, event, said.reason)
         for kind in said.warnings:
@@ -248,15 +250,22 @@ class _Planner:
         name = cut(event.event)
         if not self._finder.is_known(terms.team_id, name, form, event.properties):
             return False
-        if event.arrived_ms != self._arrived_ms:
-            self._arrived_ms, self._headers = event.arrived_ms, encoded_headers(event.arrived_ms)
-        if not add_ordinary_row(self._rows, event, form, name, person, self._now, self._headers):
+        if not add_ordinary_row(self._rows, event, form, name, person, self._now, self._headers_of(event)):
             return False
         self._ok += 1
         if not terms.known:
             terms.known = True
             self._plan.first_of.add(terms.team_id)
         return True
+
+    def _formed(self, event: Incoming, terms: _Terms) -> Normalised | None:
+        """What an event says, when it has a form and nothing new to define."""
+        said = said_of(event, terms.anonymize_ips)
+        if said is None or said.form is None:
+            return None
+        of_person = (said.set, said.set_once)
+        known = self._finder.is_known(terms.team_id, cut(event.event), said.form, event.properties, of_person)
+        return said if known else None
 
     def _is_passing_flag(self, event: Incoming, team: Team) -> bool:
         """A flag asked for by somebody who has no person, and who is not to get one for that."""
@@ -280,25 +289,27 @@ class _Planner:
         )
         self._plan.findings = self._finder.findings
         self._plan.updates = {
-            PERSONS.name: [person_record(person) for person in people.told_persons()],
-            DISTINCT_IDS.name: [link_record(link) for link in people.told_links()],
+            PERSONS.name: person_records(people.told_persons()),
+            DISTINCT_IDS.name: link_records(people.told_links()),
             GROUPS.name: [group_record(group) for group in groups.told()],
-            AI_EVENTS.name: self._ai,
+            AI_EVENTS.name: RecordBlock(*self._ai.taken()),
         }
         return self._plan
 
     def _store(self, taken: _Taken) -> None:
         owner = self._personless_owner(taken) if taken.said.personless else self._owner(taken)
-        properties = taken.said.properties
-        if not taken.said.personless and (taken.event.event == IDENTIFY or "$groups" in properties):
-            self._take_groups(taken, properties)
-        self._define(taken)
-        if taken.event.event in ai_events.NAMES:
-            light = lightened(properties) if taken.team.id in self._listed.stripped else None
-            self._ai.append(whole := self._row(taken, owner, properties))
-            add_row(self._rows, whole if light is None else self._row(taken, owner, light))
+        if taken.said.form is not None:
+            self._add_formed_row(taken, owner, taken.said.form)
         else:
-            add_row(self._rows, self._row(taken, owner, properties))
+            properties = taken.said.properties
+            if not taken.said.personless and (taken.event.event == IDENTIFY or "$groups" in properties):
+                self._take_groups(taken, properties)
+            self._define(taken)
+            light = properties
+            if taken.event.event in ai_events.NAMES:
+                light = lightened(properties) if taken.team.id in self._listed.stripped else properties.copy()
+                self._add_row(self._ai, taken, owner, properties)
+            self._add_row(self._rows, taken, owner, light)
         if not taken.team.ingested_event:
             self._plan.first_of.add(taken.team.id)
         if taken.fresh:
@@ -306,18 +317,30 @@ class _Planner:
         else:
             self._count("replayed", "")
 
-    def _row(self, taken: _Taken, owner: Owner, properties: Properties) -> NewRecord:
-        return row(
+    def _add_formed_row(self, taken: _Taken, owner: Owner, form: Form) -> None:
+        event, said = taken.event, taken.said
+        name, headers = cut(event.event), self._headers_of(event)
+        add_formed_row(
+            self._rows, event, form, name, taken.happened, owner.person, said.set, said.set_once, self._now, headers
+        )
+
+    def _headers_of(self, event: Incoming) -> bytes:
+        if event.arrived_ms != self._arrived_ms:
+            self._arrived_ms, self._headers = event.arrived_ms, encoded_headers(event.arrived_ms)
+        return self._headers
+
+    def _add_row(self, block: RowBlock, taken: _Taken, owner: Owner, properties: Properties) -> None:
+        add_row(
+            block,
             taken.event,
             properties,
-            team_id=taken.team.id,
-            timestamp=taken.happened,
-            person_id=owner.person.uuid,
-            person_created_at=owner.person.created_at,
-            person_properties=owner.properties,
-            person_set=owner.latest,
-            person_mode=owner.mode,
-            now=self._now,
+            taken.team.id,
+            taken.happened,
+            owner.person,
+            owner.properties,
+            owner.latest,
+            owner.mode,
+            self._now,
         )
 
     # --- persons

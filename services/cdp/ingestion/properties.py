@@ -6,6 +6,7 @@
 import re
 from collections.abc import Collection
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -13,6 +14,9 @@ from libs.fastpath import Picker, Shape
 from libs.kit.contracts import campaign
 from services.cdp.ingestion.parse import Incoming
 from services.cdp.raw_json import Properties, array_of, encode, is_null, nothing, object_of, text_of
+
+if TYPE_CHECKING:
+    from services.cdp.ingestion.ordinary import Form
 
 PERSONAL_EVENTS = frozenset({"$identify", "$create_alias", "$merge_dangerously", "$groupidentify"})
 WITHOUT_AUTOMATIC = frozenset({"$snapshot", "$performance_event"})
@@ -61,10 +65,11 @@ _json = msgspec.json.Encoder().encode
 class Normalised:
     """An event's properties as they will be stored, and what they say about its person.
 
-    personless: no person profile is kept for it. warnings: PostHog's ingestion warning types.
+    personless: no person profile is kept for it. warnings: PostHog's ingestion warning types. form: what becomes of
+    the properties, when these are still as they were sent.
     """
 
-    __slots__ = ("personless", "properties", "set", "set_once", "unset", "warnings")
+    __slots__ = ("form", "personless", "properties", "set", "set_once", "unset", "warnings")
 
     def __init__(
         self,
@@ -74,6 +79,7 @@ class Normalised:
         unset: tuple[str, ...],
         personless: bool,
         warnings: tuple[str, ...] = (),
+        form: "Form | None" = None,
     ):
         self.properties = properties
         self.set = latest
@@ -81,6 +87,7 @@ class Normalised:
         self.unset = unset
         self.personless = personless
         self.warnings = warnings
+        self.form = form
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +97,7 @@ class Dropped:
     reason: str
 
 
-def normalised(event: Incoming, *, anonymize_ips: bool, opted_out: bool = False) -> Normalised | Dropped:
+def normalised(event: Incoming, anonymize_ips: bool, opted_out: bool = False) -> Normalised | Dropped:
     """The properties of the row. `event.properties` are not changed. opted_out: the team keeps no profiles at all."""
     properties = event.properties.copy()
     if opted_out:

@@ -2,15 +2,14 @@
 
 from datetime import UTC, datetime
 from functools import lru_cache
-from uuid import UUID
 
 import msgspec
 
-from libs.fastpath import RowBlock, stored
+from libs.fastpath import RowBlock
 from libs.kit.contracts import ai_events
 from libs.kit.contracts.arrival import arrival_header
 from libs.kit.contracts.events import FORMAT_VERSION, PersonMode
-from libs.kit.eventlog import Headers, NewRecord
+from libs.kit.eventlog import Headers
 from services.cdp.ingestion.elements import elements_chain
 from services.cdp.ingestion.ordinary import Form
 from services.cdp.ingestion.parse import Incoming
@@ -26,46 +25,38 @@ def clickhouse_time(moment: datetime) -> str:
     return (moment if moment.tzinfo is UTC else moment.astimezone(UTC)).isoformat(" ", "milliseconds")[:23]
 
 
-def row(
+def add_row(
+    block: RowBlock,
     event: Incoming,
     properties: Properties,
-    *,
     team_id: int,
     timestamp: datetime,
-    person_id: UUID,
-    person_created_at: datetime,
+    person: Person,
     person_properties: Properties,
     person_set: Properties | None,
     person_mode: PersonMode,
     now: datetime,
-) -> NewRecord:
-    """The record of one row; `properties` lose what becomes a column of its own. Keyed by uuid, so that one writer
-    sees every copy. person_set: laid over the person's properties. Times are UTC."""
-    value = stored(
-        uuid=event.uuid,
-        event=cut(event.event),
-        elements_chain=_take_elements(properties),
-        properties=properties,
-        timestamp=timestamp,
-        team_id=team_id,
-        distinct_id=event.distinct_id,
-        created_at=now,
-        captured_at=event.now,
-        person_id=person_id,
-        person_properties=person_properties,
-        person_set=person_set,
-        person_created_at=in_utc(person_created_at),
-        person_mode=person_mode,
-        historical_migration=event.historical_migration,
+) -> None:
+    """Put the record of a row into a block; `properties` lose what becomes a column of its own. Keyed by uuid, so that
+    one writer sees every copy. person_set: laid over the person's properties. Times are UTC."""
+    block.add_stored(
+        event.uuid,
+        cut(event.event),
+        properties,
+        timestamp,
+        team_id,
+        event.distinct_id,
+        _take_elements(properties),
+        now,
+        event.now,
+        person.uuid,
+        person_properties,
+        person_set,
+        in_utc(person.created_at),
+        person_mode,
+        event.historical_migration,
+        encoded_headers(event.arrived_ms, event.event in ai_events.NAMES),
     )
-    track = _AI if event.event in ai_events.NAMES else ()
-    return NewRecord(event.uuid.encode(), value, _headers(event.arrived_ms, track))
-
-
-def add_row(block: RowBlock, made: NewRecord) -> None:
-    """Put the record of a row into a block."""
-    assert made.key is not None  # noqa: S101
-    block.add(made.key, made.value, _encoded(made.headers))
 
 
 def add_ordinary_row(
@@ -76,15 +67,34 @@ def add_ordinary_row(
     `encoded_headers` makes them."""
     if event.timestamp is None:
         return False
+    return add_formed_row(block, event, form, name, event.timestamp, person, None, None, now, headers)
+
+
+def add_formed_row(
+    block: RowBlock,
+    event: Incoming,
+    form: Form,
+    name: str,
+    timestamp: datetime,
+    person: Person,
+    latest: Properties | None,
+    first: Properties | None,
+    now: datetime,
+    headers: bytes,
+) -> bool:
+    """As `add_ordinary_row`, of any event with a form that suits it. latest, first: what it says of its person, who is
+    as it has left them; None of both when that must be known already."""
     return block.add_laid_out(
         form.layout,
         event.properties,
         person.properties,
+        latest,
+        first,
         event.ip,
         event.sent_at,
         event.uuid,
         name,
-        event.timestamp,
+        timestamp,
         person.team_id,
         event.distinct_id,
         now,
@@ -102,18 +112,10 @@ def in_utc(moment: datetime) -> datetime:
 
 
 @lru_cache(1024)
-def _headers(arrived_ms: int, track: Headers) -> Headers:
-    return ("v", FORMAT_VERSION), *track, arrival_header(arrived_ms)
-
-
-@lru_cache(1024)
-def _encoded(headers: Headers) -> bytes:
+def encoded_headers(arrived_ms: int, of_ai: bool = False) -> bytes:
+    """Those of a row, for a block. of_ai: it goes to another table too."""
+    headers: Headers = ("v", FORMAT_VERSION), *(_AI if of_ai else ()), arrival_header(arrived_ms)
     return msgspec.msgpack.encode(headers)
-
-
-def encoded_headers(arrived_ms: int) -> bytes:
-    """Those of an ordinary event's row, for a block."""
-    return _encoded(_headers(arrived_ms, ()))
 
 
 def _take_elements(properties: Properties) -> str:

@@ -123,7 +123,7 @@ class Output:
     rows: Sequence[NewRecord] = ()
     dead: list[NewRecord] = field(default_factory=list)
     first_of: set[int] = field(default_factory=set)
-    updates: dict[str, list[NewRecord]] = field(default_factory=dict)
+    updates: dict[str, Sequence[NewRecord]] = field(default_factory=dict)
 
     def joined(self, other: "Output") -> "Output":
         """This one's records before the other's."""
@@ -132,7 +132,7 @@ class Output:
             joined([self.rows, other.rows]),
             [*self.dead, *other.dead],
             self.first_of | other.first_of,
-            {topic: [*self.updates.get(topic, ()), *other.updates.get(topic, ())] for topic in topics},
+            {topic: joined([self.updates.get(topic, ()), other.updates.get(topic, ())]) for topic in topics},
         )
 
 

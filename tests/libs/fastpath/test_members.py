@@ -232,16 +232,17 @@ def test_both_tell_the_same_of_a_person(text: bytes, flag: bool, version: int) -
         properties = module.members(text)
         if properties is None:
             return
-        told.append(
-            (
-                module.told_person(str(uuid.UUID(int=version)), 7, moment, moment, properties, flag, not flag, version),
-                module.told_distinct_id(text.decode(), 7, str(uuid.UUID(int=version)), flag, version),
-            )
-        )
+        block = module.RowBlock()
+        block.add_person(uuid.UUID(int=version), 7, moment, moment, properties, flag, not flag, version)
+        block.add_distinct_id(text.decode(), 7, uuid.UUID(int=version), flag, version)
+        told.append(block.taken())
     assert told[0] == told[1]
-    assert json.loads(json.loads(told[0][0])["properties"]) == json.loads(properties.encoded())
-    for record, kind in zip(told[0], (PersonUpdate, DistinctIdUpdate), strict=True):
-        assert msgspec.json.encode(msgspec.json.decode(record, type=kind)) == record
+    person, distinct_id = RecordBlock(*told[0])
+    assert json.loads(json.loads(person.value)["properties"]) == json.loads(properties.encoded())
+    assert (person.key, distinct_id.key) == (str(uuid.UUID(int=version)).encode(), text)
+    for record, kind in ((person, PersonUpdate), (distinct_id, DistinctIdUpdate)):
+        assert msgspec.json.encode(msgspec.json.decode(record.value, type=kind)) == record.value
+        assert record.headers == ()
 
 
 @settings(max_examples=scaled(5_000), suppress_health_check=RELAXED, deadline=None)
@@ -435,8 +436,11 @@ def row(version: Any, **changed: Any) -> bytes:
         "captured_at": None, "person_id": PERSON, "person_properties": version.members(b'{"p":1,"q":2}'),
         "person_set": None, "person_created_at": NOW, "person_mode": "full", "historical_migration": False,
     }  # fmt: skip
-    made: bytes = version.stored(**(given | changed))
-    return made
+    block = version.RowBlock()
+    block.add_stored(*(given | changed).values(), b"\x90")
+    [record] = RecordBlock(*block.taken())
+    assert record.key == (given | changed)["uuid"].encode()
+    return record.value
 
 
 def test_stored(version: Any) -> None:
@@ -485,8 +489,8 @@ LAID_OUT_OBJECTS = st.lists(st.sampled_from(LAID_OUT_NAMES), unique=True).flatma
 
 
 @st.composite
-def layouts(draw: st.DrawFn) -> tuple[dict[str, bytes], list[Any]]:
-    """An object, and the arguments of a Layout for objects of its names."""
+def layouts(draw: st.DrawFn) -> tuple[dict[str, bytes], list[Any], list[dict[str, bytes] | None]]:
+    """An object, and the arguments of a Layout for objects of its names; what is given besides for latest and first."""
     given = draw(LAID_OUT_OBJECTS)
     names = sorted(given)
     picks = st.lists(st.sampled_from(names), unique=True) if names else st.just([])
@@ -498,9 +502,13 @@ def layouts(draw: st.DrawFn) -> tuple[dict[str, bytes], list[Any]]:
     # and some that keep their names, side by side
     kept = slice(draw(st.integers(0, len(names))), draw(st.integers(0, len(names))))
     row[1:1] = list(zip(names, range(len(names)), strict=True))[kept]
-    latest = [(name, name) for name in draw(picks)]
-    first = [(name, f"first_{name}") for name in draw(picks)]
-    return given, [row, latest, first, draw(st.sets(st.sampled_from(LAID_OUT_NAMES))), "session", "chain"]
+    latest: list[tuple[str | None, str]] = [(name, name) for name in draw(picks)]
+    first: list[tuple[str | None, str]] = [(name, f"first_{name}") for name in draw(picks)]
+    besides = [draw(st.none() | LAID_OUT_OBJECTS) for _ in range(2)]
+    for pairs, part in zip((latest, first), besides, strict=True):
+        taken = {target for _, target in pairs}
+        pairs[1:1] = [(None, name) for name in part or () if name not in taken]
+    return given, [row, latest, first, draw(st.sets(st.sampled_from(LAID_OUT_NAMES))), "session", "chain"], besides
 
 
 Written = Callable[[Any, dict[str, bytes]], Any]
@@ -519,21 +527,33 @@ HEADERS = (("v", b"1"), ("arrived", b"7"))
 @settings(max_examples=scaled(5_000), suppress_health_check=RELAXED, deadline=None)
 @given(layouts(), LAID_OUT_OBJECTS, st.booleans(), st.text('a"ß😀', max_size=3), st.sampled_from(WRITTEN))
 def test_both_lay_out_the_same(
-    made: tuple[dict[str, bytes], list[Any]], person: dict[str, bytes], has: bool, text: str, written: Written
+    made: tuple[dict[str, bytes], list[Any], list[dict[str, bytes] | None]],
+    person: dict[str, bytes],
+    has: bool,
+    text: str,
+    written: Written,
 ) -> None:
     require(_members, "libs/fastpath is not compiled")
-    given, arguments = made
+    given, arguments, besides = made
     seen = []
     for module in (_members, _members_py):
         properties = written(module, given)
-        layout = module.Layout(properties.shape, *arguments)
+        parts = [None if part is None else written(module, part) for part in besides]
+        layout = module.Layout(properties.shape, *arguments, *[None if part is None else part.shape for part in parts])
         block = module.RowBlock()
         block.add(b"k", b"v", b"\x90")
         firsts = {f"first_{name}": value for name, value in given.items()} if has else {}
         whose = module.members_of({**given, **firsts, **person})
         times = (PERSON.hex, text, NOW, 3, text, NOW, NOW if has else None, PERSON, NOW, has)
-        laid_out = block.add_laid_out(layout, properties, whose, text, text, *times, b"\x90")
-        seen.append((laid_out, len(block), block.taken(), block.taken(), layout.shape.names))
+        said = [
+            properties.picked(picker, part) for picker, part in zip((layout.latest, layout.first), parts, strict=True)
+        ]
+        laid_out = [
+            layout.given or block.add_laid_out(layout, properties, whose, None, None, text, text, *times, b"\x90"),
+            block.add_laid_out(layout, properties, whose, *said, text, text, *times, b"\x90"),
+        ]
+        told = [layout.given, layout.suits(properties), *[one.encoded() for one in said]]
+        seen.append((laid_out, told, len(block), block.taken(), block.taken(), layout.shape.names))
     assert seen[0] == seen[1]
 
 
@@ -554,7 +574,17 @@ def test_laying_out(version: Any) -> None:
         moments = (NOW, 1, "u", NOW, None, PERSON, NOW, False)
         block = version.RowBlock()
         taken = block.add_laid_out(
-            layout, sent, version.members(person), "1.2.3.4", None, "id", "e", *moments, msgspec.msgpack.encode(HEADERS)
+            layout,
+            sent,
+            version.members(person),
+            None,
+            None,
+            "1.2.3.4",
+            None,
+            "id",
+            "e",
+            *moments,
+            msgspec.msgpack.encode(HEADERS),
         )
         records = list(RecordBlock(*block.taken()))
         assert [(record.key, record.headers) for record in records] == [(b"id", HEADERS)] * taken
@@ -572,6 +602,56 @@ def test_laying_out(version: Any) -> None:
         assert laid_out(b'{"first":0,"b":2,"a":1}', version.members(other)) is None
     with pytest.raises(ValueError, match="another shape"):
         laid_out(b"{}", version.members(b'{"a":1}'))
+
+
+def test_laying_out_what_is_said_besides(version: Any) -> None:
+    properties = version.members(b'{"a":1,"$set":{"b":2,"c":"x"},"d":4}')
+    said = properties.inner("$set")
+    layout = version.Layout(
+        properties.shape,
+        [("$set", version.FROM_SET), ("o", version.FROM_SET_ONCE)],
+        [(None, "c"), ("a", "a"), (None, "b")],
+        [("d", "first_d")],
+        (),
+        "session",
+        "chain",
+        said.shape,
+    )
+    latest, first = properties.picked(layout.latest, said), properties.picked(layout.first)
+    assert (latest.encoded(), first.encoded()) == (b'{"c":"x","a":1,"b":2}', b'{"first_d":4}')
+    block, person = version.RowBlock(), version.members(b'{"b":2,"a":0}')
+    times = ("id", "e", NOW, 1, "u", NOW, None, PERSON, NOW, False, b"\x90")
+    assert block.add_laid_out(layout, properties, person, latest, first, "", None, *times)
+    [record] = RecordBlock(*block.taken())
+    told = json.loads(record.value)
+    assert told["properties"] == {"$set": {"c": "x", "a": 1, "b": 2}, "o": {"first_d": 4}}
+    assert list(told["person_properties"].items()) == [("b", 2), ("a", 1), ("c", "x")]
+    with pytest.raises(ValueError, match="given besides"):
+        block.add_laid_out(layout, properties, person, None, None, "", None, *times)
+    for wrong in (None, properties):
+        with pytest.raises(ValueError, match="another shape"):
+            properties.picked(layout.latest, wrong)
+    with pytest.raises(KeyError):
+        properties.shape.picker([(None, "z")], said.shape)
+
+
+def test_looking_into_a_value(version: Any) -> None:
+    found = version.members(
+        b'{"o": { "a" : [1] } ,"e":{},"s":"x\\n\xc3\xa9","p":"","n":1,"l":[{}],"h":{"a":"\\ud800"}}'
+    )
+    assert found is None, "half a character"
+    found = version.members(b'{"o": { "a" : [1] } ,"e":{},"s":"x\xc3\xa9","p":"","n":1,"q":"\\n"}')
+    inner = {name: found.inner(name) for name in found}
+    assert {name: made.encoded() for name, made in inner.items() if made is not None} == {
+        "o": b'{"a":[1]}', "e": b"{}",
+    }  # fmt: skip
+    assert found.inner("missing") is None
+    assert {name: found.plain_text(name) for name in found} == {
+        "o": None, "e": None, "s": "x\u00e9", "p": "", "n": None, "q": None,
+    }  # fmt: skip
+    assert found.plain_text("missing") is None
+    assert version.members_of({"o": b'{"a":"\\ud800"}', "x": b"{nonsense"}).inner("o") is None
+    assert version.members_of({"x": b"{nonsense"}).inner("x") is None
 
 
 def row_of(version: Any, *, properties: bytes, person_properties: bytes) -> bytes:
