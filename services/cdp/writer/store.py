@@ -27,11 +27,13 @@ _WHOLE = {"distributed_foreground_insert": 1}
 LOOKUP_ROWS = 2_000
 
 _HIGHEST = "SELECT max(number) FROM event_writers WHERE log_id = {log:String}"
-_REPLICAS = "SELECT total_replicas FROM system.replicas WHERE database = currentDatabase() AND table = 'event_writers'"
-# One row for each partition: the writer's own. Merges leave out only what has a higher one beside it.
+_REPLICAS = (
+    "SELECT sum(total_replicas) FROM system.replicas WHERE database = currentDatabase() AND table = 'event_writers'"
+)
+# The highest number of each partition is ours.
 _OURS = """
-    event_writers WHERE log_id = {log:String}
-    AND arrayExists(one -> one.1 = partition AND number >= one.2, {held:Array(Tuple(UInt32, UInt64))})
+    event_writers FINAL
+    WHERE log_id = {log:String} AND has({held:Array(Tuple(UInt32, UInt64))}, (partition, number))
 """
 _STORED_FROM = """
     SELECT _offset, hex(@digest) FROM events

@@ -84,14 +84,16 @@ class SilentClickHouse:
 
 
 class HeldClickHouse(SilentClickHouse):
-    """Begins its first insert of events only once `go` is set."""
+    """Begins its first insert of events only once `go` is set; `came` says that there is one."""
 
     def __init__(self, real: ClickHouse, outcomes: Iterable[What]):
         super().__init__(real, outcomes)
         self.go = asyncio.Event()
+        self.came = asyncio.Event()
 
     async def insert(self, table: str, body: bytes, **more: Any) -> None:
         if table == "events":
+            self.came.set()
             await self.go.wait()
         await super().insert(table, body, **more)
 
@@ -239,6 +241,33 @@ async def test_what_an_old_owner_still_sends_is_refused(runtime: Runtime) -> Non
     stop.set()
     await asyncio.gather(owner, first)
     assert await stored(runtime) == (40, 40)
+
+
+async def test_rows_that_somebody_else_stored_meanwhile_are_known(runtime: Runtime) -> None:
+    """A writer that took over and is gone again, as the log sees it, for it never was the owner there."""
+    await prepare(runtime)
+    stop = asyncio.Event()
+    first = asyncio.create_task(ingestion.run(runtime, QUICK_INGESTION, stop))
+    batch = events(60)
+    await runtime.log.produce(topics.EVENTS.name, batch)
+    await until(lambda: _emitted(runtime, 60))
+    held = HeldClickHouse(runtime.clickhouse, [])
+    small = QUICK_WRITER.model_copy(update={"batch_records": 10})
+    owner = asyncio.create_task(writer.run(replace(runtime, clickhouse=held), small, stop))  # type: ignore[arg-type]
+    await held.came.wait()
+    rows = await _rows_in_log(runtime)
+    store = EventStore(runtime.clickhouse, "none", refill_seconds=60)
+    partitions = {one.record.partition for one in rows}
+    numbers = dict.fromkeys(partitions, await store.take_over(rows[0].log_id, partitions))
+    await store.insert(rows[0].log_id, rows, numbers)
+    held.go.set()
+    await drained(runtime)
+    assert await stored(runtime) == (60, 60)
+    await runtime.log.produce(topics.EVENTS.name, batch)
+    await drained(runtime)
+    assert await stored(runtime) == (60, 60)
+    stop.set()
+    await asyncio.gather(owner, first)
 
 
 async def test_two_writers_side_by_side(runtime: Runtime) -> None:
