@@ -153,7 +153,8 @@ class ClickHouse:
         """Stop a query and wait until it has ended. Raises DeadlineExceeded if it does not within the query timeout.
 
         What has ended already, or never ran, is fine. On a cluster every replica is asked."""
-        where = f"query_id = '{_checked_id(query_id)}'"
+        # what a shard does for an insert through a Distributed table goes on when the node that was asked is gone
+        where = f"(query_id = '{_checked_id(query_id)}' OR initial_query_id = '{query_id}')"
         cluster = self._settings.clickhouse_cluster
         limit = self._settings.clickhouse_query_timeout_seconds
         processes = f"clusterAllReplicas('{cluster}', system.processes)" if cluster else "system.processes"

@@ -122,9 +122,10 @@ class EventStore:
         return ended
 
     async def _running(self, log_id: str, partitions: Collection[int]) -> list[str]:
-        where = f"startsWith(query_id, '{query_prefix(log_id)}')"
+        where = f"startsWith(initial_query_id, '{query_prefix(log_id)}')"
+        sql = f"SELECT DISTINCT initial_query_id FROM {self._processes} WHERE {where}"  # noqa: S608
         try:
-            rows = await self._clickhouse.fetch(f"SELECT query_id FROM {self._processes} WHERE {where}")  # noqa: S608
+            rows = await self._clickhouse.fetch(sql)
         except (DeadlineExceeded, QueryRefused) as exc:
             raise Unavailable(f"ClickHouse does not say what runs: {exc.detail}") from exc
         return [name for (name,) in rows if touches(name, log_id, partitions)]
