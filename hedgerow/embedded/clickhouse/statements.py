@@ -29,7 +29,7 @@ _TOKEN = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 
-_INPUT = re.compile(r"\binput\s*\(", re.IGNORECASE)
+_INPUT = re.compile(r"\binput\b", re.IGNORECASE)
 
 # Table functions and engines that reach the machine's files or run programs.
 _LOCAL_FUNCTIONS = frozenset(
@@ -99,7 +99,8 @@ def find_insert(sql: str) -> Insert | None:
         elif depth == 0 and (word in ("select", "with", "watch") or text == ";" or (word == "from" and not selects)):
             return None
         elif depth == 0 and previous is not None and previous.text == "format" and kind == "word":
-            return Insert(sql[: previous.start], text, match.end(), selects)
+            head = sql[: previous.start]
+            return Insert(head, text, match.end(), selects) if not selects or input_calls(head) else None
         elif depth == 0 and word == "values" and not selects:
             return Insert(sql[: match.start()], "Values", match.end())
         previous = Token(kind or "", word or text, match.start(), match.end())

@@ -343,7 +343,8 @@ class Writer:
         if not self._to_look_at():
             return
         await self._consumer.keep_alive()  # who is the owner no more should not shut out the one who is
-        looked_at = self._to_look_at()
+        if not (looked_at := self._to_look_at()):
+            return
         crash_point("writer.before_recovery")
         self._log_id = await self._log.log_id(STORED_EVENTS.name)
         number = await self._store.take_over(self._log_id, looked_at.keys())

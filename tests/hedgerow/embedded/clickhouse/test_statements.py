@@ -58,6 +58,7 @@ def test_where_an_inserts_data_begins(sql: str, head: str, input_format: str, da
         "INSERT INTO t SELECT 1 FORMAT CSV",
         "INSERT INTO t (a) WITH x AS (SELECT 1) SELECT * FROM x",
         "INSERT INTO t SELECT * FROM input('a Int8')",
+        "INSERT INTO t SELECT input FROM u FORMAT CSV",
         "",
         "INSERT INTO t",
     ],
@@ -166,6 +167,8 @@ def test_rows_for_input_are_refused_where_none_are_held() -> None:
     with pytest.raises(ServerException) as raised:
         refuse_input("INSERT INTO t SELECT a FROM input('a Int8') FORMAT CSV 1")
     assert raised.value.code == 48
+    with pytest.raises(ServerException):
+        refuse_input("INSERT INTO t SELECT a FROM INPUT /* x */ ('a Int8') FORMAT CSV 1")
     refuse_input("INSERT INTO t SELECT input FROM inputs WHERE 'input('")
     refuse_input("SELECT 'insert into t select * from input()'")
 
