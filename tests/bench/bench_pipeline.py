@@ -260,8 +260,8 @@ async def work(name: str) -> None:
 
 
 def _timed(insert: Any, late: list[Lateness]) -> Any:
-    async def timed(store: EventStore, log_id: str, rows: list[Row], block: bytes = b"") -> None:
-        await insert(store, log_id, rows, block)
+    async def timed(store: EventStore, log_id: str, rows: list[Row], *more: Any) -> None:
+        await insert(store, log_id, rows, *more)
         now = time.time()
         for one in rows:
             arrived = one.arrived_ms / 1000
