@@ -69,6 +69,7 @@ cdef class Members:
 
     cpdef object raw(self, object name)
     cpdef object opens(self, object name)
+    cpdef bytes common(self, object name)
     cdef Py_ssize_t _size(self) noexcept
     cdef uint8_t* _run(self, uint8_t* into, Py_ssize_t at, Py_ssize_t behind) noexcept
     cdef void _unpack(self, Py_ssize_t at) noexcept
@@ -77,6 +78,15 @@ cdef class Members:
     cdef int _copy_into(self, Members made) except -1
     cpdef int warm(self) except -1
     cdef Members _those(self, list places)
+
+@cython.final
+cdef class Captured:
+    cdef readonly:
+        str uuid, event, distinct_id, token, ip, sent_at
+        object timestamp, now
+        bint historical_migration
+        bytes latest, first
+        Members properties
 
 cdef class Layout(Places):
     cdef:

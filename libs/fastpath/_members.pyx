@@ -12,8 +12,8 @@ from cpython.datetime cimport (
 )
 from cpython.mem cimport PyMem_Free, PyMem_Malloc, PyMem_Realloc
 from cpython.object cimport PyObject
-from cpython.ref cimport Py_DECREF, Py_INCREF, Py_XDECREF
-from cpython.unicode cimport PyUnicode_AsUTF8AndSize, PyUnicode_DecodeUTF8
+from cpython.ref cimport Py_DECREF, Py_INCREF, Py_REFCNT, Py_XDECREF
+from cpython.unicode cimport PyUnicode_1BYTE_DATA, PyUnicode_AsUTF8AndSize, PyUnicode_DecodeUTF8, PyUnicode_New
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memchr, memcmp, memcpy, memset, strlen
 
@@ -29,6 +29,7 @@ from libs.fastpath._members_py import utc_moment as _utc_moment
 import_datetime()
 
 cdef extern from "Python.h":
+    void Py_SET_REFCNT(object counted, Py_ssize_t references)
     double PyOS_string_to_double(const char* text, char** end, PyObject* overflow) except? -1.0
     # as pointers: a bytes object may only be resized while nobody else holds it
     PyObject* PyBytes_FromStringAndSize_ "PyBytes_FromStringAndSize"(const char* text, Py_ssize_t size)
@@ -43,6 +44,24 @@ cdef extern from *:
     #endif
     """
     void prefetched(const void* p) noexcept nogil
+
+cdef extern from *:
+    """
+    /* of a name or a short value, where a call of memcmp takes longer than it has to do */
+    static inline int same_bytes(const uint8_t *a, const uint8_t *b, Py_ssize_t n) {
+        uint64_t x, y;
+        if (n < 8) return memcmp(a, b, n) == 0;
+        for (Py_ssize_t i = 0; i < n - 8; i += 8) {
+            memcpy(&x, a + i, 8);
+            memcpy(&y, b + i, 8);
+            if (x != y) return 0;
+        }
+        memcpy(&x, a + n - 8, 8);
+        memcpy(&y, b + n - 8, 8);
+        return x == y;
+    }
+    """
+    bint same_bytes(const uint8_t* one, const uint8_t* other, Py_ssize_t size) noexcept nogil
 
 cdef extern from "_scan_json.h" nogil:
     enum:
@@ -86,6 +105,7 @@ cdef struct Parts:
     Part* at
     Py_ssize_t count
     Py_ssize_t room
+    PyObject* shape  # when it was foreseen, and no member has blanks around it; not counted
     Part first[FIRST_ROOM]
 
 include "_members_shapes.pxi"

@@ -61,7 +61,7 @@ cdef const uint8_t* _columns(const uint8_t* p, const uint8_t* end, int* flags, T
         part.value = p
         flags[0] &= ~SCAN_ESCAPED
         if column == C_PROPERTIES:
-            p = _members(p, end, LEVELS - 1, flags, own) if p[0] == c'{' else NULL
+            p = _members(p, end, LEVELS - 1, flags, own, None) if p[0] == c'{' else NULL
         else:
             p = scan_value(p, end, LEVELS - 1, flags)
         if p is NULL:

@@ -2,28 +2,40 @@
 # in and keeps them alive; copying, merging and picking hand slices on, and only what is asked for becomes bytes again.
 
 cdef Members _taken(bytes text, Parts* parts):
-    cdef Spelling spelling = _spelling(parts)
-    cdef Members made = _empty(spelling.shape, parts.count)
+    cdef Spelling spelling
+    cdef Members made
     cdef Py_ssize_t at
     cdef Py_ssize_t size = 0
-    cdef Value* value = NULL
+    if parts.shape is not NULL:
+        made = _in_order(<Shape>parts.shape, text, parts)
+        made.packed = made.held
+        return made
+    spelling = _spelling(parts)
     if not spelling.in_order:
-        return _out_of_order(made, spelling, text, parts)
+        return _out_of_order(spelling, text, parts)
+    made = _in_order(spelling.shape, text, parts)
     for at in range(parts.count):
-        value = &made.slots[at]
-        value.owner = <PyObject*>text
-        Py_INCREF(text)
-        value.start = parts.at[at].value
-        value.size = parts.at[at].value_size
-        size += made.shape.prefixes[at].size + value.size + 1
-        made.held += 1
+        size += made.shape.prefixes[at].size + parts.at[at].value_size + 1
     # what the sender wrote is never shorter than what we would: of one length means without blanks
-    if spelling.plainly and made.held and value.start + value.size + 2 - parts.at[0].name == size:
+    at = parts.count - 1
+    if spelling.plainly and made.held and parts.at[at].value + parts.at[at].value_size + 2 - parts.at[0].name == size:
         made.packed = made.held
     return made
 
 
-cdef Members _out_of_order(Members made, Spelling spelling, bytes text, Parts* parts):
+cdef Members _in_order(Shape shape, bytes text, Parts* parts):
+    cdef Members made = _with_room(shape, parts.count)
+    cdef Part* part = parts.at
+    cdef Py_ssize_t at
+    for at in range(parts.count):
+        made.slots[at] = Value(<PyObject*>text, part[at].value, part[at].value_size)
+    _share(text, parts.count)
+    made.held = parts.count
+    return made
+
+
+cdef Members _out_of_order(Spelling spelling, bytes text, Parts* parts):
+    cdef Members made = _empty(spelling.shape, parts.count)
     cdef Py_ssize_t at
     for at in range(parts.count):
         _put(&made.slots[spelling.at[at]], text, parts.at[at].value, parts.at[at].value_size)
@@ -32,16 +44,69 @@ cdef Members _out_of_order(Members made, Spelling spelling, bytes text, Parts* p
 
 
 cdef Members _empty(Shape shape, Py_ssize_t room):
-    cdef Members made = Members.__new__(Members)
+    cdef Members made = _with_room(shape, room)
     cdef Py_ssize_t at
-    made.shape = shape
-    made.room = max(1, room)
-    made.slots = <Value*>PyMem_Malloc(made.room * sizeof(Value))
-    if made.slots is NULL:
-        raise MemoryError
     for at in range(made.room):
         made.slots[at].owner = NULL
     return made
+
+
+cdef Members _with_room(Shape shape, Py_ssize_t room):
+    cdef Members made = Members.__new__(Members)
+    made.shape = shape
+    made.slots = _new_slots(&room)
+    made.room = room
+    return made
+
+
+cdef enum:
+    SLOTS_STEP = 8
+    SLOTS_KINDS = 9  # up to 64 slots; those of larger objects are not kept
+    KEPT_SLOTS = 131072  # 3 MiB
+
+cdef Value* _kept[SLOTS_KINDS]  # slots that nobody uses, by their number in steps; each begins with where the next is
+cdef Py_ssize_t _kept_slots = 0
+
+
+cdef Value* _new_slots(Py_ssize_t* room) except NULL:
+    """As many, or some more. Of a batch thousands come and go together, and malloc joins and parts what is free."""
+    global _kept_slots
+    cdef Py_ssize_t kind = max(1, (room[0] + SLOTS_STEP - 1) // SLOTS_STEP)
+    cdef Value* made
+    room[0] = kind * SLOTS_STEP
+    if kind < SLOTS_KINDS and _kept[kind] is not NULL:
+        made = _kept[kind]
+        _kept[kind] = <Value*>made.owner
+        _kept_slots -= room[0]
+        return made
+    made = <Value*>PyMem_Malloc(room[0] * sizeof(Value))
+    if made is NULL:
+        raise MemoryError
+    return made
+
+
+cdef void _free_slots(Value* slots, Py_ssize_t room) noexcept:
+    global _kept_slots
+    cdef Py_ssize_t kind = room // SLOTS_STEP
+    if slots is NULL or kind >= SLOTS_KINDS or _kept_slots >= KEPT_SLOTS:
+        PyMem_Free(slots)
+        return
+    slots.owner = <PyObject*>_kept[kind]
+    _kept[kind] = slots
+    _kept_slots += room
+
+
+cdef inline void _share(object owner, Py_ssize_t times) noexcept:
+    """Count that many references more, all at once."""
+    Py_SET_REFCNT(owner, Py_REFCNT(owner) + times)
+
+
+cdef inline void _let_go_of(PyObject* owner, Py_ssize_t times) noexcept:
+    """Count that many references less, all at once."""
+    if times > 1:
+        Py_SET_REFCNT(<object>owner, Py_REFCNT(<object>owner) - (times - 1))
+    if times:
+        Py_DECREF(<object>owner)
 
 
 cdef inline bint _is_plain(const Value* value) noexcept:
@@ -111,6 +176,33 @@ cdef inline void _put(Value* value, bytes owner, const uint8_t* start, Py_ssize_
         Py_DECREF(<object>before)
 
 
+cdef enum:
+    COMMON_VALUES = 1024
+    MIN_COMMON = 8
+    MAX_COMMON = 512
+
+cdef list _common_values = [None] * COMMON_VALUES
+
+
+cdef inline bint _stands_in(bytes text, const Value* value) noexcept:
+    return PyBytes_GET_SIZE(text) == value.size and memcmp(PyBytes_AS_STRING(text), value.start, value.size) == 0
+
+
+cdef inline Py_ssize_t _mixed(const uint8_t* p, Py_ssize_t size) noexcept:
+    """A hash of eight bytes and more, quickly made."""
+    cdef uint64_t mixed = size
+    cdef uint64_t word
+    cdef const uint8_t* last = p + size - 8
+    while p < last:
+        memcpy(&word, p, 8)
+        mixed = (mixed ^ word) * <uint64_t>0x9E3779B97F4A7C15
+        mixed ^= mixed >> 32
+        p += 8
+    memcpy(&word, last, 8)
+    mixed = (mixed ^ word) * <uint64_t>0x9E3779B97F4A7C15
+    return <Py_ssize_t>(mixed >> 33)
+
+
 def members(bytes text not None):
     """See `_members_py.members`."""
     cdef const uint8_t* p = <const uint8_t*>PyBytes_AS_STRING(text)
@@ -122,7 +214,7 @@ def members(bytes text not None):
         return None
     _open(&parts)
     try:
-        p = _members(p, end, LEVELS, &flags, &parts)
+        p = _members(p, end, LEVELS, &flags, &parts, None)
         if p is NULL or scan_blanks(p) != end or flags & (SCAN_LONE | SCAN_DEEP):
             return None
         return _taken(text, &parts)
@@ -144,10 +236,12 @@ cdef class Members:
 
     def __dealloc__(self):
         cdef Py_ssize_t at
-        for at in range(self.held):
+        if self.packed:
+            _let_go_of(self.slots[0].owner, self.packed)
+        for at in range(self.packed, self.held):
             if self.slots[at].owner is not NULL:
                 Py_DECREF(<object>self.slots[at].owner)
-        PyMem_Free(self.slots)
+        _free_slots(self.slots, self.room)
 
     def __len__(self):
         return self.held
@@ -167,16 +261,17 @@ cdef class Members:
     def __setitem__(self, str name not None, value):
         cdef bytes text = _bytes_of(value)
         cdef Value* grown
+        cdef Py_ssize_t room
         cdef Shape shape
         at = self.shape.index.get(name)
         if at is None:
             shape = self.shape.plus(name)
             if self.held == self.room:
-                grown = <Value*>PyMem_Realloc(self.slots, (2 * self.room + 4) * sizeof(Value))
-                if grown is NULL:
-                    raise MemoryError
-                self.slots = grown
-                self.room = 2 * self.room + 4
+                room = 2 * self.room
+                grown = _new_slots(&room)
+                memcpy(grown, self.slots, self.held * sizeof(Value))
+                _free_slots(self.slots, self.room)
+                self.slots, self.room = grown, room
             self.slots[self.held].owner = NULL
             _put(&self.slots[self.held], text, <const uint8_t*>PyBytes_AS_STRING(text), PyBytes_GET_SIZE(text))
             self.held += 1
@@ -209,6 +304,21 @@ cdef class Members:
     cpdef object opens(self, object name):
         at = self.shape.index.get(name)
         return 0 if at is None else self.slots[<Py_ssize_t>at].start[0]
+
+    cpdef bytes common(self, object name):
+        cdef Value* value
+        cdef Py_ssize_t place
+        at = self.shape.index.get(name)
+        if at is None:
+            return None
+        value = &self.slots[<Py_ssize_t>at]
+        if not MIN_COMMON <= value.size <= MAX_COMMON:
+            return self._bytes(at)
+        place = _mixed(value.start, value.size) % COMMON_VALUES
+        found = _common_values[place]
+        if found is None or not _stands_in(<bytes>found, value):
+            found = _common_values[place] = self._bytes(at)
+        return <bytes>found
 
     def pop(self, name, *default):
         cdef bytes text
@@ -399,9 +509,11 @@ cdef class Members:
 
     cdef int _copy_into(self, Members made) except -1:
         cdef Py_ssize_t at
-        for at in range(self.held):
+        if self.packed:
+            _share(<object>self.slots[0].owner, self.packed)
+        for at in range(self.packed, self.held):
             Py_INCREF(<object>self.slots[at].owner)
-            made.slots[at] = self.slots[at]
+        memcpy(made.slots, self.slots, self.held * sizeof(Value))
         made.held = self.held
         made.packed = self.packed
         return 0

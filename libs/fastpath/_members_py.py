@@ -8,6 +8,7 @@ Objects with the same names in the same order share a Shape, so that whatever fo
 
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, MutableMapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 from hashlib import blake2b
@@ -133,6 +134,10 @@ class Members(MutableMapping[str, msgspec.Raw]):
         """A value's bytes."""
         return self._values.get(name)
 
+    def common(self, name: str) -> bytes | None:
+        """As `raw`; mostly one object for all that say the same, whose hash is known."""
+        return self._values.get(name)
+
     def opens(self, name: str) -> int:
         """The first byte of a value, which tells its kind; 0 when there is none."""
         value = self._values.get(name)
@@ -198,9 +203,6 @@ class Members(MutableMapping[str, msgspec.Raw]):
         return Members(values)
 
 
-Moment = datetime | None
-Captured = tuple[str, str, str, str, str, Moment, Moment, str | None, bool, bytes | None, bytes | None, Members]
-
 Head = tuple[int, str, str, str, str]
 
 
@@ -237,13 +239,31 @@ def utc_moment(text: str) -> datetime | None:
         return None
 
 
+@dataclass(slots=True)
+class Captured:
+    """What a record of events_plugin_ingestion says of an event. uuid: in lower case. timestamp, now: as `utc_moment`
+    has them. latest, first: the raw `$set` and `$set_once` that stand beside the properties."""
+
+    uuid: str
+    event: str
+    distinct_id: str
+    token: str
+    ip: str
+    timestamp: datetime | None
+    now: datetime | None
+    sent_at: str | None
+    historical_migration: bool
+    latest: bytes | None
+    first: bytes | None
+    properties: Members
+
+
 def captured(value: bytes) -> Captured | None:
-    """A record of events_plugin_ingestion: uuid (in lower case), event, distinct_id, token, ip, timestamp and now (as
-    `utc_moment` has them), sent_at, historical_migration, the raw `$set` and `$set_once` beside the properties, and
-    the properties.
+    """What a record says.
 
     None when it is declined: besides what `members` declines, a field that is missing, of another type or there twice,
-    a name with an escape, a uuid in another form than 36 characters, `data` or `properties` that are no objects.
+    a name with an escape, a uuid in another form than 36 characters, a NUL in the event's name or its distinct id,
+    `data` or `properties` that are no objects.
     """
     outer = members(value)
     if outer is None or not _is_simple(value, _FIELDS) or outer.opens("data") != ord("{"):
@@ -259,7 +279,9 @@ def captured(value: bytes) -> Captured | None:
     if outer.opens("sent_at") not in (0, *b'"n') or any(outer.opens(name) not in (0, *b"tf") for name in _FLAGS):
         return None
     uuid, event, distinct_id, token, ip, timestamp, now = (text or "" for text in texts)
-    return (
+    if "\0" in event or "\0" in distinct_id:
+        return None
+    return Captured(
         *(uuid.lower(), event, distinct_id, token, ip, utc_moment(timestamp), utc_moment(now), _text(outer, "sent_at")),
         *(outer.raw("historical_migration") == b"true", inner.raw("$set"), inner.raw("$set_once")),
         Members(_values(properties)),

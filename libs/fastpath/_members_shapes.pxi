@@ -165,6 +165,7 @@ cdef int _make_room(Py_ssize_t names) except -1:
         _shapes.clear()
         _spellings.clear()
         _recent[:] = [None] * RECENT
+        _likely[:] = [None] * LIKELY
         _remembered = names + 4
     return 0
 

@@ -37,6 +37,7 @@ cdef inline void _open(Parts* parts) noexcept:
     parts.at = parts.first
     parts.count = 0
     parts.room = FIRST_ROOM
+    parts.shape = NULL
 
 
 cdef inline void _close(Parts* parts) noexcept:
@@ -44,12 +45,58 @@ cdef inline void _close(Parts* parts) noexcept:
         PyMem_Free(parts.at)
 
 
-cdef const uint8_t* _members(const uint8_t* p, const uint8_t* end, int levels, int* flags, Parts* parts) noexcept:
-    """From the opening brace to behind the closing one."""
+cdef const uint8_t* _foreseen(
+    const uint8_t* p, const uint8_t* end, int levels, int* flags, Parts* parts, Shape shape
+) noexcept:
+    """From the opening brace, as long as it is an object of that shape without blanks: to behind the last member that
+    was as foreseen. Names are then compared, not read."""
     cdef Part* part
-    p = scan_blanks(p + 1)
-    if p[0] == c'}':
-        return p + 1
+    cdef const uint8_t* value
+    cdef Prefix* prefix = shape.prefixes
+    cdef Prefix* behind = prefix + shape.count
+    while prefix < behind and end - p > prefix.size and same_bytes(p + 1, prefix.start, prefix.size):
+        value = p + 1 + prefix.size
+        if value[0] <= c' ':
+            break
+        part = _more(parts)
+        if part is NULL:
+            return NULL
+        part.name = p + 2
+        part.name_size = prefix.size - 3
+        part.escaped = False
+        part.value = p = value
+        p = scan_string(p + 1, end, flags) if p[0] == c'"' else scan_value(p, end, levels - 1, flags)
+        if p is NULL:
+            return NULL
+        part.value_size = p - part.value
+        prefix += 1
+        if p[0] != c',':
+            break
+    if prefix == behind and p[0] == c'}':
+        parts.shape = <PyObject*>shape
+    return p
+
+
+cdef const uint8_t* _members(
+    const uint8_t* p, const uint8_t* end, int levels, int* flags, Parts* parts, Shape likely
+) noexcept:
+    """From the opening brace to behind the closing one. likely: the shape it probably has, or None."""
+    cdef Part* part
+    if likely is not None:
+        p = _foreseen(p, end, levels, flags, parts, likely)
+        if p is NULL:
+            return NULL
+    if parts.count:
+        p = scan_blanks(p)
+        if p[0] == c'}':
+            return p + 1
+        if p[0] != c',':
+            return NULL
+        p = scan_blanks(p + 1)
+    else:
+        p = scan_blanks(p + 1)
+        if p[0] == c'}':
+            return p + 1
     while True:
         part = _more(parts)
         if part is NULL:

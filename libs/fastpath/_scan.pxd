@@ -58,6 +58,7 @@ cdef class Batch:
         const uint8_t* _start
         Py_ssize_t _size
         Event* _events
+        Event _root  # the one object of a body that is no array: the event, or what stands around a batch
         readonly Py_ssize_t count
         readonly bint is_batch
         readonly bint historical_migration
@@ -70,7 +71,7 @@ cdef class Batch:
         bint _engage
 
     cdef void _frame(self, int field, Span span, uint8_t kind) noexcept nogil
-    cdef Span _token_of(self, const Event* event, bytes leave_out) except *
+    cdef Span _token_of(self, const Event* event) noexcept
     cdef bint _carries_heatmap(self, const Event* event) except -1
     cdef bint _is_named(self, const Event* event, bytes quoted) except -1
     cdef bint _spells(self, Span span, bytes quoted) except -1
@@ -95,7 +96,6 @@ cdef class Writer:
         uint8_t stamp[20]
         int time_size
         int stamp_size
-        int64_t day
         int64_t now
         int64_t sent_at
         bint has_sent_at
@@ -107,9 +107,12 @@ cdef class Writer:
         uint32_t switched_on
         Py_ssize_t headers_size
         Py_ssize_t max_record_bytes
-        bytes token
-        bytes ip
-        str internal_ip
+        str token_held
+        str ip_held
+        str internal_ip_held
+        Text token
+        Text ip
+        Text internal_ip
         bytes shared  # holds these two
         Text headers
         Text middle
@@ -127,7 +130,7 @@ cdef class Writer:
 
     cdef int start(
         self, Batch batch, str token, str ip, str internal_ip, bytes version, int64_t now_us, sent_at_us, bint historical) except -1
-    cdef int share(self, bytes version, bytes token, bytes json_token, Py_ssize_t room, bint historical) except -1
+    cdef int share(self, bytes version, bint historical) except -1
     cdef tuple block(self)
     cdef bint take(self, const Event* event, Py_ssize_t at) except -1
     cdef bint take_v1(self, const Event* event, bytes library, nobody) except -1
@@ -144,7 +147,7 @@ cdef class Writer:
     cdef void print_times(self, int64_t moment) noexcept
     cdef int put_value(self, const Event* event, bint rides) except -1
     cdef int put_rider(self, const Event* event) except -1
-    cdef bytes address(self)
+    cdef Text address(self) noexcept
     cdef int put_head(self) except -1
     cdef void put_ids(self, const Event* event) noexcept
     cdef void put_when(self, const Event* event) noexcept

@@ -11,9 +11,9 @@ from cpython.datetime cimport (
 )
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_DECREF, Py_INCREF, Py_XDECREF
-from cpython.unicode cimport PyUnicode_DecodeUTF8
-from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
-from libc.stdlib cimport free, malloc, realloc
+from cpython.unicode cimport PyUnicode_AsUTF8AndSize, PyUnicode_DecodeUTF8
+from libc.stdint cimport INT64_MIN, int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdlib cimport free, realloc
 from libc.string cimport memchr, memcmp, memcpy, memset
 
 import os
@@ -109,14 +109,13 @@ def scan_v1(body, Py_ssize_t max_events):
 
 cdef object _scan(object body, bint engage, Py_ssize_t max_events, bint bearer):
     cdef Walk walk
-    cdef Event root
     cdef const uint8_t* after
     cdef Py_ssize_t size
     cdef Batch batch = Batch.__new__(Batch)
     if type(body) is bytes:
         batch._body = body
         batch._start = <const uint8_t*>PyBytes_AS_STRING(body)
-        size = len(body)
+        size = PyBytes_GET_SIZE(body)
     elif type(body) is bytearray:
         batch._body = memoryview(body)  # held, so that it cannot be resized while we point into it
         batch._start = <const uint8_t*>PyByteArray_AS_STRING(body)
@@ -125,15 +124,14 @@ cdef object _scan(object body, bint engage, Py_ssize_t max_events, bint bearer):
         raise TypeError("a body is bytes or a bytearray")
     if size > LARGEST_BODY or max_events < 1:
         return UNFIT
-    memset(&root, 0, sizeof(Event))
     walk = Walk(batch._start, batch._start + size, 0, bearer, False, False, False, NULL, 0, 0, max_events)
     batch._engage = engage
     batch._size = size
     if size < GIL_IS_CHEAPER:
-        after = _body(&walk, &root, batch)
+        after = _body(&walk, &batch._root, batch)
     else:
         with nogil:
-            after = _body(&walk, &root, batch)
+            after = _body(&walk, &batch._root, batch)
     batch._events = walk.events
     if walk.out_of_memory:
         raise MemoryError
@@ -144,10 +142,7 @@ cdef object _scan(object body, bint engage, Py_ssize_t max_events, bint bearer):
     if walk.misfit or (bearer and not batch.is_batch):
         return UNFIT
     if walk.start[scan_blanks(walk.start) - walk.start] == c'{' and not batch.is_batch:
-        batch._events = <Event*>malloc(sizeof(Event))
-        if batch._events is NULL:
-            raise MemoryError
-        batch._events[0] = root
+        batch._events = &batch._root
         walk.count = 1
         batch._sent_at = Span(0, 0)
         batch.historical_migration = False
@@ -174,7 +169,8 @@ cdef class Batch:
     """See `_scan_py.Batch`."""
 
     def __dealloc__(self):
-        free(self._events)
+        if self._events is not &self._root:
+            free(self._events)
 
     def __len__(self):
         return self.count
@@ -195,14 +191,6 @@ cdef class Batch:
         cdef Py_ssize_t at
         return [self._text(self._events[at].uuid) if self._events[at].uuid.end else "" for at in range(self.count)]
 
-    def count_named(self, bytes name not None):
-        cdef Py_ssize_t at
-        cdef Py_ssize_t found = 0
-        cdef bytes quoted = _quoted(name)
-        for at in range(self.count):
-            found += self._is_named(&self._events[at], quoted)
-        return found
-
     def tokens(self, bytes leave_out not None):
         cdef Py_ssize_t at
         cdef Span span
@@ -210,27 +198,33 @@ cdef class Batch:
         cdef bytes quoted = _quoted(leave_out)
         found = set()
         for at in range(self.count):
-            span = self._token_of(&self._events[at], quoted)
+            if self._is_named(&self._events[at], quoted):
+                continue
+            span = self._token_of(&self._events[at])
             if span.end and not self._same(span, last):
                 found.add(self._text(span))
                 last = span
         return found
 
-    def only_token(self, bytes leave_out not None):
+    def summary(self, bytes leave_out not None):
         cdef Py_ssize_t at
+        cdef Py_ssize_t kept = 0
         cdef Span span
-        cdef Span first = self._token
-        cdef bytes quoted
-        if not self.is_batch:
-            quoted = _quoted(leave_out)
-            first = Span(0, 0)
-            for at in range(self.count):
-                span = self._token_of(&self._events[at], quoted)
+        cdef Span first = self._token if self.is_batch else Span(0, 0)
+        cdef bint differ = False
+        cdef bytes quoted = _quoted(leave_out)
+        for at in range(self.count):
+            if self._is_named(&self._events[at], quoted):
+                continue
+            kept += 1
+            if not self.is_batch:
+                span = self._token_of(&self._events[at])
                 if not first.end:
                     first = span
                 elif span.end and not self._same(span, first):
-                    return None
-        return self._text(first) if first.end else None
+                    differ = True
+        token = self._text(first) if first.end and not differ else None
+        return self.count, kept, token, self.sent_at, self.historical_migration
 
     def fields(self, Py_ssize_t at):
         if not 0 <= at < self.count:
@@ -321,10 +315,10 @@ cdef class Batch:
             if field == F_CAPTURE_INTERNAL:
                 self.capture_internal = kind == c't'
 
-    cdef Span _token_of(self, const Event* event, bytes leave_out) except *:
-        """Where an event says whose it is, its quotes included; nowhere for one that is named `leave_out`."""
+    cdef Span _token_of(self, const Event* event) noexcept:
+        """Where an event says whose it is, its quotes included."""
         cdef Span span = event.token if event.token.end else event.known[<int>P_TOKEN]
-        if not span.end or self._start[span.start] != c'"' or self._is_named(event, leave_out):
+        if not span.end or self._start[span.start] != c'"':
             return Span(0, 0)
         return span
 

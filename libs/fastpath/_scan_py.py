@@ -101,6 +101,10 @@ def _scan(body: bytes | bytearray, engage: bool, max_events: int, *, bearer: boo
     return Batch(reader.events, outer.fields if outer and outer.is_batch else None)
 
 
+#: See `Batch.summary`.
+Summary = tuple[int, int, str | None, str | None, bool]
+
+
 class Batch:
     """Events of one body, in order, none of them printed or built yet.
 
@@ -141,10 +145,6 @@ class Batch:
         """Those of the events, as they were sent; "" for none."""
         return [text_of(event.fields.get("uuid", b'""')) for event in self._events]
 
-    def count_named(self, name: bytes) -> int:
-        """How many events have this name."""
-        return sum(name_of(event) == name for event in self._events)
-
     def tokens(self, leave_out: bytes) -> set[str]:
         """Those that events bring, at their root or else among their properties; not of events of this name."""
         found = (
@@ -154,12 +154,13 @@ class Batch:
         )
         return {text_of(raw) for raw in found if raw and raw[:1] == b'"'}
 
-    def only_token(self, leave_out: bytes) -> str | None:
-        """That of the batch, or the one among `tokens`; None when there is none, or more than one."""
-        if self.is_batch:
-            return self.token
-        found = self.tokens(leave_out)
-        return found.pop() if len(found) == 1 else None
+    def summary(self, leave_out: bytes) -> Summary:
+        """How many events there are, and how many not of this name; the batch's token, or the one among `tokens` (None
+        when there is none, or more than one); `sent_at` and `historical_migration`."""
+        kept = sum(name_of(event) != leave_out for event in self._events)
+        tokens = [self.token] if self.is_batch else list(self.tokens(leave_out))
+        token = tokens[0] if len(tokens) == 1 else None
+        return self.count, kept, token, self.sent_at, self.historical_migration
 
     def fields(self, at: int) -> dict[str, bytes | bool | None]:
         """What is known of one event: values as they were sent, and which properties are there at all."""

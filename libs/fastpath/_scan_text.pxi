@@ -113,14 +113,24 @@ cdef inline Text _text_of(bytes held) noexcept:
     return Text(<const uint8_t*>PyBytes_AS_STRING(held), PyBytes_GET_SIZE(held))
 
 
-cdef bytes _json_text(bytes raw):
-    """What stands between the quotes of a JSON string that says this."""
-    cdef const uint8_t* p = <const uint8_t*>PyBytes_AS_STRING(raw)
+cdef inline Text _utf8(str text) except *:
+    """To be used while the object is held."""
+    cdef Py_ssize_t size
+    cdef const char* start = PyUnicode_AsUTF8AndSize(text, &size)
+    return Text(<const uint8_t*>start, size)
+
+
+cdef bytes _json_text(Text* text):
+    """Make it what stands between the quotes of a JSON string that says this. The object to hold while it is used: None
+    where that is the text itself."""
     cdef Py_ssize_t at
-    for at in range(len(raw)):
-        if p[at] < 0x20 or p[at] == c'"' or p[at] == c'\\':
-            return _escaped(raw.decode()).encode()
-    return raw
+    cdef bytes held = None
+    for at in range(text.size):
+        if text.start[at] < 0x20 or text.start[at] == c'"' or text.start[at] == c'\\':
+            held = _escaped(text.start[: text.size].decode()).encode()
+            text[0] = _text_of(held)
+            break
+    return held
 
 
 cdef str _escaped(str text):
@@ -219,8 +229,22 @@ cdef inline int _print_number(uint8_t* into, unsigned int value, int digits) noe
     return 0
 
 
+# The date printed last: nearly all times are of today. Written and read under the GIL.
+cdef int64_t _printed_day = INT64_MIN
+cdef uint8_t _printed[11]
+
+
 cdef void _print_date(uint8_t* into, int64_t day) noexcept:
-    """YYYY-MM-DDT of a day since 1970 (Hinnant's civil_from_days)."""
+    """YYYY-MM-DDT of a day since 1970."""
+    global _printed_day
+    if day != _printed_day:
+        _print_new_date(_printed, day)
+        _printed_day = day
+    memcpy(into, _printed, 11)
+
+
+cdef void _print_new_date(uint8_t* into, int64_t day) noexcept:
+    """Hinnant's civil_from_days."""
     cdef int z = <int>day + 719468
     cdef int era = z // 146097
     cdef int of_era = z - era * 146097

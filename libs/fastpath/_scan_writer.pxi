@@ -15,9 +15,6 @@ cdef class Writer:
     cdef int start(
         self, Batch batch, str token, str ip, str internal_ip, bytes version, int64_t now_us, sent_at_us, bint historical
     ) except -1:
-        cdef bytes raw_token = token.encode()
-        cdef bytes json_token = _json_text(raw_token)
-        cdef Py_ssize_t room = len(raw_token) + len(json_token) + len(version)
         self.batch = batch
         self.body = batch._start
         self.now = now_us
@@ -25,25 +22,26 @@ cdef class Writer:
         if self.has_sent_at:
             self.sent_at = sent_at_us
         self.ending = b',"historical_migration":true}' if historical else b"}"
-        self.ip = ip.encode()
-        self.internal_ip = internal_ip
-        self.token = raw_token
-        self.share(version, raw_token, json_token, room, historical)
-        _open(&self.out, batch._size + batch.count * (ENVELOPE + 3 * len(raw_token)))
+        self.token_held, self.ip_held, self.internal_ip_held = token, ip, internal_ip
+        self.token, self.ip, self.internal_ip = _utf8(token), _utf8(ip), _utf8(internal_ip)
+        self.share(version, historical)
+        _open(&self.out, batch._size + batch.count * (ENVELOPE + 3 * self.token.size))
         return 0
 
-    cdef int share(self, bytes version, bytes token, bytes json_token, Py_ssize_t room, bint historical) except -1:
+    cdef int share(self, bytes version, bint historical) except -1:
         """What stands in every record: the first headers, and `middle`, what is behind the raw event."""
+        cdef Text json_token = self.token
+        cdef bytes held = _json_text(&json_token)
         cdef Out out
         cdef uint8_t text[27]
         cdef Text now = _slice(text, _print_time(text, self.now))
         cdef Py_ssize_t middle
-        _open(&out, SHARED_ROOM + room)
+        _open(&out, SHARED_ROOM + len(version) + self.token.size + json_token.size)
         _put_header(&out, b"v", 1, _text_of(version))
-        _put_header(&out, b"token", 5, _text_of(token))
+        _put_header(&out, b"token", 5, self.token)
         _put_header(&out, b"now", 3, now)
         self.shared_headers = 3
-        self.headers_size = 9 + len(version) + len(token) + now.size
+        self.headers_size = 9 + len(version) + self.token.size + now.size
         if historical:
             _put_header(&out, b"historical_migration", 20, _slice(<const uint8_t*>b"true", 4))
             self.shared_headers = 4
@@ -55,7 +53,7 @@ cdef class Writer:
             _put(&out, b'","sent_at":"', 13)
             _put(&out, text, _print_time(text, self.sent_at))
         _put(&out, b'","token":"', 11)
-        _put_bytes(&out, json_token)
+        _put_text(&out, json_token)
         _put(&out, b'","event":', 10)
         self.shared = _with_room(&out)
         self.headers = _slice(out.start, middle)
@@ -66,9 +64,9 @@ cdef class Writer:
         """What `Batch.records` gives."""
         return _close(&self.out), self.count, self.bytes_of_records
 
-    cdef bytes address(self):
+    cdef Text address(self) noexcept:
         """Where this event came from."""
-        return self.internal_ip.encode() if self.internal else self.ip
+        return self.internal_ip if self.internal else self.ip
 
     cdef bint take(self, const Event* event, Py_ssize_t at) except -1:
         """Write the record of an event, and that of its heatmap. False if the event cannot be taken."""
@@ -259,16 +257,12 @@ cdef class Writer:
         """A record up to its value."""
         cdef Out* out = &self.out
         cdef uint8_t array = 0x93
-        cdef Text person = self.id
-        cdef bytes address
-        if self.cookieless:
-            address = self.address()
-            person = _text_of(address)
+        cdef Text person = self.address() if self.cookieless else self.id
         self.began = out.size
-        self.key_size = PyBytes_GET_SIZE(self.token) + 1 + person.size
+        self.key_size = self.token.size + 1 + person.size
         _put(out, &array, 1)
         _put_bin(out, self.key_size)
-        _put_bytes(out, self.token)
+        _put_text(out, self.token)
         _put(out, b":", 1)
         _put_text(out, person)
         _put(out, b"\xc6\0\0\0\0", 5)  # how long the value is gets known later
@@ -321,8 +315,8 @@ cdef class Writer:
             return False
         self.id_held = (<str?>person).encode()
         self.id = _text_of(self.id_held)
-        self.id_json_held = _json_text(self.id_held)
-        self.id_json = _text_of(self.id_json_held)
+        self.id_json = self.id
+        self.id_json_held = _json_text(&self.id_json)
         return True
 
     cdef bint print_uuid(self, const Event* event, Py_ssize_t at) except -1:
@@ -359,12 +353,8 @@ cdef class Writer:
         return 0
 
     cdef void print_times(self, int64_t moment) noexcept:
-        """Into `time` and, in milliseconds since 1970, `stamp`. Neighbours are mostly of one day, which is the dearer half to print."""
-        cdef int64_t day = moment // DAY
-        if self.time_size == 0 or day != self.day:
-            _print_date(self.time, day)
-            self.day = day
-        self.time_size = _print_hour(self.time, moment - day * DAY)
+        """Into `time` and, in milliseconds since 1970, `stamp`."""
+        self.time_size = _print_time(self.time, moment)
         self.stamp_size = _print_decimal(self.stamp, moment // 1000)
 
     cdef int put_value(self, const Event* event, bint rides) except -1:
@@ -418,13 +408,15 @@ cdef class Writer:
     cdef int put_head(self) except -1:
         """From the record's first byte to the brace of the raw event."""
         cdef Out* out = &self.out
+        cdef Text address = self.address()
+        cdef bytes held = _json_text(&address)
         self.begin()
         _put(out, b'{"uuid":"', 9)
         _put(out, self.uuid, 36)
         _put(out, b'","distinct_id":"', 17)
         _put_text(out, self.id_json)
         _put(out, b'","ip":"', 8)
-        _put_bytes(out, _json_text(self.address()))
+        _put_text(out, address)
         _put(out, b'","data":{', 10)
         return 0
 

@@ -14,6 +14,7 @@ cdef class HotCycle:
         int status
         bytes lines, body
 
+    cdef object open(self, HotConnection protocol, bint keep_alive, bint expects)
     cpdef object reply(self, int status, bytes lines, bytes body)
 
 

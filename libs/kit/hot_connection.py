@@ -41,6 +41,10 @@ class HotCycle:
     receiver: "Receiver | None"
 
     def __init__(self, protocol: "HotConnection", keep_alive: bool, expects: bool):
+        self.open(protocol, keep_alive, expects)
+
+    def open(self, protocol: "HotConnection", keep_alive: bool, expects: bool) -> None:
+        """What the constructor does. Compiled, arguments to a class become a tuple; those to a method do not."""
         self.protocol = protocol
         self.keep_alive = keep_alive
         self.expects = expects
@@ -313,7 +317,8 @@ class HotConnection:
         found = self.service_of(path)
         if found is None:
             return False
-        cycle = HotCycle(self, True, False)
+        cycle = HotCycle.__new__(HotCycle)
+        cycle.open(self, True, False)
         cycle.more_body = False
         self.cycle = self.turn = cycle
         known, service = found

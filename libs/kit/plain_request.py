@@ -26,32 +26,31 @@ _USUAL_NAMES = (
 #: Names of headers as they are mostly written -> in lower case. One object for each: its hash is then known.
 LOWER: dict[bytes, bytes] = {name: name.lower() for name in _USUAL_NAMES}
 LOWER.update({name: name for name in LOWER.values()})
-_LOWER, _LENGTH, _CONNECTION, _KEEP_ALIVE = LOWER, b"content-length", b"connection", b"keep-alive"
+_LENGTH, _CONNECTION, _KEEP_ALIVE = b"content-length", b"connection", b"keep-alive"
 # Browsers send them with everything, and no hot path reads them: they are checked, and nothing is made of them.
 _UNREAD_NAMES = (
-    *(
-        b"host",
-        b"accept",
-        b"accept-encoding",
-        b"accept-language",
-        b"referer",
-        b"cache-control",
-        b"pragma",
-    ),
-    *(b"priority", b"dnt", b"sec-ch-ua", b"sec-ch-ua-mobile", b"sec-ch-ua-platform", b"sec-fetch-dest"),
-    *(b"sec-fetch-mode", b"sec-fetch-site"),
-)
+    b"host", b"accept", b"accept-encoding", b"accept-language", b"referer", b"cache-control", b"pragma",
+    b"priority", b"dnt", b"sec-ch-ua", b"sec-ch-ua-mobile", b"sec-ch-ua-platform", b"sec-fetch-dest", b"sec-fetch-mode",
+    b"sec-fetch-site",
+)  # fmt: skip
 #: What a plain request does not tell: these, and what follows from its being one.
 LEFT_OUT = frozenset((*_UNREAD_NAMES, _LENGTH, _CONNECTION))
-# One behind the other, the shortest first, and where those of each length begin.
-_BY_LENGTH: list[bytes] = sorted(_UNREAD_NAMES, key=len)
-_UNREAD = b"".join(_BY_LENGTH)
-_LONGEST_UNREAD = max(len(name) for name in _UNREAD_NAMES)
-_UNREAD_AT = bytes(
-    sum(len(name) for name in _UNREAD_NAMES if len(name) < length) for length in range(_LONGEST_UNREAD + 2)
-)
 # They change how what follows is read, or ask for something first. None of them is usual.
-_UNUSUAL = frozenset((b"transfer-encoding", b"expect", b"upgrade", b"proxy-connection", b"trailer", b"te"))
+_UNUSUAL_NAMES = (b"transfer-encoding", b"expect", b"upgrade", b"proxy-connection", b"trailer", b"te")
+_READ, _IS_UNREAD, _IS_LENGTH, _IS_CONNECTION, _IS_UNUSUAL = range(5)
+_MEANINGS = {
+    **dict.fromkeys(LOWER.values(), _READ),
+    **dict.fromkeys(_UNREAD_NAMES, _IS_UNREAD),
+    **dict.fromkeys(_UNUSUAL_NAMES, _IS_UNUSUAL),
+    _LENGTH: _IS_LENGTH,
+    _CONNECTION: _IS_CONNECTION,
+}
+# All names we know, the shortest first, as rows of bytes; where those of each length begin; and what they mean.
+_NAMES: list[bytes] = sorted(_MEANINGS, key=len)
+_LONGEST_NAME = len(_NAMES[-1])
+_ROWS = b"".join([name.ljust(_LONGEST_NAME) for name in _NAMES])
+_FIRST = bytes(sum(len(name) < length for name in _NAMES) for length in range(_LONGEST_NAME + 2))
+_MEANS = bytes(_MEANINGS[name] for name in _NAMES)
 _LONGEST_LENGTH = 9  # digits
 
 
@@ -61,7 +60,7 @@ def plain_request(data: bytes, most_head_bytes: int) -> tuple[bytes, bytes, dict
     Names of headers are in lower case; of repeated ones the first counts; those in LEFT_OUT are not among them. None:
     ask the general parser.
     """
-    raw, kinds, end, first = data, _KINDS, len(data), len(_START) - 1
+    raw, kinds, means, end, first = data, _KINDS, _MEANS, len(data), len(_START) - 1
     if not _stands(raw, 0, end, _START):
         return None
     at = question = first
@@ -94,25 +93,19 @@ def plain_request(data: bytes, most_head_bytes: int) -> tuple[bytes, bytes, dict
         if at == value_at or at + 1 >= end or raw[at] != 0x0D or raw[at + 1] != 0x0A or raw[at - 1] == 0x20:
             return None
         at += 2
-        if _is_unread(raw, begin, colon):
+        known = _row(raw, begin, colon)
+        meaning = _READ if known < 0 else means[known]
+        if meaning == _IS_UNREAD:
             continue
-        if _spells(raw, begin, colon, _LENGTH):
-            if length >= 0:
-                return None
+        if meaning == _READ:
+            name = raw[begin:colon].lower() if known < 0 else _NAMES[known]
+            headers.setdefault(name, raw[value_at : at - 2])
+        elif meaning == _IS_LENGTH and length < 0:
             length = _number(raw, value_at, at - 2)
             if length < 0:
                 return None
-        elif _spells(raw, begin, colon, _CONNECTION):
-            if not _spells(raw, value_at, at - 2, _KEEP_ALIVE):
-                return None
-        else:
-            written = raw[begin:colon]
-            name = _LOWER.get(written)
-            if name is None:
-                name = written.lower()
-                if name in _UNUSUAL:
-                    return None
-            headers.setdefault(name, raw[value_at : at - 2])
+        elif meaning != _IS_CONNECTION or not _spells(raw, value_at, at - 2, _KEEP_ALIVE):
+            return None
     at += 2
     if at > most_head_bytes or length < 0 or at + length != end or raw[at - 2] != 0x0D or raw[at - 1] != 0x0A:
         return None
@@ -130,20 +123,20 @@ def _stands(raw: bytes, at: int, end: int, text: bytes) -> bool:
     return place == len(text)
 
 
-def _is_unread(raw: bytes, begin: int, end: int) -> bool:
-    """Whether this is the name of a header that nobody reads."""
-    names, places, size, place = _UNREAD, _UNREAD_AT, end - begin, 0
-    if size > _LONGEST_UNREAD:
-        return False
-    at, after = places[size], places[size + 1]
-    while at < after:
-        place = 0
-        while place < size and raw[begin + place] | 0x20 == names[at + place]:
+def _row(raw: bytes, begin: int, end: int) -> int:
+    """Which of the names we know this is, in whatever case; -1 for none."""
+    rows, first, size, width, place = _ROWS, _FIRST, end - begin, _LONGEST_NAME, 0
+    if size > width:
+        return -1
+    row, after = first[size], first[size + 1]
+    while row < after:
+        at, place = row * width, 0
+        while place < size and raw[begin + place] | 0x20 == rows[at + place]:
             place += 1
         if place == size:
-            return True
-        at += size
-    return False
+            return row
+        row += 1
+    return -1
 
 
 def _spells(raw: bytes, begin: int, end: int, text: bytes) -> bool:

@@ -5,6 +5,11 @@ cimport cython
 cdef class BodyMemory:
     cdef public Py_ssize_t most, held
 
+    cpdef object hold(self, Py_ssize_t size)
+
+
+cpdef object check_size(Py_ssize_t size, Py_ssize_t most)
+
 
 @cython.freelist(64)
 @cython.no_gc
@@ -15,7 +20,7 @@ cdef class Body:
         bytes _first
         list _pieces
 
-    @cython.locals(size=Py_ssize_t, memory=BodyMemory)
+    @cython.locals(size=Py_ssize_t)
     cpdef object add(self, bytes piece)
     cpdef object check(self, Py_ssize_t size)
     cpdef object check_declared(self, bytes content_length)

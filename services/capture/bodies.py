@@ -17,6 +17,18 @@ class BodyMemory:
         self.most = most
         self.held = 0
 
+    def hold(self, size: int) -> None:
+        """So many more; they are let go of by taking them off `held`. Raises Overloaded."""
+        if self.held + size > self.most:
+            raise Overloaded
+        self.held += size
+
+
+def check_size(size: int, most: int) -> None:
+    """Raise Refused (413) when a body of `size` is over the cap of `most`."""
+    if size > most:
+        raise too_large(f"request body is larger than {most} bytes", "body_too_large")
+
 
 class Body:
     """The body of one request while it is read; `release` must follow."""
@@ -33,12 +45,8 @@ class Body:
     def add(self, piece: bytes) -> None:
         """Keep a piece. Raises Refused (413) past the cap and Overloaded past that of all requests."""
         size = self._size + len(piece)
-        if size > self._max_bytes:
-            self.check(size)
-        memory = self._memory
-        if memory.held + len(piece) > memory.most:
-            raise Overloaded
-        memory.held += len(piece)
+        self.check(size)
+        self._memory.hold(len(piece))
         if self._size == 0:
             self._first = piece
         elif self._pieces is None:
@@ -49,8 +57,7 @@ class Body:
 
     def check(self, size: int) -> None:
         """Raise Refused (413) when a body of `size` is over the cap."""
-        if size > self._max_bytes:
-            raise too_large(f"request body is larger than {self._max_bytes} bytes", "body_too_large")
+        check_size(size, self._max_bytes)
 
     def check_declared(self, content_length: bytes | None) -> None:
         """Raise Refused (413) when a body is announced that is over the cap."""

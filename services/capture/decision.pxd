@@ -12,6 +12,9 @@ cdef class Request:
         object peer
         long long now_us
 
+    cdef object open(
+        self, str method, str path, bytes query, dict headers, bytes body, object peer, long long now_us)
+
 
 cdef class Limits:
     cdef readonly:
@@ -27,3 +30,7 @@ cdef class Decision:
         Py_ssize_t events
         str refused, token
         bint historical
+
+    cdef object open(
+        self, object answer, object records, str refused, Py_ssize_t events, object drops, object not_taken, str token,
+        bint historical, object blob)

@@ -32,6 +32,19 @@ class Request:
         peer: str | None,
         now_us: int,
     ):
+        self.open(method, path, query, headers, body, peer, now_us)
+
+    def open(
+        self,
+        method: str,
+        path: str,
+        query: bytes,
+        headers: dict[bytes, bytes],
+        body: bytes,
+        peer: str | None,
+        now_us: int,
+    ) -> None:
+        """What the constructor does. Compiled, arguments to a class become a tuple; those to a method do not."""
         self.method = method
         self.path = path
         self.query = query
@@ -89,6 +102,21 @@ class Decision:
         historical: bool = False,
         blob: BlobDocument | None = None,
     ):
+        self.open(answer, records, refused, events, drops, not_taken, token, historical, blob)
+
+    def open(
+        self,
+        answer: Answer,
+        records: Sequence[NewRecord],
+        refused: str | None,
+        events: int,
+        drops: Mapping[str, int],
+        not_taken: Answer,
+        token: str,
+        historical: bool,
+        blob: BlobDocument | None,
+    ) -> None:
+        """See `Request.open`."""
         self.answer = answer
         self.records = records
         self.refused = refused

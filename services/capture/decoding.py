@@ -54,12 +54,15 @@ def decode_payload(
     query: Query, content_type: bytes, content_encoding: bytes, body: bytes, max_inflated: int
 ) -> Payload:
     """Undo what the sender did to its JSON. Raises Refused (400, 413)."""
-    raw: Bytes = query.data or body
-    if not raw:
+    sent = query.data or body
+    if not sent:
         raise Refused(400, "request missing data payload", "no_payload")
     hint = query.compression
-    if raw[0] in b"{[" and hint is None and not content_encoding and content_type != FORM_TYPE:
-        return Payload(raw)
+    if (sent[0] == 0x7B or sent[0] == 0x5B) and hint is None and not content_encoding and content_type != FORM_TYPE:
+        payload = Payload.__new__(Payload)  # compiled, arguments to a class become a tuple
+        payload.raw, payload.inflated = sent, False
+        return payload
+    raw: Bytes = sent
     header_hint = compression_named(content_encoding.decode("latin-1")) if content_encoding.islower() else None
     # lz-string is base64 itself: PostHog unwraps it too early here, and then cannot read it outside of forms
     if raw[0] not in _JSON_OR_GZIP and "lz64" not in (hint, header_hint) and not _looks_like_form(raw):

@@ -116,15 +116,12 @@ def _by_scan(text: Bytes, query: Query, request: Request, route: str, limits: Li
     batch = scanned(text, route == "/engage", limits.max_events)
     if batch is None:
         return None
-    count = batch.count
+    count, kept, token, sent_at, historical = batch.summary(_LEFT_OUT)
     if not count:
         return None
     success = _NO_CONTENT if query.beacon else _OK
-    dropped = batch.count_named(_LEFT_OUT)
-    kept = count - dropped
     if not kept:
-        return Decision(success, events=dropped, drops=_performance(dropped))
-    token = batch.only_token(_LEFT_OUT)
+        return Decision(success, events=count, drops=_performance(count))
     if token is None:
         token = one_token(batch.tokens(_LEFT_OUT), kept)
     token = checked_token(token, kept)
@@ -134,21 +131,15 @@ def _by_scan(text: Bytes, query: Query, request: Request, route: str, limits: Li
         token,
         client_ip(request.headers, request.peer),
         request.now_us,
-        parse_sent_at(batch.sent_at, query.sent_at_ms),
+        parse_sent_at(sent_at, query.sent_at_ms),
         limits.max_record_bytes,
     )
     if records is None:
         return None
-    return Decision(
-        success,
-        records,
-        None,
-        count,
-        _performance(dropped) if dropped else NO_DROPS,
-        _TRANSIENT,
-        token,
-        batch.historical_migration,
-    )
+    drops = NO_DROPS if kept == count else _performance(count - kept)
+    decision = Decision.__new__(Decision)
+    decision.open(success, records, None, count, drops, _TRANSIENT, token, historical, None)
+    return decision
 
 
 def _by_msgspec(text: Bytes, query: Query, request: Request, route: str, limits: Limits) -> Decision:

@@ -3,11 +3,13 @@ cimport cython
 from libs.kit.clock cimport SystemClock
 from libs.kit.crashpoints cimport crash_point
 from services.capture.accounting cimport Accounting
-from services.capture.bodies cimport Body, BodyMemory
+from services.capture.bodies cimport Body, BodyMemory, check_size
 from services.capture.decision cimport Decision, Limits, Request
 from services.capture.group_commit cimport GroupCommit, Waiting
 from services.capture.handle cimport decide
 from services.capture.policies.policies cimport Policies
+
+cdef str _LIVE
 
 
 cdef class Asker(Waiting):
@@ -43,6 +45,8 @@ cdef class Intake:
         Py_ssize_t _inline_body_bytes, _max_body_bytes
 
     cpdef Body new_body(self, str path)
+    cdef object hold(self, str path, Py_ssize_t size)
+    cdef Py_ssize_t _cap(self, str path) except -1
     @cython.locals(system=SystemClock)
     cpdef long long now_us(self) except -1
     @cython.locals(decision=Decision, body=bytes)

@@ -18,7 +18,7 @@ from libs.kit.logging import get_logger
 from services.capture.accounting import Accounting
 from services.capture.ai_blobs import AiBlobs
 from services.capture.answers import Answer, Refused, too_fast, too_large
-from services.capture.bodies import Body, BodyMemory, Overloaded
+from services.capture.bodies import Body, BodyMemory, Overloaded, check_size
 from services.capture.decision import Decision, Limits, Request
 from services.capture.group_commit import GroupCommit, LogBacklog, Waiting
 from services.capture.handle import decide, dialect_of
@@ -28,6 +28,7 @@ from services.capture.policies.routing import Routing
 from services.capture.settings import CaptureSettings
 
 log = get_logger(__name__)
+_LIVE = EVENTS.name
 
 
 class Asker(Waiting):
@@ -66,7 +67,7 @@ class Awaited(Asker):
 
 
 class Intake:
-    """Requests in, answers out. Both callers read bodies under `new_body`'s caps and then call `take`."""
+    """Requests in, answers out. Bodies are read under `new_body`'s caps, or `hold`'s, and then taken by `take`."""
 
     def __init__(
         self,
@@ -102,7 +103,16 @@ class Intake:
 
     def new_body(self, path: str) -> Body:
         """To gather the body of a request for `path` in."""
-        return Body(self.memory, self._body_caps.get(path, self._max_body_bytes))
+        return Body(self.memory, self._cap(path))
+
+    def hold(self, path: str, size: int) -> None:
+        """The same for a body that is all there; who asks takes it off `memory.held` again. Raises Refused (413) and
+        Overloaded."""
+        check_size(size, self._cap(path))
+        self.memory.hold(size)
+
+    def _cap(self, path: str) -> int:
+        return self._body_caps.get(path, self._max_body_bytes)
 
     def now_us(self) -> int:
         """The moment of receipt, in microseconds since 1970."""
@@ -204,7 +214,7 @@ class Intake:
         asker.waits(self, path, decision, routing)
         try:
             if routing is None:
-                self._commit.submit(EVENTS.name, decision.records, asker)
+                self._commit.submit(_LIVE, decision.records, asker)
             else:
                 self._commit.submit_all(routing.topics, asker)
         except LogBacklog:

@@ -14,10 +14,12 @@ cdef class Query:
         object compression, sent_at_ms
         bint beacon
 
+    cdef object open(self, bytes data, object compression, object sent_at_ms, bint beacon)
+
 
 @cython.locals(
     raw=cython.p_const_uchar, size=Py_ssize_t, begin=Py_ssize_t, end=Py_ssize_t, sent="long long", form=bytes,
-    newest=tuple)
+    newest=tuple, found=Query)
 cpdef Query parse_query(bytes query)
 @cython.locals(raw=cython.p_const_uchar, expected=cython.p_const_uchar, size=Py_ssize_t, at=Py_ssize_t)
 cdef bint _is_form(bytes form, bytes query, Py_ssize_t begin, Py_ssize_t end)

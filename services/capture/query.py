@@ -27,6 +27,10 @@ class Query:
         sent_at_ms: int | None = None,
         beacon: bool = False,
     ):
+        self.open(data, compression, sent_at_ms, beacon)
+
+    def open(self, data: bytes, compression: Compression | None, sent_at_ms: int | None, beacon: bool) -> None:
+        """What the constructor does. Compiled, arguments to a class become a tuple; those to a method do not."""
         self.data = data
         self.compression = compression
         self.sent_at_ms = sent_at_ms
@@ -63,7 +67,9 @@ def parse_query(query: bytes) -> Query:
         end += 1
     newest = _newest
     if end > begin and _is_form(newest[0], query, begin, end):
-        return Query(b"", newest[1], sent)
+        found = Query.__new__(Query)
+        found.open(b"", newest[1], sent, False)
+        return found
     form = query[:begin] + query[end:]
     if end > begin and form in _usual:
         _newest = (form, _usual[form])

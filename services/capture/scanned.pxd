@@ -1,5 +1,6 @@
 # The C types of scanned.py when it is compiled.
 cimport cython
+from libs.kit.eventlog.block cimport block_of
 
 
 cpdef object scanned(object text, bint engage, Py_ssize_t max_events)

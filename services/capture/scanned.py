@@ -11,7 +11,7 @@ from msgspec import Raw
 
 from libs import fastpath
 from libs.kit.contracts.events import FORMAT_VERSION
-from libs.kit.eventlog.block import RecordBlock
+from libs.kit.eventlog.block import RecordBlock, block_of
 from services.capture.answers import Refused
 from services.capture.identity import distinct_id
 from services.capture.records import INTERNAL_IP
@@ -61,7 +61,7 @@ def records_of_scanned(
     if block is None:
         return None
     payload, count, size = block
-    return RecordBlock(payload, count, size)
+    return block_of(payload, count, size)
 
 
 def _distinct_id_of(root: bytes | None, in_properties: bytes | None) -> str | None:

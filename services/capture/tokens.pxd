@@ -2,6 +2,7 @@
 cimport cython
 
 cdef set _flawless
+cdef str _newest
 cdef Py_ssize_t _MOST_FLAWLESS
 
 

@@ -74,6 +74,12 @@ class IngestionSettings(BaseSettings):
     restrictions_expiry_seconds: float = Field(
         300.0, gt=0, description="With the `state` server away for so long, restrictions are let go."
     )
+    merge_move_distinct_id_limit: int = Field(
+        10_000,
+        ge=0,
+        description="Distinct ids that one merge may move to another person; 0 for any number. An event that asks for "
+        "more becomes a dead letter, and can be sent again under a higher limit.",
+    )
     personless_flag_teams: str = Field(
         "",
         pattern=TEAMS,

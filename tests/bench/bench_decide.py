@@ -23,9 +23,10 @@ from libs.kit.heap import settle
 from libs.kit.teams import Team
 from services.cdp.ingestion.definitions import Catalogue
 from services.cdp.ingestion.needs import needs
+from services.cdp.ingestion.parse import Incoming, Rejected
 from services.cdp.ingestion.people import Loaded
 from services.cdp.ingestion.plan import Known, parsed, plan
-from services.cdp.ingestion.prepare import Around, prepared
+from services.cdp.ingestion.prepare import Around, Prepared, cookieless_asked, prepared, sightings
 from services.cdp.raw_json import object_of
 from tests.bench.mix import Mix
 from tests.support.people_store import MemoryStore
@@ -74,7 +75,7 @@ def _spent(records: list[Record], store: MemoryStore, catalogue: Catalogue) -> d
 
         best("decode only", partial(_decoded, batch))
         events = best("parse", partial(parsed, batch))
-        events = best("prepare", partial(prepared, events, TEAMS, Around(NOW))).events
+        events = best("prepare", partial(_prepared, events, positions)).events
         asked = best("needs", partial(needs, events, TEAMS, positions))
         loaded, groups = store.load(asked)
         known = Known(TEAMS, _as_read(loaded), groups, catalogue)
@@ -82,6 +83,13 @@ def _spent(records: list[Record], store: MemoryStore, catalogue: Catalogue) -> d
         catalogue.remember(done.findings)
         store.apply(done.writes)
     return spent
+
+
+def _prepared(events: list[Incoming | Rejected], positions: dict[int, int]) -> Prepared:
+    """With the looks that the worker takes beforehand, at what steps may have to know."""
+    assert not sightings(events, TEAMS, positions, NOW)
+    assert not cookieless_asked(events)
+    return prepared(events, TEAMS, Around(NOW))
 
 
 def _as_read(loaded: Loaded) -> Loaded:

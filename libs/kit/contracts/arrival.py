@@ -21,8 +21,9 @@ def with_arrival(headers: Headers, arrived_ms: int) -> Headers:
 
 def arrived_ms(record: Record) -> int:
     """Epoch milliseconds; the record's own time when it carries none."""
-    if record.headers:
-        name, value = record.headers[-1]
+    headers = record.headers
+    if headers:
+        name, value = headers[-1]
         if name == _HEADER and value.isdigit():
             return int(value)
     return record.timestamp_ms

@@ -4,7 +4,7 @@ Compiled when there is a compiler (block.pxd): each request of capture makes one
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -16,15 +16,33 @@ _ARRAY_32 = b"\xdd"
 
 
 class Block:
-    """What a `RecordBlock` is, but for being a `Sequence`: a compiled class cannot say that of itself."""
+    """A sequence of records as bytes, which becomes objects only for whom asks for one.
 
-    __slots__ = ("_length", "_parts", "_records", "size")
+    payload: its records in MessagePack, one behind the other, each [key, value, [[name, value], ...]] (an encoded
+    `NewRecord`). size: what `record_bytes` says of them.
+    """
+
+    __slots__ = ("_length", "_parts", "_records", "_whole", "size")
 
     def __init__(self, payload: bytes, length: int, size: int):
-        self._parts = [payload]
+        self.open(payload, length, size)
+
+    def open(self, payload: bytes, length: int, size: int) -> None:
+        """What the constructor does."""
+        self._whole: bytes = payload
+        self._parts: list[bytes] | None = None  # what is to be the whole, while nobody has asked for it
         self._length = length
         self.size = size
         self._records: list[NewRecord] | None = None
+
+    @classmethod
+    def of(cls, records: Sequence[NewRecord]) -> "RecordBlock":
+        """The block of records, or the block itself."""
+        if isinstance(records, RecordBlock):
+            return records
+        if not isinstance(records, list):
+            records = list(records)
+        return RecordBlock(_encode(records)[_array_bytes(len(records)) :], len(records), record_bytes(records))
 
     def __len__(self) -> int:
         return self._length
@@ -38,10 +56,9 @@ class Block:
     @property
     def payload(self) -> bytes:
         """All of it in one piece."""
-        if len(self._parts) != 1:
-            self._parts = [b"".join(self._parts)]
-        whole: bytes = self._parts[0]
-        return whole
+        if self._parts is not None:
+            self._whole, self._parts = b"".join(self._parts), None
+        return self._whole
 
     def records(self) -> list[NewRecord]:
         """The records as objects, made once."""
@@ -50,28 +67,26 @@ class Block:
         return self._records
 
 
-class RecordBlock(Block, Sequence[NewRecord]):
-    """A sequence of records as bytes, which becomes objects only for whom asks for one.
+if TYPE_CHECKING:
 
-    payload: its records in MessagePack, one behind the other, each [key, value, [[name, value], ...]] (an encoded
-    `NewRecord`). size: what `record_bytes` says of them.
-    """
+    class RecordBlock(Block, Sequence[NewRecord]):
+        """See `Block`. A compiled class can say only at run time that it is a `Sequence`."""
 
-    __slots__ = ()
-
-    @classmethod
-    def of(cls, records: Sequence[NewRecord]) -> "RecordBlock":
-        """The block of records, or the block itself."""
-        if isinstance(records, RecordBlock):
-            return records
-        if not isinstance(records, list):
-            records = list(records)
-        return cls(_encode(records)[_array_bytes(len(records)) :], len(records), record_bytes(records))
+else:
+    RecordBlock = Block
+    Sequence.register(Block)
 
 
 def _array_bytes(length: int) -> int:
     """How long MessagePack's head of an array is."""
     return 1 if length < 16 else 3 if length < 65_536 else 5
+
+
+def block_of(payload: bytes, length: int, size: int) -> RecordBlock:
+    """`RecordBlock(...)`, at a lower price: compiled, arguments to a class become a tuple."""
+    block = Block.__new__(Block)
+    block.open(payload, length, size)
+    return block  # type: ignore[return-value]  # what a RecordBlock is at run time
 
 
 def size_of(records: Sequence[NewRecord]) -> int:
@@ -94,9 +109,12 @@ def join_blocks(blocks: Iterable[RecordBlock]) -> RecordBlock:
     pieces: list[bytes] = []
     length = size = 0
     for block in blocks:
-        pieces += block._parts
+        if block._parts is None:
+            pieces.append(block._whole)
+        else:
+            pieces += block._parts
         length += block._length
         size += block.size
-    found = RecordBlock(b"", length, size)
+    found = block_of(b"", length, size)
     found._parts = pieces
     return found

@@ -1,12 +1,12 @@
 """Whether a browser's own description of itself is that of a machine that reads the web by itself. No I/O."""
 
 import re
-from functools import lru_cache
 
 import msgspec
 
 from services.cdp.raw_json import text_of
 
+AGENT = "$raw_user_agent"
 # Of each the part that its operator documents. posthog-js holds such events back by itself; a site that tells it not
 # to (`opt_out_useragent_filter`), or that sends from its server, gets them marked.
 _KNOWN = (
@@ -33,10 +33,20 @@ _KNOWN = (
     ),
 )
 _ANY = re.compile("|".join(map(re.escape, _KNOWN)))
+_MAX_ANSWERS = 8192
+_answers: dict[bytes, bool] = {}
 
 
-@lru_cache(8192)
 def is_bot(raw: bytes) -> bool:
-    """Of a `$raw_user_agent` as it was sent. Known ones only: a visitor with an unusual browser is a visitor."""
+    """Of an AGENT as it was sent. Known ones only: a visitor with an unusual browser is a visitor."""
+    found = _answers.get(raw)
+    if found is None:
+        if len(_answers) >= _MAX_ANSWERS:
+            _answers.clear()
+        found = _answers[raw] = _is_known(raw)
+    return found
+
+
+def _is_known(raw: bytes) -> bool:
     agent = text_of(msgspec.Raw(raw))
     return agent is not None and _ANY.search(agent[:1000].lower()) is not None

@@ -14,14 +14,14 @@ from libs.fastpath import captured, utc_moment
 from libs.kit.contracts.arrival import arrived_ms
 from libs.kit.contracts.events import CapturedEvent, raw_object
 from libs.kit.eventlog import Record
+from services.cdp.ingestion.bots import AGENT
 from services.cdp.raw_json import Properties, nothing, object_of, repaired
 
 STEP = "parse"
 MAX_DISTINCT_ID = 400
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _captured = msgspec.json.Decoder(CapturedEvent)
-_FORCED = ("force_disable_person_processing", b"true")
-_HISTORICAL = ("historical_migration", b"true")
+_FORCED, _HISTORICAL, _YES = "force_disable_person_processing", "historical_migration", b"true"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +36,13 @@ class Rejected:
 class Incoming:
     """An event as it was captured. `properties` already hold top-level `$set` and `$set_once`.
 
-    timestamp: capture's; None when it cannot be read. now: when capture received it, likewise. partition, offset,
-    arrived_ms: the record's, read while it is at hand: a batch later, each look at it is one into cold memory.
+    timestamp: capture's; None when it cannot be read. now: when capture received it, likewise. agent: the property
+    `$raw_user_agent`; partition, offset, arrived_ms: the record's. These are read while they are at hand: a batch
+    later, each look at them is one into cold memory.
     """
 
     __slots__ = (
+        "agent",
         "arrived_ms",
         "distinct_id",
         "event",
@@ -73,10 +75,6 @@ class Incoming:
         force_personless: bool,
         historical_migration: bool,
     ):
-        self.record = record
-        self.partition = record.partition
-        self.offset = record.offset
-        self.arrived_ms = arrived_ms(record)
         self.uuid = uuid
         self.event = event
         self.distinct_id = distinct_id
@@ -86,8 +84,23 @@ class Incoming:
         self.now = now
         self.sent_at = sent_at
         self.properties = properties
-        self.force_personless = force_personless
+        self.agent = properties.common(AGENT)
         self.historical_migration = historical_migration
+        self.of(record)
+        self.force_personless = force_personless
+
+    def of(self, record: Record) -> None:
+        """Take from the record what it says beside the event."""
+        self.record = record
+        self.partition = record.partition
+        self.offset = record.offset
+        self.arrived_ms = arrived_ms(record)
+        self.force_personless = False
+        for name, value in record.headers:
+            if name == _FORCED:
+                self.force_personless = self.force_personless or value == _YES
+            elif name == _HISTORICAL:
+                self.historical_migration = self.historical_migration or value == _YES
 
 
 def parse(record: Record) -> Incoming | Rejected:
@@ -126,25 +139,23 @@ def _ordinary(record: Record) -> Incoming | None:
     """What the scanner accepts; it is what `_parse` would make of it."""
     if (found := captured(record.value)) is None:
         return None
-    uuid, event, distinct_id, token, ip, timestamp, now, sent_at, historical, latest, first, properties = found
-    headers = record.headers
-    if latest is not None or first is not None:
-        _lay_over(properties, "$set", latest)
-        _lay_over(properties, "$set_once", first)
-    return Incoming(
-        record,
-        uuid,
-        event if "\0" not in event else event.replace("\0", "\ufffd"),
-        distinct_id if "\0" not in distinct_id else distinct_id.replace("\0", "\ufffd"),
-        token,
-        ip,
-        timestamp,
-        now,
-        sent_at,
-        properties,
-        _FORCED in headers,
-        historical or _HISTORICAL in headers,
-    )
+    if found.latest is not None or found.first is not None:
+        _lay_over(found.properties, "$set", found.latest)
+        _lay_over(found.properties, "$set_once", found.first)
+    event = Incoming.__new__(Incoming)  # not by a call: reading so many arguments takes longer than reading the event
+    event.uuid = found.uuid
+    event.event = found.event
+    event.distinct_id = found.distinct_id
+    event.token = found.token
+    event.ip = found.ip
+    event.timestamp = found.timestamp
+    event.now = found.now
+    event.sent_at = found.sent_at
+    event.properties = found.properties
+    event.agent = found.properties.common(AGENT)
+    event.historical_migration = found.historical_migration
+    event.of(record)
+    return event
 
 
 def _parse(record: Record, value: bytes) -> Incoming | Rejected:
@@ -169,8 +180,8 @@ def _parse(record: Record, value: bytes) -> Incoming | Rejected:
         now=utc_moment(event.now),
         sent_at=event.sent_at,
         properties=_with_top_level(data),
-        force_personless=_FORCED in record.headers,
-        historical_migration=event.historical_migration or _HISTORICAL in record.headers,
+        force_personless=(_FORCED, _YES) in record.headers,
+        historical_migration=event.historical_migration or (_HISTORICAL, _YES) in record.headers,
     )
 
 

@@ -10,6 +10,7 @@ cdef class People:
     cpdef object owner(self, tuple key)
     cpdef object linked(self, tuple key)
     cpdef bint seen_personless(self, tuple key) except -1
+    cpdef Py_ssize_t number_of_keys(self, object person) except -1
     cpdef object create(self, tuple key, object happened, object properties, bint identified=*)
     cpdef object imagined(self, tuple key, object happened, object properties)
     cpdef object change(self, object person)

@@ -6,7 +6,7 @@ versions thus notices that the distinct ids it knew of a person are no longer al
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -34,14 +34,14 @@ class Loaded:
 
     persons: by (team, uuid); those linked to, and those whose uuid follows from a distinct id of the batch.
     links: of the distinct ids of the batch, and all links of persons that a merge may move.
-    keys_of: all distinct ids of each of these persons.
+    keys_of: all distinct ids of each of these persons; of one that has more than a merge may move, one more than that.
     personless: distinct ids seen without a person, and whether a merge has found them since.
     """
 
     persons: Mapping[PersonId, Person] = field(default_factory=dict)
     links: Mapping[PersonKey, Link] = field(default_factory=dict)
     personless: Mapping[PersonKey, bool] = field(default_factory=dict)
-    keys_of: Mapping[PersonId, Iterable[PersonKey]] = field(default_factory=dict)
+    keys_of: Mapping[PersonId, Collection[PersonKey]] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -92,6 +92,11 @@ class People:
     def keys_of(self, person: Person) -> set[PersonKey]:
         """All distinct ids of a person, if a merge may move them; else those that are new."""
         return set(self._keys_of[person.id])
+
+    def number_of_keys(self, person: Person) -> int:
+        """How many distinct ids a merge would move with this person; of one that has too many, at least as many as
+        were loaded of it."""
+        return max(len(self._keys_of[person.id]), len(self._loaded.keys_of.get(person.id, ())))
 
     # --- changing
 

@@ -48,7 +48,7 @@ cpdef object plan(object events, object known, object fresh_from, object refused
 
 cdef class _Planner:
     cdef:
-        object _now, _groups, _plan, _listed
+        object _now, _groups, _plan, _listed, _merge_limit
         _members.RowBlock _rows
         dict _terms
         str _token

@@ -13,6 +13,7 @@ from libs.fastpath import RowBlock
 from libs.kit.contracts import ai_events, capture_warnings
 from libs.kit.contracts.events import PersonMode
 from libs.kit.contracts.topics import AI_EVENTS, DISTINCT_IDS, GROUPS, PERSONS
+from libs.kit.errors import HedgerowError
 from libs.kit.eventlog import NewRecord, Record
 from libs.kit.eventlog.block import RecordBlock
 from libs.kit.teams import Team
@@ -46,13 +47,21 @@ AHEAD = 2  # events: so many take as long to decide as memory takes to come
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What the batch needs, loaded at once. What is missing does not exist."""
+    """What the batch needs, loaded at once. What is missing does not exist.
+
+    merge_limit: distinct ids that one merge may move; None for any number.
+    """
 
     teams: Mapping[str, Team]
     people: Loaded = field(default_factory=Loaded)
     groups: LoadedGroups = field(default_factory=LoadedGroups)
     catalogue: Catalogue = field(default_factory=Catalogue)
     listed: Listed = field(default_factory=Listed)
+    merge_limit: int | None = None
+
+
+class MergeLimitExceeded(HedgerowError):
+    """A merge would move more distinct ids than it may; nothing of its event is done yet."""
 
 
 @dataclass(slots=True)
@@ -181,6 +190,7 @@ class _Planner:
         self._rows = RowBlock(number * USUAL_ROW_BYTES)
         self._ok = 0
         self._listed = known.listed
+        self._merge_limit = known.merge_limit
         self._ai: list[NewRecord] = []
 
     def reject(self, rejected: Rejected) -> None:
@@ -213,7 +223,10 @@ class _Planner:
             self._warn(team, event, kind, "normalise")
         if event.timestamp is None:
             self._warn(team, event, "ignored_invalid_timestamp", "prepare")
-        self._store(_Taken(team, event, said, event.timestamp or self._now, fresh))
+        try:
+            self._store(_Taken(team, event, said, event.timestamp or self._now, fresh))
+        except MergeLimitExceeded:
+            self.reject(Rejected(event.record, "merge_limit_exceeded", "persons"))
         return None
 
     def _takes_ordinary(self, event: Incoming, terms: _Terms) -> bool:
@@ -370,6 +383,9 @@ class _Planner:
                 otherPersonId=str(theirs.uuid),
             )
             return ours
+        if self._merge_limit is not None and people.number_of_keys(theirs) > self._merge_limit:
+            self._warn_of_merge(taken, asked, "merge_move_limit_exceeded")
+            raise MergeLimitExceeded
         if not people.absorb(ours, theirs):
             self._warn(taken.team, taken.event, "person_properties_size_violation", "persons")
         people.give(target, ours)
@@ -453,7 +469,7 @@ class _Planner:
     def _warn_of_merge(self, taken: _Taken, asked: Merge, kind: str, **details: str) -> None:
         names = (
             {"sourcePersonDistinctId": asked.other, "targetPersonDistinctId": asked.target}
-            if kind == "cannot_merge_already_identified"
+            if kind != "cannot_merge_with_illegal_distinct_id"
             else {"otherDistinctId": asked.other}
         )
         self._warn(taken.team, taken.event, kind, "persons", **names, **details)

@@ -1,5 +1,6 @@
 # The C types of prepare.py when it is compiled.
 cimport cython
+from services.cdp.ingestion.bots cimport is_bot
 from services.cdp.ingestion.parse cimport Incoming
 
 
@@ -13,5 +14,15 @@ cdef class Draft:
         object properties, left, points, warned
 
 
-@cython.locals(event=Incoming, kept=list, token=str, decisions=dict, steps=tuple)
+cdef class Way:
+    cdef readonly:
+        tuple steps
+        bint is_short, looks_for_bots
+
+
+@cython.locals(event=Incoming, kept=list, token=str, decisions=dict, way=Way)
 cpdef object prepared(object events, object teams, object around)
+@cython.locals(event=Incoming)
+cpdef dict sightings(object events, object teams, object fresh_from, object now)
+@cython.locals(event=Incoming, found=list)
+cpdef list cookieless_asked(object events)

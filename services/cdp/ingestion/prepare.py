@@ -18,7 +18,8 @@ from libs.fastpath import Shape
 from libs.kit.contracts.ai_events import NAMES as AI_EVENTS
 from libs.kit.eventlog import NewRecord
 from libs.kit.teams import Team
-from services.cdp.ingestion import ai, bots, cookieless, exceptions, heatmaps
+from services.cdp.ingestion import ai, cookieless, exceptions, heatmaps
+from services.cdp.ingestion.bots import AGENT, is_bot
 from services.cdp.ingestion.cookieless import Identity
 from services.cdp.ingestion.geoip import Place
 from services.cdp.ingestion.issues import IssueKey, Sighting
@@ -29,6 +30,7 @@ from services.cdp.ingestion.warnings import Warned
 from services.cdp.raw_json import Properties, encode, nothing, object_of, text_of
 
 STEP = "prepare"
+_BROWSER_TYPE = "$browser_type"
 # What a sender cannot break off with: values that no step can read stay as they were sent.
 _UNREADABLE = (msgspec.MsgspecError, UnicodeError, RecursionError)
 
@@ -102,7 +104,8 @@ def prepared(events: Sequence[Incoming | Rejected], teams: Mapping[str, Team], a
     """Run the steps. Events of no team, and those that are no events, go on as they are: they are dealt with later."""
     done = Prepared()
     kept = done.events
-    token, team, decisions = None, None, _STEPS[False, False]
+    token, team, decisions = None, None, _WAYS[False, False]
+    usual = decisions[""]
     for one in events:
         if not isinstance(one, Incoming):
             kept.append(one)
@@ -110,16 +113,17 @@ def prepared(events: Sequence[Incoming | Rejected], teams: Mapping[str, Team], a
         event = one
         if event.token is not token:
             token, team = event.token, teams.get(event.token)
-            decisions = _STEPS[team is not None and team.refuses_events, around.place is not None]
+            decisions = _WAYS[team is not None and team.refuses_events, around.place is not None]
+            usual = decisions[""]
         if team is None or len(event.distinct_id) > MAX_DISTINCT_ID:
             kept.append(event)
             continue
-        steps = event.properties.shape.decision(decisions.get(event.event) or decisions[""])
-        if not steps or (len(steps) == 1 and steps[0].passes and steps[0].passes(event.properties)):
+        way = event.properties.shape.decision(decisions.get(event.event, usual))
+        if way.is_short and (not way.looks_for_bots or event.agent is None or not is_bot(event.agent)):
             kept.append(event)
             continue
         draft = Draft(event, team)
-        for step in steps:
+        for step in way.steps:
             try:
                 step.run(draft, around)
             except _UNREADABLE:
@@ -143,8 +147,11 @@ def sightings(
 ) -> dict[IssueKey, Sighting]:
     """The kinds of exceptions in a batch, each as it comes first."""
     seen: dict[IssueKey, Sighting] = {}
-    for event in events:
-        if not isinstance(event, Incoming) or event.event != exceptions.EVENT:
+    for one in events:
+        if not isinstance(one, Incoming):
+            continue
+        event = one
+        if event.event != exceptions.EVENT:
             continue
         if (team := teams.get(event.token)) is None:
             continue
@@ -157,6 +164,21 @@ def sightings(
         if before is None or (fresh and not before.fresh):
             seen[key] = Sighting(event.timestamp or now, found.name, found.description, fresh)
     return seen
+
+
+def cookieless_asked(events: Sequence[Incoming | Rejected]) -> list[Incoming]:
+    """Those that may ask to be known without cookies: they say something of it."""
+    found = []
+    for one in events:
+        if isinstance(one, Incoming):
+            event = one
+            if event.properties.shape.decision(_names_cookieless):
+                found.append(event)
+    return found
+
+
+def _names_cookieless(shape: Shape) -> bool:
+    return cookieless.MODE in shape.names
 
 
 def _finished(draft: Draft) -> Incoming:
@@ -223,13 +245,9 @@ def _survey(draft: Draft, around: Around) -> None:
 
 def _bot(draft: Draft, _: Around) -> None:
     """posthog-js says so itself where it is told to let bots through; a server that sends does not."""
-    if not _is_visitor(draft.properties):
-        draft.edit()["$browser_type"] = encode("bot")
-
-
-def _is_visitor(properties: Properties) -> bool:
-    agent = properties.raw("$raw_user_agent")
-    return agent is None or "$browser_type" in properties or not bots.is_bot(agent)
+    agent = draft.properties.raw(AGENT)
+    if agent is not None and _BROWSER_TYPE not in draft.properties and is_bot(agent):
+        draft.edit()[_BROWSER_TYPE] = encode("bot")
 
 
 def _geoip(draft: Draft, around: Around) -> None:
@@ -268,16 +286,15 @@ def _points(draft: Draft, around: Around) -> None:
 
 class Step(NamedTuple):
     """One of the steps, and which events it may have something to do with. events: their names, None for all. names:
-    properties of which they must have one; None for any event. passes: says of an event that nothing is to be done, for
-    the case that this is all that might be done."""
+    properties of which they must have one; None for any event. but: one that they must not have."""
 
     run: Callable[[Draft, Around], None]
     events: frozenset[str] | None = None
     names: frozenset[str] | None = None
-    passes: Callable[[Properties], bool] | None = None
+    but: str | None = None
 
 
-# In order. A step that brings in what a later one looks for must not say `names` there.
+# In order. A step that brings in what a later one looks for must not say `names` there, nor `but` for what it removes.
 STEPS = (
     Step(_schema),
     Step(_too_old),
@@ -285,7 +302,7 @@ STEPS = (
     Step(_cookieless, names=frozenset({cookieless.MODE})),
     Step(_heatmap_lane, frozenset({heatmaps.EVENT})),
     Step(_survey, frozenset({"survey shown"})),
-    Step(_bot, names=frozenset({"$raw_user_agent"}), passes=_is_visitor),
+    Step(_bot, names=frozenset({AGENT}), but=_BROWSER_TYPE),
     Step(_geoip),
     Step(_ai, AI_EVENTS),
     Step(_exception, frozenset({exceptions.EVENT})),
@@ -296,22 +313,36 @@ _REFUSING = (_schema, _too_old, _filtered)
 WITH_STEPS = frozenset().union(*(step.events for step in STEPS if step.events))
 
 
-def _steps(shape: Shape, *, kind: str, strict: bool, places: bool) -> tuple[Step, ...]:
-    """Those that events of this shape meet. kind: the event's name, where a step is for it. strict: the team refuses
-    some events. places: addresses have places."""
+class Way:
+    """The steps that events of one shape meet. is_short: there is none, or only the one that `looks_for_bots`."""
+
+    __slots__ = ("is_short", "looks_for_bots", "steps")
+
+    def __init__(self, steps: tuple[Step, ...]):
+        self.steps = steps
+        self.looks_for_bots = any(step.run is _bot for step in steps)
+        self.is_short = len(steps) == self.looks_for_bots
+
+
+def _way(shape: Shape, *, kind: str, strict: bool, places: bool) -> Way:
+    """kind: the event's name, where a step is for it. strict: the team refuses some events. places: addresses have
+    places."""
     idle = {*(() if strict else _REFUSING), *(() if places else (_geoip,))}
-    return tuple(
-        step
-        for step in STEPS
-        if step.run not in idle
-        and (step.events is None or kind in step.events)
-        and (step.names is None or not step.names.isdisjoint(shape.names))
+    return Way(
+        tuple(
+            step
+            for step in STEPS
+            if step.run not in idle
+            and (step.events is None or kind in step.events)
+            and (step.names is None or not step.names.isdisjoint(shape.names))
+            and step.but not in shape.names
+        )
     )
 
 
 # by strict and places; then by the event's name, "" for those that have no step of their own
-_STEPS = {
-    (strict, places): {kind: partial(_steps, kind=kind, strict=strict, places=places) for kind in ("", *WITH_STEPS)}
+_WAYS = {
+    (strict, places): {kind: partial(_way, kind=kind, strict=strict, places=places) for kind in ("", *WITH_STEPS)}
     for strict in (False, True)
     for places in (False, True)
 }

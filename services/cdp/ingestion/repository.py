@@ -67,7 +67,7 @@ _LINKS_OF = """
     FROM unnest($1::bigint[], $2::uuid[]) AS wanted (team_id, uuid)
     CROSS JOIN LATERAL (
         SELECT link.distinct_id, link.version, link.is_deleted FROM posthog_persondistinctid AS link
-        WHERE link.team_id = wanted.team_id AND link.person_uuid = wanted.uuid OFFSET 0
+        WHERE link.team_id = wanted.team_id AND link.person_uuid = wanted.uuid LIMIT $3
     ) AS link
 """
 _BY_UUID = """
@@ -226,10 +226,14 @@ class Source:
 
 
 class PersonStore:
-    """Persons and positions. Each method is one round trip or one transaction; a timeout is an outage like others."""
+    """Persons and positions. Each method is one round trip or one transaction; a timeout is an outage like others.
 
-    def __init__(self, postgres: Postgres):
+    merge_limit: distinct ids that one merge may move; None for any number.
+    """
+
+    def __init__(self, postgres: Postgres, merge_limit: int | None = None):
         self._postgres = postgres
+        self._links_asked = None if merge_limit is None else merge_limit + 1  # one more says that they are too many
 
     async def positions(self, source: Source, first: Mapping[int, int]) -> dict[int, int]:
         """Committed positions of the partitions in `first`, which says where one begins that has none yet."""
@@ -241,7 +245,7 @@ class PersonStore:
         return {row["partition"]: row["next_offset"] for row in rows}
 
     async def load(self, asked: Needs) -> tuple[Loaded, LoadedGroups]:
-        """All that a batch needs: two to seven queries, however many events it has."""
+        """All that a batch needs: two to eight queries, however many events it has."""
         with _outages():
             people = await self._people(asked)
             return people, await self._groups(asked)
@@ -264,21 +268,27 @@ class PersonStore:
         await self._add_own(persons, [key for key in keys if key not in linked])
         first, keys_of = Loaded(persons, links), defaultdict[PersonId, list[PersonKey]](list)
         retold = {person for key in asked.retold for person in persons_of(key, first)}
-        if opened := sorted(mingling(asked.merges, first) | retold):
-            # After the persons, never before: a link that came in between came with a new version of its person, and
-            # the commit compares versions.
-            columns = ([team for team, _ in opened], [UUID(int=number) for _, number in opened])
-            for team, distinct_id, owner, version, is_deleted in await self._postgres.fetch(_LINKS_OF, *columns):
-                key = (team, distinct_id)
-                links[key] = Link(key, owner, version, version, is_deleted)
-                if not is_deleted:
-                    keys_of[team, owner.int].append(key)
+        # After the persons, never before: a link that came in between came with a new version of its person, and the
+        # commit compares versions.
+        for opened, most in ((mingling(asked.merges, first) - retold, self._links_asked), (retold, None)):
+            for link in await self._links_of(opened, most):
+                links[link.key] = link
+                if not link.is_deleted:
+                    keys_of[link.key[0], link.person.int].append(link.key)
         await self._add_own(persons, [key for key, link in links.items() if (key[0], link.person.int) in retold])
         personless: dict[PersonKey, bool] = {}
         if asked.personless:
             rows = await self._postgres.fetch(_PERSONLESS, *_key_columns(list(asked.personless)))
             personless = {(row["team_id"], row["distinct_id"]): row["is_merged"] for row in rows}
         return Loaded(persons, links, personless, keys_of)
+
+    async def _links_of(self, persons: Iterable[PersonId], most: int | None) -> list[Link]:
+        """All links of these persons; of each at most so many."""
+        if not (asked := sorted(persons)):
+            return []
+        columns = ([team for team, _ in asked], [UUID(int=number) for _, number in asked])
+        rows = await self._postgres.fetch(_LINKS_OF, *columns, most)
+        return [Link((team, name), owner, version, version, deleted) for team, name, owner, version, deleted in rows]
 
     async def _add_own(self, persons: dict[PersonId, Person], keys: Sequence[PersonKey]) -> None:
         """Add the persons whose uuids follow from these distinct ids, whoever these belong to."""

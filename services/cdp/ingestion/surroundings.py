@@ -11,7 +11,7 @@ from services.cdp.ingestion.cookieless_state import CookielessState
 from services.cdp.ingestion.geoip import GeoIp, Place
 from services.cdp.ingestion.issues import IssueStore
 from services.cdp.ingestion.parse import Incoming, Rejected
-from services.cdp.ingestion.prepare import Around, sightings
+from services.cdp.ingestion.prepare import Around, cookieless_asked, sightings
 from services.cdp.settings import IngestionSettings
 
 REFRESH_SECONDS = 10.0
@@ -40,9 +40,7 @@ class Surroundings:
         return Around(
             now=now,
             place=self._places(),
-            identities=await self._cookieless.identities(
-                (event for event in events if isinstance(event, Incoming)), teams, now
-            )
+            identities=await self._cookieless.identities(cookieless_asked(events), teams, now)
             if self._cookieless
             else {},
             issues=await self._issues.issues(seen) if seen else {},

@@ -23,6 +23,7 @@ TYPES: Mapping[str, tuple[str, str]] = {
     "group_upsert_message_size_too_large": ("size", "error"),
     "cannot_merge_already_identified": ("merge", "warning"),
     "cannot_merge_with_illegal_distinct_id": ("merge", "warning"),
+    "merge_move_limit_exceeded": ("merge", "error"),
     "skipping_event_invalid_distinct_id": ("event", "error"),
     "invalid_event_when_process_person_profile_is_false": ("event", "error"),
     "ignored_invalid_timestamp": ("event", "warning"),

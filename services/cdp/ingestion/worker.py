@@ -141,12 +141,14 @@ class Remembered:
     """What all lanes of a process need not ask or tell twice.
 
     begun: a cached team may say for a while that it has no events; this saves asking PostgreSQL each time.
+    merge_limit: distinct ids that one merge may move; None for any number.
     """
 
     teams: Teams
     outcomes: Outcomes
     surroundings: Surroundings
     restrictions: RestrictionsInForce
+    merge_limit: int | None = None
     listed: Listed = field(default_factory=Listed)
     limiter: WarningLimiter = field(default_factory=WarningLimiter)
     catalogue: Catalogue = field(default_factory=Catalogue)
@@ -165,7 +167,8 @@ class Remembered:
         outcomes = Outcomes(runtime.state, runtime.clock, "ingestion")
         listed = Listed(TeamList.of(settings.ai_stripped_teams), TeamList.of(settings.personless_flag_teams))
         restrictions = RestrictionsInForce(runtime.state, runtime.clock, settings)
-        return cls(teams, outcomes, Surroundings(runtime, settings), restrictions, listed)
+        limit = settings.merge_move_distinct_id_limit or None
+        return cls(teams, outcomes, Surroundings(runtime, settings), restrictions, limit, listed)
 
 
 class Ingestion:
@@ -179,7 +182,8 @@ class Ingestion:
         (self._group,) = topic.groups
         self._consumer = consumer
         self._loop = loop
-        self._store = PersonStore(runtime.postgres)
+        self._store = PersonStore(runtime.postgres, known.merge_limit)
+        self._merge_limit = known.merge_limit
         self._teams = known.teams
         self._positions: dict[int, tuple[Assignment, int]] = {}
         self._surroundings = known.surroundings
@@ -278,9 +282,8 @@ class Ingestion:
         now = self._clock.now()
         kept = ruled(events, teams, self._restrictions.rules, moved)
         ready = prepared(kept.events, teams, await self._surroundings.of(kept.events, teams, positions, now))
-        known = Known(
-            teams, *await self._store.load(needs(ready.events, teams, positions)), self._catalogue, self._listed
-        )
+        people, groups = await self._store.load(needs(ready.events, teams, positions))
+        known = Known(teams, people, groups, self._catalogue, self._listed, self._merge_limit)
         decided = plan(ready.events, known, positions, refused, now)
         _join(decided, kept, ready)
         if decided.findings:

@@ -285,29 +285,88 @@ def captured_texts(draw: st.DrawFn) -> bytes:
 @given(captured_texts())
 def test_both_make_the_same_of_captured_events(text: bytes) -> None:
     require(_members, "libs/fastpath is not compiled")
-    seen = []
-    for module in (_members, _members_py):
-        found = module.captured(text)
-        seen.append(found and (*found[:-1], found[-1].encoded()))
-    assert seen[0] == seen[1]
+    assert said_by(_members, text) == said_by(_members_py, text)
+
+
+def said_by(module: Any, text: bytes) -> tuple[Any, ...] | None:
+    found = module.captured(text)
+    if found is None:
+        return None
+    *fields, properties = (getattr(found, name) for name in _members_py.Captured.__slots__)
+    assert properties.shape is module.members(properties.encoded()).shape
+    return (*fields, properties.encoded(), properties.size(), tuple(properties))
+
+
+USUAL = [(b'"$os"', b'"Linux"'), (b'"$current_url"', b'"https://example.com/"'), (b'"n"', b"5"), (b'"o"', b'{"a":[1]}')]
+
+
+@st.composite
+def nearly_the_same(draw: st.DrawFn) -> bytes:
+    """Properties that mostly have the same names, and differ from there on in some way."""
+    parts = list(USUAL)
+    for _ in range(draw(st.integers(0, 2))):
+        at = draw(st.integers(0, len(parts) - 1))
+        name, value = parts[at]
+        other = draw(st.sampled_from([b'"x"', b'"$o"', b'"$osx"', b'"$os"', rb'"\u006e"', b'""', '"é"'.encode(), b"5"]))
+        parts[at : at + 1] = draw(
+            st.sampled_from([[], [parts[at], (other, b"null")], [(other, value)], [(name, draw(TEXTS))]])
+        ) or ([] if len(parts) > 1 else [parts[at]])
+    colon, comma = draw(
+        st.sampled_from([(b":", b",")] * 9 + [(b": ", b","), (b":", b" ,"), (b" :", b", "), (b",", b":")])
+    )
+    text = (
+        b"{"
+        + comma.join(name + colon + value for name, value in parts)
+        + draw(st.sampled_from([b"}"] * 9 + [b" }", b",}"]))
+    )
+    return draw(st.sampled_from([text] * 9 + [b"{ " + text[1:], b"{}", text[: draw(st.integers(1, len(text)))]]))
+
+
+@settings(max_examples=scaled(2_000), suppress_health_check=RELAXED, deadline=None)
+@given(st.lists(nearly_the_same(), min_size=2, max_size=5), st.booleans())
+def test_names_that_were_foreseen_are_what_was_sent(sent: list[bytes], cut: bool) -> None:
+    require(_members, "libs/fastpath is not compiled")
+    usual = b"{" + b",".join(name + b":" + value for name, value in USUAL) + b"}"
+    for properties in sent:
+        for one in (usual, properties):
+            text = captured_value(properties="#").replace(b"#", one)
+            text = text[: -1 - len(sent)] if cut else text
+            assert said_by(_members, text) == said_by(_members_py, text)
 
 
 def test_captured(version: Any) -> None:
     text = captured_value(
         uuid_="0190A0A0-0000-7000-8000-00000000000A", distinct_id='ü"', properties={"a": 1}, **{"data_$set": {"b": 1}}
     )
-    *found, properties = version.captured(text)
-    assert found == [
-        *("0190a0a0-0000-7000-8000-00000000000a", "page viewed", 'ü"', "phc_one", "203.0.113.7"),
-        datetime(2026, 11, 5, 10, 11, 12, 345_000, UTC),
-        datetime(2026, 11, 5, 10, 11, 13, tzinfo=UTC),
-        *(None, False, b'{"b": 1}', None),
+    found = version.captured(text)
+    assert [found.uuid, found.event, found.distinct_id, found.token, found.ip] == [
+        *("0190a0a0-0000-7000-8000-00000000000a", "page viewed", 'ü"', "phc_one", "203.0.113.7")
     ]
-    assert properties.encoded() == b'{"a":1}'
+    assert found.timestamp == datetime(2026, 11, 5, 10, 11, 12, 345_000, UTC)
+    assert found.now == datetime(2026, 11, 5, 10, 11, 13, tzinfo=UTC)
+    assert (found.sent_at, found.historical_migration, found.latest, found.first) == (None, False, b'{"b": 1}', None)
+    assert found.properties.encoded() == b'{"a":1}'
     assert version.captured(captured_value(as_string=True)) is None
     assert version.captured(captured_value(uuid_="nope")) is None
     assert version.captured(text.replace(b'"now"', b'"never"')) is None
     assert version.captured(text[:-1]) is None
+    assert version.captured(captured_value(distinct_id="a\0")) is None
+
+
+@pytest.mark.parametrize("place", range(36))
+def test_a_uuid_is_36_characters_that_mean_one(version: Any, place: int) -> None:
+    good = "0190a0a0-Ab00-7F00-8000-00000000000c"
+    assert version.captured(captured_value(uuid_=good)).uuid == good.lower()
+    for wrong in "g/:@`G-0 ":
+        if wrong != good[place] and not (wrong == "0" and good[place] != "-"):
+            assert version.captured(captured_value(uuid_=good[:place] + wrong + good[place + 1 :])) is None
+
+
+def test_common_values_are_what_was_said(version: Any) -> None:
+    for text in ("", "a" * 7, "a" * 8, "b" * 75, "c" * 5_000, *(f"Mozilla/5.0 ({n}) Safari" for n in range(3_000))):
+        found = version.members(json.dumps({"a": text, "n": 1}).encode())
+        assert found.common("a") == found.raw("a") == json.dumps(text).encode()
+        assert (found.common("n"), found.common("b")) == (b"1", None)
 
 
 MOMENTS = [
@@ -338,8 +397,21 @@ MOMENTS = [
 def test_moments_of_captured_events_are_what_the_text_says(version: Any, text: str) -> None:
     for _ in range(2):  # the second time it is the latest one
         found = version.captured(captured_value(timestamp=text, now=text))
-        assert found[5] == found[6] == utc_moment(text)
-        assert found[5] is None or found[5].tzinfo is UTC
+        assert found.timestamp == found.now == utc_moment(text)
+        assert found.now is None or found.now.tzinfo is UTC
+
+
+def test_objects_grow_and_come_and_go_without_touching_each_other(version: Any) -> None:
+    made = []
+    for number in range(300):
+        texts = {f"n{at}": b"%d" % (number + at) for at in range(number % 70)}
+        one = version.members_of(texts)
+        for at in range(number % 20):
+            texts[f"more {at}"] = one[f"more {at}"] = b'"%d"' % number
+        made.append((one.copy() if number % 3 else one, texts))
+        if number % 5 == 0:
+            del made[number % len(made)]
+    assert all(one == texts and list(one) == list(texts) for one, texts in made)
 
 
 def test_warming_members_changes_nothing(version: Any) -> None:

@@ -188,9 +188,7 @@ def test_what_sdks_send_is_not_left_to_the_slow_way(
     assert len(decided(SENT_BY_SDKS[name], True, path=path).records) == 1 + heatmaps
 
 
-def test_nothing_is_made_of_a_block_while_no_policy_concerns_it(
-    version: ModuleType, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_nothing_is_made_of_a_block_while_no_policy_concerns_it(version: ModuleType) -> None:
     batch = b'{"api_key":"phc_t","historical_migration":%s,"batch":[{"event":"a","distinct_id":"u"}]}'
     usual, imported = decided(batch % b"false", True), decided(batch % b"true", True)
     policies = Policies(Redis(port=1), SystemClock(), CaptureSettings())  # asks nothing of it
@@ -198,12 +196,10 @@ def test_nothing_is_made_of_a_block_while_no_policy_concerns_it(
     assert routing is not None
     assert list(routing.topics) == [HISTORICAL.name]
 
-    def fail(_: RecordBlock) -> list[NewRecord]:
-        raise AssertionError("decoded")
-
-    monkeypatch.setattr(RecordBlock, "records", fail)
     assert policies.route(usual.records, usual.token, historical=usual.historical) is None
     policies.settled(usual.records, None, usual.token)
+    assert isinstance(usual.records, RecordBlock)
+    assert usual.records._records is None  # nobody decoded them
 
 
 def test_constants_are_captures_own(version: ModuleType) -> None:

@@ -14,7 +14,8 @@ from libs.kit.contracts import topics
 from libs.kit.eventlog import NewRecord, Record
 from libs.kit.runtime import Runtime
 from services.cdp.dead_letters import Wanted, dead_letter, newest, read
-from tests.support.pipeline import Workers, drained, events, prepare, stored
+from tests.support.captured import captured_new
+from tests.support.pipeline import QUICK_INGESTION, Workers, drained, events, prepare, stored
 
 AT = datetime(2026, 11, 21, 12, tzinfo=UTC)
 
@@ -74,6 +75,30 @@ async def test_a_replay_stores_what_had_died(runtime: Runtime) -> None:
             assert "3 records were sent again" in said.getvalue()
             await drained(runtime)
     assert await stored(runtime) == (3, 3)
+
+
+async def test_a_merge_that_was_too_large_is_made_under_a_higher_limit(runtime: Runtime) -> None:
+    await prepare(runtime)
+
+    async def owners() -> int:
+        asked = "SELECT count(DISTINCT person_uuid) FROM posthog_persondistinctid"
+        [(number,)] = await runtime.postgres.fetch(asked)
+        return int(number)
+
+    views = [captured_new(distinct_id=name) for name in ("u", "an")]
+    given = captured_new(event="$identify", distinct_id="an", properties='{"$anon_distinct_id":"an2"}')
+    merge = captured_new(event="$merge_dangerously", distinct_id="u", properties='{"alias":"an"}')
+    async with Workers(runtime, QUICK_INGESTION.model_copy(update={"merge_move_distinct_id_limit": 1})):
+        for batch in ([*views, given], [merge]):
+            await runtime.log.produce(topics.EVENTS.name, batch)
+            await drained(runtime)
+    [letter] = [letter async for letter in newest(runtime.log, 100, Wanted())]
+    assert (letter.reason, letter.original.value) == ("merge_limit_exceeded", merge.value)
+    assert (await stored(runtime), await owners()) == ((3, 3), 2)
+    async with Workers(runtime):
+        assert await _in_thread(send_again, runtime, Wanted(reason="merge_limit_exceeded"), StringIO()) == 1
+        await drained(runtime)
+    assert (await stored(runtime), await owners()) == ((4, 4), 1)
 
 
 async def test_the_list(runtime: Runtime) -> None:

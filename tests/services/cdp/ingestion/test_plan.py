@@ -39,12 +39,13 @@ def planned(
     unlinked: bool = False,
     fresh_from: dict[int, int] | None = None,
     refused: set[str] | None = None,
+    merge_limit: int | None = None,
 ) -> Plan:
     known = persons or {}
     links = {} if unlinked else {key: Link(key, one.uuid, 0, 0) for key, one in known.items()}
     keys_of = {one.id: [key for key in links if known[key].id == one.id] for one in known.values()}
     people = Loaded({one.id: one for one in known.values()}, links, keys_of=keys_of)
-    return plan(parsed(records), Known(TEAMS, people), fresh_from or {}, refused or set(), NOW)
+    return plan(parsed(records), Known(TEAMS, people, merge_limit=merge_limit), fresh_from or {}, refused or set(), NOW)
 
 
 def linked(plan: Plan) -> dict[PersonKey, uuid.UUID]:
@@ -451,6 +452,33 @@ def test_identified_persons_are_merged_only_dangerously(event: str, merged: bool
     assert done.warnings == ({} if merged else {"cannot_merge_already_identified": 1})
     if not merged:
         assert {"sourcePersonDistinctId": "an", "targetPersonDistinctId": "u"}.items() <= done.warned[0].details.items()
+
+
+@pytest.mark.parametrize(("limit", "merged"), [(1, False), (2, True), (None, True)])
+def test_a_merge_moves_only_so_many_distinct_ids(limit: int | None, merged: bool) -> None:
+    u, an = person("u"), person("an")
+    record = captured_record(event="$merge_dangerously", distinct_id="u", properties={"alias": "an", "$set": {"a": 1}})
+    done = planned(record, persons={(1, "u"): u, (1, "an"): an, (1, "an2"): an}, merge_limit=limit)
+    if merged:
+        assert (linked(done), done.dead) == ({(1, "an"): u.uuid, (1, "an2"): u.uuid}, [])
+        return
+    assert (done.writes.persons, done.writes.links, list(done.rows)) == ([], [], [])
+    [letter] = done.dead
+    assert (letter.record, letter.reason, letter.step) == (record, "merge_limit_exceeded", "persons")
+    [warned] = done.warned
+    assert warned.type == "merge_move_limit_exceeded"
+    assert {"sourcePersonDistinctId": "an", "targetPersonDistinctId": "u"}.items() <= warned.details.items()
+
+
+def test_what_a_batch_brings_a_person_counts_against_the_limit() -> None:
+    people = {(1, name): person(name) for name in ("a", "b", "c")}
+    into = [
+        captured_record(event="$merge_dangerously", distinct_id=one, properties={"alias": other})
+        for one, other in (("b", "c"), ("a", "b"))
+    ]
+    done = planned(*into, persons=people, merge_limit=1)
+    assert linked(done) == {(1, "c"): people[1, "b"].uuid}
+    assert [letter.record for letter in done.dead] == [into[1]]
 
 
 def test_illegal_ids_are_not_merged_and_the_event_is_stored() -> None:

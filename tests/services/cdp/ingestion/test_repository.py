@@ -39,7 +39,7 @@ async def test_no_batch_reads_a_whole_table(peopled: Runtime) -> None:
     columns = (teams, uuids, [NOW] * WANTED, ["{}"] * WANTED, [1] * WANTED, [False] * WANTED, [False] * WANTED)
     asked = {
         repository._PERSONS: (repository._array_of(teams), names),
-        repository._LINKS_OF: (teams, uuids),
+        repository._LINKS_OF: (teams, uuids, None),
         repository._BY_UUID: (teams, uuids),
         repository._PERSONLESS: (teams, names),
         repository._LOCK: (teams, uuids),
@@ -83,3 +83,14 @@ async def test_whose_a_distinct_id_is(peopled: Runtime) -> None:
     assert (person.uuid, person.created_at, person.version, person.stored_version) == (UUIDS[5], NOW, 0, 0)
     assert (person.is_deleted, person.is_identified, person.last_seen_at) == (False, False, NOW)
     assert person.properties == {"a": b"1"}
+
+
+async def test_of_persons_with_too_many_distinct_ids_no_more_are_read_than_show_it(peopled: Runtime) -> None:
+    change = "UPDATE posthog_persondistinctid SET person_uuid = $1 WHERE distinct_id = ANY($2)"
+    await peopled.postgres.execute(change, UUIDS[0], NAMES[:9])
+    pair, store = ((1, "u0"), (1, "u9")), PersonStore(peopled.postgres, merge_limit=4)
+    loaded, _ = await store.load(Needs(persons=set(pair), merges=[pair]))
+    assert {number: len(keys) for (_, number), keys in loaded.keys_of.items()} == {UUIDS[0].int: 5, UUIDS[9].int: 1}
+    # what is emitted again must tell of all that a merge once moved
+    loaded, _ = await store.load(Needs(persons=set(pair), retold=set(pair)))
+    assert len(loaded.keys_of[1, UUIDS[0].int]) == 9
