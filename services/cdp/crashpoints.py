@@ -9,6 +9,7 @@ CRASH_POINTS = (
     "ingestion.before_position",
     "ingestion.after_position",
     "writer.before_recovery",
+    "writer.after_take_over",
     "writer.after_recovery",
     "writer.before_insert",
     "writer.between_inserts",

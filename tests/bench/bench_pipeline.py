@@ -141,6 +141,8 @@ async def _clickhouse_alone(runtime: Runtime, number: int) -> None:
             records += more
     rows = [made for record in records if isinstance(made := row(record, "alone"), Row)]
     store = EventStore(runtime.clickhouse, None, refill_seconds=1)
+    partitions = {one.record.partition for one in rows}
+    numbers = dict.fromkeys(partitions, await store.take_over("alone", partitions))
     began = time.process_time()
     block, inside, lines = packed(rows)
     packing = (time.process_time() - began) / len(rows) * 1e6
@@ -149,7 +151,7 @@ async def _clickhouse_alone(runtime: Runtime, number: int) -> None:
     for _ in range(3):
         for form in spent:
             before, began = _cpu()["ClickHouse"], time.perf_counter()
-            await store.insert("alone", inside, block if form == "columns" else b"")
+            await store.insert("alone", inside, numbers, block if form == "columns" else b"")
             spent[form] += [_cpu()["ClickHouse"] - before, time.perf_counter() - began]
     for form, figures in spent.items():
         used, took = (statistics.median(figures[at::2]) / len(rows) for at in (0, 1))
@@ -258,8 +260,8 @@ async def work(name: str) -> None:
 
 
 def _timed(insert: Any, late: list[Lateness]) -> Any:
-    async def timed(store: EventStore, log_id: str, rows: list[Row], block: bytes = b"") -> None:
-        await insert(store, log_id, rows, block)
+    async def timed(store: EventStore, log_id: str, rows: list[Row], *more: Any) -> None:
+        await insert(store, log_id, rows, *more)
         now = time.time()
         for one in rows:
             arrived = one.arrived_ms / 1000

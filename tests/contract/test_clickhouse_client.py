@@ -18,9 +18,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from libs.kit.clickhouse import ClickHouse
+from libs.kit.clickhouse.conditional import OnlyIf
 from libs.kit.clickhouse.values import parameter
 from libs.kit.clock import SystemClock
-from libs.kit.errors import DeadlineExceeded, InvalidRequest, OutcomeUnknown, QueryRefused, Unavailable
+from libs.kit.errors import DeadlineExceeded, Fenced, InvalidRequest, OutcomeUnknown, QueryRefused, Unavailable
 from libs.kit.settings import KitSettings
 from tests.support.ports import free_port
 from tests.support.scale import scaled
@@ -432,6 +433,23 @@ async def test_an_insert_without_an_answer_is_in_doubt(engines: KitSettings, tab
     async with opened(engines, clickhouse_insert_timeout_seconds=0.0001) as client:
         with pytest.raises((OutcomeUnknown, Unavailable)):
             await client.insert(table, b'{"id":2}')
+
+
+async def test_an_insert_on_a_condition(clickhouse: ClickHouse, table: str) -> None:
+    def rows(number: int, count: int) -> OnlyIf:
+        return OnlyIf(f"{table} WHERE id = {{number:UInt64}}", {"number": number}, count)
+
+    columns = {"id": "UInt64"}
+    await clickhouse.insert(table, b'{"id":1}', columns=columns, only_if=rows(1, 0))
+    await clickhouse.insert(table, b'{"id":2}', columns=columns, only_if=rows(1, 1))
+    for number, many in ((1, 0), (1, 2), (3, 1)):
+        with pytest.raises(Fenced):
+            await clickhouse.insert(table, b'{"id":3}', columns=columns, only_if=rows(number, many))
+    with pytest.raises(QueryRefused):
+        await clickhouse.insert(table, b'{"id":4}\n{"id":"x"}', columns=columns, only_if=rows(1, 1))
+    with pytest.raises(QueryRefused):
+        await clickhouse.insert(table, b'{"id":4,"more":1}', columns=columns, only_if=rows(1, 1))
+    assert (await clickhouse.query(f"SELECT id FROM {table} ORDER BY id")).rows == [[1], [2]]
 
 
 async def test_a_lost_answer_of_the_native_way(engines: KitSettings) -> None:

@@ -156,7 +156,8 @@ async def test_a_statement_is_one_and_names_no_files(server: Server, tmp_path: P
             (f"SELECT 1; DROP TABLE {name}", 62),
             (f"INSERT INTO {name} SELECT 1, 'x'; DROP TABLE {name}", 62),
             (f"INSERT INTO {name}; DROP TABLE {name}; INSERT INTO {name} FORMAT CSV\n1,2", 62),
-            (f"INSERT INTO {name} SELECT * FROM input('a Int64, s String') FORMAT CSV\n1,x\n\n2,y", 48),
+            (f"INSERT INTO {name} SELECT * FROM input('a Int64, s String')", 48),
+            (f"INSERT INTO {name} SELECT i.* FROM input('a Int64, s String') i, {stolen} FORMAT CSV\n1,x", 497),
             (f"SELECT {stolen}", 497),
             (f"INSERT INTO {name} VALUES (1, {stolen})", 497),
             (f"INSERT INTO {name} FROM INFILE '{tmp_path}/secret' FORMAT CSV", 497),
@@ -164,6 +165,27 @@ async def test_a_statement_is_one_and_names_no_files(server: Server, tmp_path: P
             assert code(await client.post("/", content=sql)) == expected, sql
         assert code(await client.post("/", content=f"INSERT INTO {name} VALUES (1, 'a file: see (x)')")) == 0
     assert await count(server, name) == 1
+
+
+async def test_rows_that_a_select_reads(server: Server) -> None:
+    name, other = await made(server, "a Int64, s String"), await made(server)
+    read = f"{name} (s, a) SELECT upper(x), y FROM input('y Int64, x String') WHERE"
+    asked = f"(SELECT throwIf(count() != {{n:UInt8}}, 'not so many') FROM {other}) = 0"
+    rows = b'{"x":"a\\n\\n;","y":1}\n\n{"y":2,"x":"input(\'"}\n'
+    assert code(await post(server, f"{read} {asked}", rows, param_n="0")) == 0
+    refused = await post(server, f"{read} {asked}", rows, param_n="1")
+    assert (code(refused), "not so many" in refused.text) == (395, True)
+    assert code(await post(server, f"{read} y > 1 SETTINGS max_threads = 1", b"3,c\n1,d", output="CSV")) == 0
+    bad = await post(server, f"{read} 1", b'{"x":"a","y":1}\n{"x":"a","y":"z"}\n')
+    assert (code(bad), "proc/self" in bad.text) == (27, False)
+    assert await server.ask(f"SELECT groupArray((a, s)) FROM (SELECT * FROM {name} ORDER BY a)") == (
+        "[(1,'A\\n\\n;'),(2,'INPUT(\\''),(3,'C')]\n"
+    )
+    async with server.native() as cursor:
+        for rest in ("", "1,x"):
+            with pytest.raises(ServerException) as raised:
+                await cursor.execute(f"INSERT INTO {name} SELECT * FROM input('a Int64, s String') FORMAT CSV {rest}")
+            assert raised.value.code == 48
 
 
 async def test_a_head_that_comes_in_pieces(server: Server) -> None:
@@ -259,7 +281,15 @@ async def test_killing_an_insert_is_an_error_for_its_client(server: Server) -> N
             assert await cursor.fetchall() == [("as before",)]
             return int(raised.value.code)
 
-    for query_id, work in (("web-insert", over_http()), ("tcp-insert", over_tcp())):
+    async def through_a_select() -> int:
+        into = f"{name} SELECT * FROM input('a Int64') WHERE 1"
+        return code(await post(server, into, lines(*range(400)), query_id="select-insert", **slow))
+
+    for query_id, work in (
+        ("web-insert", over_http()),
+        ("tcp-insert", over_tcp()),
+        ("select-insert", through_a_select()),
+    ):
         task = asyncio.ensure_future(work)
         await until(lambda query_id=query_id: running(server, query_id))
         await server.ask(f"KILL QUERY WHERE query_id = '{query_id}' SYNC")

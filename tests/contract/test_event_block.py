@@ -79,7 +79,7 @@ async def stored_both_ways(clickhouse: ClickHouse, values: Sequence[bytes]) -> t
     assert bool(data) is bool(inside)
     if not inside:
         return [], []
-    await clickhouse.insert("events", data, native_columns=event_block.COLUMNS)
+    await clickhouse.insert("events", data, columns=event_block.COLUMNS, native=True)
     lines = [
         event_row.line(
             msgspec.json.decode(value, type=StoredEvent),

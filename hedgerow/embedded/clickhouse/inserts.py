@@ -9,16 +9,15 @@ fault: rows are rows whatever they contain, and everything that goes wrong is ra
 import mmap
 import os
 import re
-import time
 
 from hedgerow.embedded.clickhouse import errors
 from hedgerow.embedded.clickhouse.errors import ServerException, refusal
-from hedgerow.embedded.clickhouse.statements import infile_place, may_name_local_files, refuse_local_files
-
-# Rows that took longer to come, or to get their turn, are refused: whoever sent them stood still for so long that
-# another writer may have taken over (a lease of the log is 10 s) and looked at what is stored. While its rows are being
-# held an insert does not show in system.processes, so that writer could not have ended it.
-ARRIVES_WITHIN_SECONDS = 5.0
+from hedgerow.embedded.clickhouse.statements import (
+    infile_place,
+    input_calls,
+    may_name_local_files,
+    refuse_local_files,
+)
 
 _PATH_IN_MESSAGE = re.compile(r":? ?\(in file/uri /proc/self/fd/\d+\)")
 
@@ -37,7 +36,6 @@ class InsertData:
     def __init__(self, budget: InsertBudget):
         self._budget = budget
         self._size = 0
-        self._begun = time.monotonic()
         self._descriptor = os.memfd_create("insert", os.MFD_CLOEXEC)
 
     def __enter__(self) -> "InsertData":
@@ -65,12 +63,6 @@ class InsertData:
         except OSError as error:
             raise refusal(errors.NOT_ENOUGH_SPACE, f"Cannot hold the rows of an insert: {error.strerror}") from None
 
-    def refuse_late(self) -> None:
-        """Raise for rows that were under way for too long. Ask last, when nothing is left but to run them."""
-        if time.monotonic() - self._begun > ARRIVES_WITHIN_SECONDS:
-            text = f"The rows of an insert were under way for more than {ARRIVES_WITHIN_SECONDS:.0f} seconds"
-            raise refusal(errors.SOCKET_TIMEOUT, text)
-
     def refuse_unsafe(self, input_format: str) -> None:
         """Raise for rows that are expressions and name the machine's files."""
         if self._size and input_format.lower() == "values":
@@ -79,9 +71,15 @@ class InsertData:
                     refuse_local_files(rows[:].decode("latin-1"))
 
     def statement(self, head: str, input_format: str) -> str:
-        """The INSERT that reads these rows."""
+        """The INSERT that reads these rows; in place of input(STRUCTURE), where the head has that, and 48 if twice."""
+        file = f"'/proc/self/fd/{self._descriptor}'"
+        if calls := input_calls(head):
+            if len(calls) > 1:
+                raise refusal(errors.NOT_IMPLEMENTED, "The table function input() may be called once")
+            [(start, end)] = calls
+            return f"{head[:start]}file({file}, '{input_format}', {head[end:]}"
         place = infile_place(head)
-        source = f"\nFROM INFILE '/proc/self/fd/{self._descriptor}' COMPRESSION 'none' "
+        source = f"\nFROM INFILE {file} COMPRESSION 'none' "
         return f"{head[:place]}{source}{head[place:]}\nFORMAT {input_format}"
 
 

@@ -139,7 +139,7 @@ class NativeConnection:
             raise refusal(errors.NOT_IMPLEMENTED, "Compression is not supported: connect with compression off")
         insert = find_insert(query.sql)
         try:
-            if insert is None:
+            if insert is None or insert.selects:
                 await self._select(session, query)
             elif (inlined := query.sql[data_start(query.sql, insert) :]).strip(" \r\n\t;"):
                 await self._insert_inlined(session, query, insert, inlined)

@@ -19,7 +19,7 @@ from hedgerow.embedded.clickhouse.engine import Engine, EngineConnection, Engine
 from hedgerow.embedded.clickhouse.errors import ServerException, from_engine, refusal
 from hedgerow.embedded.clickhouse.inserts import InsertData, told_without_path
 from hedgerow.embedded.clickhouse.parts import WrittenParts
-from hedgerow.embedded.clickhouse.statements import first_word, refuse_unsafe, with_client_query_ids
+from hedgerow.embedded.clickhouse.statements import first_word, refuse_input, refuse_unsafe, with_client_query_ids
 
 T = TypeVar("T")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z_0-9.]*\Z")
@@ -263,6 +263,7 @@ class Session:
         """Run a statement. Leaving before the end, or being cancelled, stops it in the engine."""
         _require_utf8(statement)
         refuse_unsafe(statement.sql)
+        refuse_input(statement.sql)
         query_id = statement.query_id or str(uuid.uuid4())
         slot = contextlib.nullcontext() if slotless else self._sessions.slot(query_id, statement.sql)
         async with slot, self._settled(query_id, statement):
@@ -284,7 +285,6 @@ class Session:
         sql = rows.statement(statement.sql, input_format)
         async with self._sessions.slot(query_id, statement.sql), self._settled(query_id, statement):
             connection = await self._call(self._prepared, statement, query_id)
-            rows.refuse_late()
             totals = Totals()
             try:
                 totals.add(await self._call(self._insert, connection, sql, dict(statement.params)))

@@ -29,6 +29,8 @@ _TOKEN = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 
+_INPUT = re.compile(r"\binput\b", re.IGNORECASE)
+
 # Table functions and engines that reach the machine's files or run programs.
 _LOCAL_FUNCTIONS = frozenset(
     (
@@ -51,11 +53,14 @@ class Token:
 
 @dataclass(frozen=True, slots=True)
 class Insert:
-    """An INSERT whose rows come as data: the statement without FORMAT or VALUES, the format, and where rows begin."""
+    """An INSERT whose rows come as data: the statement without FORMAT or VALUES, the format, and where rows begin.
+
+    selects: the rows go through a SELECT ... FROM input(...) first."""
 
     head: str
     input_format: str
     data_start: int
+    selects: bool = False
 
 
 def tokens(sql: str) -> list[Token]:
@@ -70,8 +75,10 @@ def tokens(sql: str) -> list[Token]:
 
 
 def find_insert(sql: str) -> Insert | None:
-    """The INSERT with data that `sql` begins with, or None for everything else: INSERT ... SELECT, two statements."""
+    """The INSERT with data that `sql` begins with, or None for everything else: INSERT ... SELECT from anything but
+    input(), two statements."""
     depth = 0
+    selects = False
     previous: Token | None = None
     first = True
     for match in _TOKEN.finditer(sql):
@@ -87,11 +94,14 @@ def find_insert(sql: str) -> Insert | None:
             depth += 1
         elif text in ")]}" and kind == "other":
             depth -= 1
-        elif depth == 0 and (word in ("select", "with", "watch", "from") or text == ";"):
+        elif depth == 0 and word in ("select", "with") and _INPUT.search(sql):
+            selects = True
+        elif depth == 0 and (word in ("select", "with", "watch") or text == ";" or (word == "from" and not selects)):
             return None
         elif depth == 0 and previous is not None and previous.text == "format" and kind == "word":
-            return Insert(sql[: previous.start], text, match.end())
-        elif depth == 0 and word == "values":
+            head = sql[: previous.start]
+            return Insert(head, text, match.end(), selects) if not selects or input_calls(head) else None
+        elif depth == 0 and word == "values" and not selects:
             return Insert(sql[: match.start()], "Values", match.end())
         previous = Token(kind or "", word or text, match.start(), match.end())
     return None
@@ -113,20 +123,29 @@ def refuse_unsafe(sql: str) -> None:
     refuse_local_files(sql)
 
 
+def refuse_input(sql: str) -> None:
+    """Raise for input() where no rows are held for it: the engine takes what follows it, and cuts it at a blank
+    line."""
+    if first_word(sql) == "insert" and input_calls(sql):
+        raise refusal(NOT_IMPLEMENTED, "The table function input() is for rows that come over HTTP")
+
+
+def input_calls(sql: str) -> list[tuple[int, int]]:
+    """Where the text has `input(`, from the name to behind the bracket."""
+    pairs = itertools.pairwise(tokens(sql)) if _INPUT.search(sql) else ()
+    return [(name.start, sign.end) for name, sign in pairs if (name.text, sign.text) == ("input", "(")]
+
+
 def may_name_local_files(data: bytes | mmap.mmap) -> bool:
     """Whether a closer look is needed; a quick search."""
     return _LOCAL_NAMES.search(data) is not None
 
 
 def _refuse_more_than_one(found: list[Token]) -> None:
-    """The engine would run them all. What follows input() is rows, which the engine would cut at a blank line."""
+    """The engine would run them all."""
     ends = [index for index, token in enumerate(found) if token.kind == "other" and token.text == ";"]
     if ends and any(token.text != ";" for token in found[ends[0] :]):
         raise refusal(SYNTAX_ERROR, "Syntax error (Multi-statements are not allowed)")
-    if found and found[0].text == "insert":
-        for token, after in itertools.pairwise(found):
-            if token.text == "input" and after.text == "(":
-                raise refusal(NOT_IMPLEMENTED, "The table function input() is not supported")
 
 
 def refuse_local_files(sql: str) -> None:

@@ -15,6 +15,7 @@ from uuid import uuid4
 
 from libs.kit import metrics
 from libs.kit.clickhouse import statement_settings
+from libs.kit.clickhouse.conditional import OnlyIf, into
 from libs.kit.clickhouse.http import Http, Table
 from libs.kit.clickhouse.native import NativePool
 from libs.kit.clock import Clock
@@ -113,22 +114,26 @@ class ClickHouse:
         *,
         settings: Mapping[str, str | int] | None = None,
         query_id: str | None = None,
-        native_columns: Sequence[str] = (),
+        columns: Mapping[str, str] | None = None,
+        native: bool = False,
+        only_if: OnlyIf | None = None,
     ) -> None:
         """Insert JSONEachRow lines, synchronously and durably (async_insert=0; our tables fsync). Not retried here.
-        With `native_columns` the body is a block of the Native format, of these columns.
 
-        Raises QueryRefused (nothing stored, the data is at fault), Unavailable (nothing was stored) or OutcomeUnknown.
+        columns: names and ClickHouse types of what the body holds; needed with both of the following. native: the body
+        is a block of the Native format. only_if: what ClickHouse is to look at first.
+
+        Raises QueryRefused (nothing stored, the data is at fault), Unavailable (nothing was stored), Fenced (`only_if`
+        does not hold, nothing was stored) or OutcomeUnknown.
         """
         if not _TABLE.fullmatch(table):
             raise InvalidRequest(f"Not a table name: {table[:100]!r}")
-        into = (
-            f"{table} ({', '.join(native_columns)}) FORMAT Native" if native_columns else f"{table} FORMAT JSONEachRow"
-        )
+        statement = into(table, columns or {}, "Native" if native else "JSONEachRow", only_if)
+        params = only_if.params if only_if else {}
         chosen = {**statement_settings.INSERT, **(settings or {})}
         limit = self._settings.clickhouse_insert_timeout_seconds
         with measured("clickhouse", "insert", self._clock):
-            await self._http.insert(into, body, chosen, timeout=limit, query_id=_checked_id(query_id))
+            await self._http.insert(statement, params, body, chosen, timeout=limit, query_id=_checked_id(query_id))
 
     async def execute(self, sql: str) -> None:
         """One statement without user text, over the native protocol: DDL, SYSTEM, KILL.
@@ -148,7 +153,8 @@ class ClickHouse:
         """Stop a query and wait until it has ended. Raises DeadlineExceeded if it does not within the query timeout.
 
         What has ended already, or never ran, is fine. On a cluster every replica is asked."""
-        where = f"query_id = '{_checked_id(query_id)}'"
+        # what a shard does for an insert through a Distributed table goes on when the node that was asked is gone
+        where = f"(query_id = '{_checked_id(query_id)}' OR initial_query_id = '{query_id}')"
         cluster = self._settings.clickhouse_cluster
         limit = self._settings.clickhouse_query_timeout_seconds
         processes = f"clusterAllReplicas('{cluster}', system.processes)" if cluster else "system.processes"

@@ -8,7 +8,7 @@ is missing must never look like ten thousand bad rows.
 import re
 from dataclasses import dataclass
 
-from libs.kit.errors import DeadlineExceeded, HedgerowError, OutcomeUnknown, QueryRefused, Unavailable
+from libs.kit.errors import DeadlineExceeded, Fenced, HedgerowError, OutcomeUnknown, QueryRefused, Unavailable
 
 TIMEOUTS = frozenset({159, 160})  # TIMEOUT_EXCEEDED, TOO_SLOW
 
@@ -90,6 +90,9 @@ TOO_MANY_PARTS = 252
 TOO_MANY_BYTES = 307
 MEMORY_LIMIT = 241
 CANCELLED = 394
+THROWN_BY_THE_STATEMENT = 395
+# what a conditional insert says when its condition does not hold
+NO_SUCH_ROWS = "The rows that this insert depends on are not there"
 
 _TEXT = re.compile(r"Code: (\d+)\. (DB::Exception: .*)", re.DOTALL)
 _VERSION = re.compile(r"\s*\(version [^()]*(\([^()]*\))?\)\s*$")
@@ -130,6 +133,8 @@ def of_insert(error: ServerError) -> HedgerowError:
     if error.code == TOO_MANY_BYTES and error.message.startswith("An insert is larger than"):
         # the embedded server's limit on what it holds: in halves it fits
         return QueryRefused(error.message, clickhouse_code=error.code)
+    if error.code == THROWN_BY_THE_STATEMENT and error.message.startswith(NO_SUCH_ROWS):
+        return Fenced(error.message[:300])
     cut_off_row = error.code in BROKEN_OFF and "RowInputFormat" in error.message
     if error.code in DATA_AT_FAULT or cut_off_row:
         return QueryRefused(error.message, clickhouse_code=error.code)

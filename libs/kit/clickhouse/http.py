@@ -135,9 +135,13 @@ class Http:
             raise _of_read(error)
         return decode(response.content)
 
-    async def insert(self, into: str, body: bytes, settings: Settings, *, timeout: float, query_id: str) -> None:
-        """One insert; says in its error whether rows may have been stored. into: table, columns if any, and FORMAT."""
-        address = _address(self._database, query_id, settings, query=f"INSERT INTO {into}")
+    async def insert(
+        self, into: str, params: Mapping[str, Any], body: bytes, settings: Settings, *, timeout: float, query_id: str
+    ) -> None:
+        """One insert; says in its error whether rows may have been stored. into: what follows INSERT INTO, up to the
+        name of the format. Parameters travel in the address, for the body is the rows."""
+        values = {f"param_{name}": parameter(value).decode() for name, value in params.items()}
+        address = _address(self._database, query_id, settings, query=f"INSERT INTO {into}", **values)
         try:
             async with asyncio.timeout(timeout):
                 response = await self._client.post("/", params=address, content=body, timeout=self._limits(timeout))

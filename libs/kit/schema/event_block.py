@@ -29,7 +29,8 @@ def _header() -> tuple[tuple[bytes, bytes], ...]:
 _HEADER = _header()
 _TYPED = tuple(sorted(path.encode() for path in m0001_events.HOT_PATHS))
 
-COLUMNS = tuple(name.decode() for name, _ in _HEADER)
+# name to type, as sent
+COLUMNS = {name.decode(): kind.decode() for name, kind in _HEADER}
 
 
 def block(records: Sequence[tuple[bytes, int, int, int]], log_id: str) -> tuple[bytes, list[int]]:

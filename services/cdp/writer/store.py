@@ -4,12 +4,15 @@ An insert's query_id names the log and the partitions its rows came from, so tha
 it and end it: `hedgerow-writer-<log>-<bit mask of the partitions, hex>-<random>`.
 """
 
-from collections.abc import AsyncIterator, Collection, Sequence
+import json
+import secrets
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from hashlib import md5
 from typing import Any
 from uuid import uuid4
 
 from libs.kit.clickhouse import ClickHouse
+from libs.kit.clickhouse.conditional import OnlyIf
 from libs.kit.errors import DeadlineExceeded, QueryRefused, Unavailable
 from libs.kit.schema.clickhouse import sessions
 from libs.kit.schema.event_block import COLUMNS
@@ -17,15 +20,25 @@ from services.cdp.writer.copies import DIGEST_SQL, Identity
 from services.cdp.writer.rows import Row
 
 TABLE = "events"
+WRITERS = "event_writers"
 # through a Distributed table: answer when the shard has it
 _WHOLE = {"distributed_foreground_insert": 1}
 # ClickHouse limits one form field; 40 bytes a uuid, 35 a digest.
 LOOKUP_ROWS = 2_000
 
-_STORED_OFFSETS = """
-    SELECT _offset FROM events
-    WHERE _log_id = {log:String} AND _partition = {partition:UInt32} AND _offset >= {position:UInt64}
+_HIGHEST = "SELECT max(number) FROM event_writers WHERE log_id = {log:String}"
+_REPLICAS = (
+    "SELECT sum(total_replicas) FROM system.replicas WHERE database = currentDatabase() AND table = 'event_writers'"
+)
+# The highest number of each partition is ours.
+_OURS = """
+    event_writers FINAL
+    WHERE log_id = {log:String} AND has({held:Array(Tuple(UInt32, UInt64))}, (partition, number))
 """
+_STORED_FROM = """
+    SELECT _offset, hex(@digest) FROM events
+    WHERE _log_id = {log:String} AND _partition = {partition:UInt32} AND _offset >= {position:UInt64}
+""".replace("@digest", DIGEST_SQL)
 _FEED_SESSIONS = "INSERT INTO raw_sessions " + sessions.select(
     "events", "_log_id = {log:String} AND _partition = {partition:UInt32} AND _offset >= {position:UInt64}"
 )
@@ -59,13 +72,40 @@ def touches(query_id: str, log_id: str, partitions: Collection[int]) -> bool:
     return query_id.startswith(query_prefix(log_id)) and any(int(mask, 16) >> one & 1 for one in partitions)
 
 
+def still_owner(log_id: str, numbers: Mapping[int, int]) -> OnlyIf:
+    """Nobody has taken over one of these partitions since we did. numbers: partition to ours."""
+    return OnlyIf(_OURS, {"log": log_id, "held": sorted(numbers.items())}, len(numbers))
+
+
 class EventStore:
     """The events table. Whatever fails other than an insert's own rows is an outage: it raises Unavailable."""
 
     def __init__(self, clickhouse: ClickHouse, cluster: str | None, *, refill_seconds: float):
         self._clickhouse = clickhouse
+        self._cluster = cluster
         self._processes = f"clusterAllReplicas('{cluster}', system.processes)" if cluster else "system.processes"
         self._refill_seconds = refill_seconds
+
+    async def take_over(self, log_id: str, partitions: Collection[int]) -> int:
+        """From now on inserts of rows from these partitions are refused, unless they carry the number returned or have
+        begun already. Raises Unavailable or OutcomeUnknown; then it must be done again.
+
+        The number is the highest one yet. Two writers that take over at once do not get the same one, for half of it
+        is drawn by lot."""
+        [[highest]] = await self._read(_HIGHEST, {"log": log_id})
+        number = int(highest) + 1 + secrets.randbits(32)
+        rows = [{"log_id": log_id, "partition": one, "number": number} for one in sorted(partitions)]
+        settings = await self._on_every_replica() if self._cluster else {}
+        try:
+            await self._clickhouse.insert(WRITERS, "\n".join(map(json.dumps, rows)).encode(), settings=settings)
+        except (DeadlineExceeded, QueryRefused) as exc:
+            raise Unavailable(f"ClickHouse does not take a new owner: {exc.detail}") from exc
+        return number
+
+    async def _on_every_replica(self) -> dict[str, int]:
+        """Each node looks at the rows it has itself: an answer must mean that all nodes have them."""
+        [[replicas]] = await self._read(_REPLICAS, {})
+        return {"insert_quorum": int(replicas)}
 
     async def end_inserts(self, log_id: str, partitions: Collection[int]) -> list[str]:
         """End every insert of rows from these partitions, whoever runs it, and wait until it has ended.
@@ -82,17 +122,19 @@ class EventStore:
         return ended
 
     async def _running(self, log_id: str, partitions: Collection[int]) -> list[str]:
-        where = f"startsWith(query_id, '{query_prefix(log_id)}')"
+        where = f"startsWith(initial_query_id, '{query_prefix(log_id)}')"
+        sql = f"SELECT DISTINCT initial_query_id FROM {self._processes} WHERE {where}"  # noqa: S608
         try:
-            rows = await self._clickhouse.fetch(f"SELECT query_id FROM {self._processes} WHERE {where}")  # noqa: S608
+            rows = await self._clickhouse.fetch(sql)
         except (DeadlineExceeded, QueryRefused) as exc:
             raise Unavailable(f"ClickHouse does not say what runs: {exc.detail}") from exc
         return [name for (name,) in rows if touches(name, log_id, partitions)]
 
-    async def stored_offsets(self, log_id: str, partition: int, position: int) -> set[int]:
-        """Which offsets from `position` on are stored. There are few: a position moves after each batch."""
+    async def stored_from(self, log_id: str, partition: int, position: int) -> dict[int, bytes]:
+        """Which offsets from `position` on are stored, and their digests. There are few: a position moves after each
+        batch."""
         params = {"log": log_id, "partition": partition, "position": position}
-        return {int(row[0]) for row in await self._read(_STORED_OFFSETS, params)}
+        return {int(offset): bytes.fromhex(key) for offset, key in await self._read(_STORED_FROM, params)}
 
     async def feed_again(self, log_id: str, partition: int, position: int) -> None:
         """Give the stored rows from `position` on to the tables that views fill: an insert that was cut off may have
@@ -130,14 +172,20 @@ class EventStore:
         except (DeadlineExceeded, QueryRefused) as exc:
             raise Unavailable(f"ClickHouse does not answer: {exc.detail}") from exc
 
-    async def insert(self, log_id: str, rows: Sequence[Row], block: bytes = b"") -> None:
+    async def insert(self, log_id: str, rows: Sequence[Row], numbers: Mapping[int, int], block: bytes = b"") -> None:
         """All rows or, of some months, none; see `ClickHouse.insert` for what it raises. Each call has a fresh id.
-        They travel as `block` when there is one, else as lines."""
-        name = query_id(log_id, {row.record.partition for row in rows})
-        if block:
-            await self._clickhouse.insert(TABLE, block, query_id=name, native_columns=COLUMNS)
-        else:
-            await self._clickhouse.insert(TABLE, b"".join(row.line for row in rows), query_id=name)
+        They travel as `block` when there is one, else as lines.
+
+        numbers: with which each partition was taken over. Raises Fenced when somebody else has since."""
+        partitions = {row.record.partition for row in rows}
+        await self._clickhouse.insert(
+            TABLE,
+            block or b"".join(row.line for row in rows),
+            query_id=query_id(log_id, partitions),
+            columns=COLUMNS,
+            native=bool(block),
+            only_if=still_owner(log_id, {one: numbers[one] for one in partitions}),
+        )
 
     async def _read(self, sql: str, params: dict[str, Any]) -> Sequence[Sequence[Any]]:
         try:

@@ -1,8 +1,9 @@
 """The writer's loop. What the log holds is inserted once; the position moves last. See docs/adr/0007.
 
 At every start, on every partition that becomes ours, and after every insert whose outcome is unknown:
-  1. end what still runs there, whoever started it;  2. read which offsets from the position on are stored;
-  3. insert only the others, under a fresh id;       4. feed what is stored again to sessions, which a view fills
+  1. shut the door: inserts that carry an older number are refused from now on (docs/adr/0044)
+  2. end what still runs there, whoever started it;  3. read which offsets from the position on are stored;
+  4. insert only the others, under a fresh id;       5. feed what is stored again to sessions, which a view fills
 """
 
 import asyncio
@@ -63,13 +64,16 @@ async def _write_events(runtime: Runtime, settings: WriterSettings, stop: asynci
 
 @dataclass(slots=True)
 class Partition:
-    """What we know of a partition we own. stored: offsets from the position on that are in ClickHouse already.
+    """What we know of a partition we own. number: with which we took it over. stored: offsets from the position on that
+    are in ClickHouse already.
 
-    doubtful: an insert of ours has not been heard of since; nothing is believed before `_recover` has looked.
+    doubtful: an insert of ours has not been heard of since, or was refused since somebody else took over; nothing is
+    believed before `_recover` has looked.
     """
 
     owned: Assignment
     position: int
+    number: int
     stored: set[int] = field(default_factory=set)
     doubtful: bool = False
 
@@ -183,14 +187,18 @@ class Writer:
                 try:
                     await self._settle(batches, owned, first)
                 except OutcomeUnknown:
-                    for partition in self._partitions.values():
-                        partition.doubtful = True
+                    self._doubt()
                     raise
                 except Fenced as exc:
+                    self._doubt()
                     raise Unavailable(f"Partitions changed hands: {exc.detail}") from exc
                 self._loop.pulse.beat()
                 return True
         return False
+
+    def _doubt(self) -> None:
+        for partition in self._partitions.values():
+            partition.doubtful = True
 
     async def _settle(self, batches: Sequence[Batch], owned: Ownership, prepared: Prepared | None) -> None:
         await self._recover()
@@ -301,7 +309,8 @@ class Writer:
         """One insert, as the owner. Raises what EventStore.insert does."""
         await self._confirm(batches, owned)
         crash_point("writer.before_insert")
-        await self._store.insert(self._log_id, rows, block)
+        numbers = {number: state.number for number, state in self._partitions.items()}
+        await self._store.insert(self._log_id, rows, numbers, block)
         crash_point("writer.after_insert")
         for one in rows:
             self._partitions[one.record.partition].stored.add(one.record.offset)
@@ -330,31 +339,44 @@ class Writer:
         partition.stored = {offset for offset in partition.stored if offset >= batch.next_offset}
 
     async def _recover(self) -> None:
-        """Steps 1, 2 and 4 for every partition that is new to us or in doubt, and the filter for those new to us."""
-        assignments = {number: owned for (_, number), owned in self._consumer.assignments().items()}
-        known = {n: state for n, state in self._partitions.items() if assignments.get(n) is state.owned}
-        new = sorted(assignments.keys() - known.keys())
-        looked_at = sorted([*new, *(number for number, state in known.items() if state.doubtful)])
-        self._partitions = known
-        if not looked_at:
+        """Steps 1, 2, 3 and 5 for every partition that is new to us or in doubt, and the filter for those new to us."""
+        if not self._to_look_at():
+            return
+        await self._consumer.keep_alive()  # who is the owner no more should not shut out the one who is
+        if not (looked_at := self._to_look_at()):
             return
         crash_point("writer.before_recovery")
         self._log_id = await self._log.log_id(STORED_EVENTS.name)
-        ended = await self._store.end_inserts(self._log_id, looked_at)
-        found: dict[int, Partition] = {}
-        for number in looked_at:
-            position = known[number].position if number in known else assignments[number].position
-            stored = await self._store.stored_offsets(self._log_id, number, position)
-            if stored:
-                await self._store.feed_again(self._log_id, number, position)
-            found[number] = Partition(assignments[number], position, stored)
-        if new:
+        number = await self._store.take_over(self._log_id, looked_at.keys())
+        crash_point("writer.after_take_over")
+        ended = await self._store.end_inserts(self._log_id, looked_at.keys())
+        found = {
+            at: await self._found(Partition(owned, position, number)) for at, (owned, position) in looked_at.items()
+        }
+        if new := sorted(looked_at.keys() - self._partitions.keys()):
             await self._refill(new)
         self._partitions.update(found)
         self._recoveries += 1  # last: what was prepared meanwhile knows nothing of these partitions
-        ahead = {number: len(state.stored) for number, state in found.items()}
+        ahead = {at: len(state.stored) for at, state in found.items()}
         log.info("partitions_recovered", worker=WORKER, ended=len(ended), stored_ahead=ahead)
         crash_point("writer.after_recovery")
+
+    def _to_look_at(self) -> dict[int, tuple[Assignment, int]]:
+        """What is new to us or in doubt, with its position. Forgets what is not ours any more."""
+        assignments = {at: owned for (_, at), owned in sorted(self._consumer.assignments().items())}
+        self._partitions = {at: state for at, state in self._partitions.items() if assignments.get(at) is state.owned}
+        known = self._partitions
+        new = {at: (owned, owned.position) for at, owned in assignments.items() if at not in known}
+        return new | {at: (state.owned, state.position) for at, state in known.items() if state.doubtful}
+
+    async def _found(self, partition: Partition) -> Partition:
+        """What is stored from its position on. The filter learns of it too: it may be somebody else's."""
+        place = self._log_id, partition.owned.partition, partition.position
+        stored = await self._store.stored_from(*place)
+        if stored:
+            self._seen.add_packed(b"".join(stored.values()))
+            await self._store.feed_again(*place)
+        return replace(partition, stored=set(stored))
 
     async def _refill(self, partitions: Sequence[int]) -> None:
         """Read back what is stored of these partitions, so that the filter may speak for them."""

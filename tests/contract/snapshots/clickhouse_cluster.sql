@@ -653,3 +653,14 @@ SETTINGS fsync_after_insert = 1, fsync_part_directory = 1;
 
 CREATE TABLE IF NOT EXISTS `hedgerow`.`ai_events` ON CLUSTER `main` AS `hedgerow`.`sharded_ai_events`
 ENGINE = Distributed('main', 'hedgerow', 'sharded_ai_events', cityHash64(if(trace_id = '', toString(uuid), trace_id)));
+
+CREATE TABLE IF NOT EXISTS `hedgerow`.`event_writers` ON CLUSTER `main`
+(
+    log_id String,
+    partition UInt32,
+    number UInt64,
+    since DateTime('UTC') DEFAULT now()
+)
+ENGINE = ReplicatedReplacingMergeTree('/clickhouse/tables/all/hedgerow/event_writers', '{shard}-{replica}', number)
+ORDER BY (log_id, partition)
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1;

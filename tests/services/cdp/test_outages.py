@@ -17,13 +17,16 @@ import pytest
 
 from hedgerow.embedded import engines as embedded
 from hedgerow.embedded import process
-from hedgerow.embedded.clickhouse.inserts import ARRIVES_WITHIN_SECONDS
 from hedgerow.embedded.instance import Instance
 from libs.kit.clickhouse import ClickHouse
+from libs.kit.clickhouse.conditional import OnlyIf, into
+from libs.kit.clickhouse.failures import NO_SUCH_ROWS
+from libs.kit.clickhouse.values import parameter
 from libs.kit.contracts import topics
 from libs.kit.errors import Fenced, OutcomeUnknown
 from libs.kit.postgres import Connection, Postgres
 from libs.kit.runtime import Runtime
+from libs.kit.schema.event_block import COLUMNS
 from services.cdp.ingestion import worker as ingestion
 from services.cdp.ingestion.persons import Link, Person, person_uuid
 from services.cdp.ingestion.plan import Writes
@@ -33,7 +36,7 @@ from services.cdp.writer import decide
 from services.cdp.writer import worker as writer
 from services.cdp.writer.copies import SeenWindow
 from services.cdp.writer.rows import Row, row
-from services.cdp.writer.store import query_id
+from services.cdp.writer.store import EventStore, query_id, still_owner
 from tests.support import engines as support
 from tests.support.captured import captured_new
 from tests.support.cdp_process import Forks
@@ -81,14 +84,16 @@ class SilentClickHouse:
 
 
 class HeldClickHouse(SilentClickHouse):
-    """Begins its first insert of events only once `go` is set."""
+    """Begins its first insert of events only once `go` is set; `came` says that there is one."""
 
     def __init__(self, real: ClickHouse, outcomes: Iterable[What]):
         super().__init__(real, outcomes)
         self.go = asyncio.Event()
+        self.came = asyncio.Event()
 
     async def insert(self, table: str, body: bytes, **more: Any) -> None:
         if table == "events":
+            self.came.set()
             await self.go.wait()
         await super().insert(table, body, **more)
 
@@ -215,28 +220,54 @@ async def test_what_an_old_owner_still_sends_is_refused(runtime: Runtime) -> Non
     await until(lambda: _emitted(runtime, 40))
     rows = await _rows_in_log(runtime)
     assert len(rows) == 40
+    condition = await _taken_over(runtime, rows)
     sent, written = asyncio.Event(), asyncio.Event()
 
     async def body() -> AsyncIterator[bytes]:
         for one in rows[:20]:
             yield one.line
         sent.set()
-        await asyncio.sleep(ARRIVES_WITHIN_SECONDS + 0.5)
         await written.wait()
         for one in rows[20:]:
             yield one.line
 
-    zombie = asyncio.create_task(_raw_insert(runtime, rows, body()))
+    zombie = asyncio.create_task(_raw_insert(runtime, rows, condition, body()))
     await sent.wait()
     owner = asyncio.create_task(writer.run(runtime, QUICK_WRITER, stop))
     await drained(runtime)
     assert not zombie.done()
     written.set()
-    with pytest.raises(httpx.HTTPStatusError, match="503"):
-        await zombie
+    assert NO_SUCH_ROWS in (await zombie).text
     stop.set()
     await asyncio.gather(owner, first)
     assert await stored(runtime) == (40, 40)
+
+
+async def test_rows_that_somebody_else_stored_meanwhile_are_known(runtime: Runtime) -> None:
+    """A writer that took over and is gone again, as the log sees it, for it never was the owner there."""
+    await prepare(runtime)
+    stop = asyncio.Event()
+    first = asyncio.create_task(ingestion.run(runtime, QUICK_INGESTION, stop))
+    batch = events(60)
+    await runtime.log.produce(topics.EVENTS.name, batch)
+    await until(lambda: _emitted(runtime, 60))
+    held = HeldClickHouse(runtime.clickhouse, [])
+    small = QUICK_WRITER.model_copy(update={"batch_records": 10})
+    owner = asyncio.create_task(writer.run(replace(runtime, clickhouse=held), small, stop))  # type: ignore[arg-type]
+    await held.came.wait()
+    rows = await _rows_in_log(runtime)
+    store = EventStore(runtime.clickhouse, "none", refill_seconds=60)
+    partitions = {one.record.partition for one in rows}
+    numbers = dict.fromkeys(partitions, await store.take_over(rows[0].log_id, partitions))
+    await store.insert(rows[0].log_id, rows, numbers)
+    held.go.set()
+    await drained(runtime)
+    assert await stored(runtime) == (60, 60)
+    await runtime.log.produce(topics.EVENTS.name, batch)
+    await drained(runtime)
+    assert await stored(runtime) == (60, 60)
+    stop.set()
+    await asyncio.gather(owner, first)
 
 
 async def test_two_writers_side_by_side(runtime: Runtime) -> None:
@@ -269,6 +300,28 @@ async def test_owner_that_was_stopped_for_longer_than_its_lease(runtime: Runtime
             psutil.Process(pid).terminate()
             await forks.ended()
     assert await stored(runtime) == (sent, sent)
+
+
+async def test_owner_that_stood_still_between_its_question_and_its_insert(runtime: Runtime) -> None:
+    """It has asked the log whether it is the owner; its successor stores the rows; it wakes up and sends them."""
+    await prepare(runtime)
+    stop = asyncio.Event()
+    async with Forks(runtime.settings.model_copy(update={"log_lease_seconds": 1.1})) as forks:
+        pid = await forks.start("writer", crash_at="writer.before_insert:1:STOP")
+        first = asyncio.create_task(ingestion.run(runtime, QUICK_INGESTION, stop))
+        await runtime.log.produce(topics.EVENTS.name, events(60))
+        await until(partial(_stands_still, pid))
+        async with Workers(runtime):
+            await drained(runtime)
+        assert await stored(runtime) == (60, 60)
+        psutil.Process(pid).resume()
+        await runtime.log.produce(topics.EVENTS.name, events(20))
+        await drained(runtime)  # by the one that woke up, which is alone now
+        assert await stored(runtime) == (80, 80)
+        psutil.Process(pid).terminate()
+        assert await forks.ended() == (pid, 0)
+        stop.set()
+        await first
 
 
 def test_clickhouse_killed_while_it_writes(tmp_path: Path) -> None:
@@ -310,6 +363,18 @@ async def _some(runtime: Runtime, more_than: int) -> bool:
     return (await stored(runtime))[0] > more_than
 
 
+async def _stands_still(pid: int) -> bool:
+    return psutil.Process(pid).status() == psutil.STATUS_STOPPED
+
+
+async def _taken_over(runtime: Runtime, rows: list[Row]) -> OnlyIf:
+    """The condition of inserts of who took over the partitions of these rows just now."""
+    log_id = await runtime.log.log_id(topics.STORED_EVENTS.name)
+    partitions = {one.record.partition for one in rows}
+    number = await EventStore(runtime.clickhouse, None, refill_seconds=60).take_over(log_id, partitions)
+    return still_owner(log_id, dict.fromkeys(partitions, number))
+
+
 async def _running(runtime: Runtime, condition: str) -> bool:
     sql = f"SELECT count() FROM system.processes WHERE startsWith(query_id, 'hedgerow-writer-') AND {condition}"
     return bool((await runtime.clickhouse.fetch(sql))[0][0])
@@ -322,12 +387,15 @@ async def _rows_in_log(runtime: Runtime) -> list[Row]:
     return [one for one in made if isinstance(one, Row)]
 
 
-async def _raw_insert(runtime: Runtime, rows: list[Row], body: AsyncIterator[bytes]) -> None:
+async def _raw_insert(
+    runtime: Runtime, rows: list[Row], condition: OnlyIf, body: AsyncIterator[bytes]
+) -> httpx.Response:
     settings = runtime.settings
     log_id = await runtime.log.log_id(topics.STORED_EVENTS.name)
     address = {
         "database": settings.clickhouse_database,
-        "query": "INSERT INTO events FORMAT JSONEachRow",
+        "query": f"INSERT INTO {into('events', COLUMNS, 'JSONEachRow', condition)}",
+        **{f"param_{name}": parameter(value).decode() for name, value in condition.params.items()},
         "query_id": query_id(log_id, {one.record.partition for one in rows}),
     }
     headers = {
@@ -336,5 +404,4 @@ async def _raw_insert(runtime: Runtime, rows: list[Row], body: AsyncIterator[byt
     }
     async with httpx.AsyncClient(timeout=60, trust_env=False) as client:
         url = f"http://{settings.clickhouse_host}:{settings.clickhouse_http_port}/"
-        response = await client.post(url, params=address, headers=headers, content=body)
-        response.raise_for_status()
+        return await client.post(url, params=address, headers=headers, content=body)

@@ -4,12 +4,14 @@ import pytest
 
 from hedgerow.embedded.clickhouse.errors import ServerException
 from hedgerow.embedded.clickhouse.formats import explicit_format, without_format
+from hedgerow.embedded.clickhouse.inserts import InsertBudget, InsertData
 from hedgerow.embedded.clickhouse.statements import (
     data_start,
     find_insert,
     first_word,
     infile_place,
     insert_target,
+    refuse_input,
     refuse_unsafe,
     with_client_query_ids,
 )
@@ -35,6 +37,12 @@ from hedgerow.embedded.clickhouse.statements import (
             "CSV",
             "",
         ),
+        (
+            "INSERT INTO t (a) SELECT format('{}', values) FROM input('values Int8') WHERE 1 FORMAT CSV\n1",
+            "INSERT INTO t (a) SELECT format('{}', values) FROM input('values Int8') WHERE 1 ",
+            "CSV",
+            "1",
+        ),
     ],
 )
 def test_where_an_inserts_data_begins(sql: str, head: str, input_format: str, data: str) -> None:
@@ -49,6 +57,8 @@ def test_where_an_inserts_data_begins(sql: str, head: str, input_format: str, da
         "SELECT 1",
         "INSERT INTO t SELECT 1 FORMAT CSV",
         "INSERT INTO t (a) WITH x AS (SELECT 1) SELECT * FROM x",
+        "INSERT INTO t SELECT * FROM input('a Int8')",
+        "INSERT INTO t SELECT input FROM u FORMAT CSV",
         "",
         "INSERT INTO t",
     ],
@@ -153,9 +163,26 @@ def test_a_semicolon_that_ends_nothing_is_fine(sql: str) -> None:
     refuse_unsafe(sql)
 
 
-def test_rows_for_input_are_refused() -> None:
+def test_rows_for_input_are_refused_where_none_are_held() -> None:
     with pytest.raises(ServerException) as raised:
-        refuse_unsafe("INSERT INTO t SELECT a FROM input('a Int8') FORMAT CSV 1")
+        refuse_input("INSERT INTO t SELECT a FROM input('a Int8') FORMAT CSV 1")
+    assert raised.value.code == 48
+    with pytest.raises(ServerException):
+        refuse_input("INSERT INTO t SELECT a FROM INPUT /* x */ ('a Int8') FORMAT CSV 1")
+    refuse_input("INSERT INTO t SELECT input FROM inputs WHERE 'input('")
+    refuse_input("SELECT 'insert into t select * from input()'")
+
+
+def test_input_is_read_from_the_rows_that_are_held() -> None:
+    with InsertData(InsertBudget(10)) as rows:
+        made = rows.statement("INSERT INTO t SELECT a FROM (SELECT * FROM input ('a Int8')) WHERE a != 'input('", "CSV")
+        start, _, end = made.partition("file('/proc/self/fd/")
+        assert (start, end.partition("', ")[2]) == (
+            "INSERT INTO t SELECT a FROM (SELECT * FROM ",
+            "'CSV', 'a Int8')) WHERE a != 'input('",
+        )
+        with pytest.raises(ServerException) as raised:
+            rows.statement("INSERT INTO t SELECT * FROM input('a Int8'), input('b Int8')", "CSV")
     assert raised.value.code == 48
 
 

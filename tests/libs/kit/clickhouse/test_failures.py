@@ -2,8 +2,8 @@
 
 import pytest
 
-from libs.kit.clickhouse.failures import ServerError, of_insert, of_read, parse
-from libs.kit.errors import DeadlineExceeded, HedgerowError, OutcomeUnknown, QueryRefused, Unavailable
+from libs.kit.clickhouse.failures import NO_SUCH_ROWS, ServerError, of_insert, of_read, parse
+from libs.kit.errors import DeadlineExceeded, Fenced, HedgerowError, OutcomeUnknown, QueryRefused, Unavailable
 
 PARTITIONS = "Too many partitions for single INSERT block (more than 100)."
 PARTS = "Too many parts (3000 with average size of 1.00 KiB). Merges are processing significantly slower than inserts."
@@ -31,6 +31,8 @@ PARTS = "Too many parts (3000 with average size of 1.00 KiB). Merges are process
         (307, "Limit for rows or bytes to read exceeded", QueryRefused, OutcomeUnknown),
         (319, "Unknown status of insert", Unavailable, OutcomeUnknown),
         (394, "Query was cancelled", QueryRefused, OutcomeUnknown),
+        (395, f"{NO_SUCH_ROWS}: while executing 'FUNCTION throwIf'", QueryRefused, Fenced),
+        (395, "a column of the table throws", QueryRefused, OutcomeUnknown),
         (1001, "std::bad_alloc", QueryRefused, OutcomeUnknown),
     ],
 )
