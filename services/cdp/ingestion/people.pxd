@@ -44,7 +44,6 @@ cdef class People:
     cpdef bint note_personless(self, tuple key, bint is_merged) except -1
     @cython.locals(person=Person)
     cpdef list changed_persons(self)
-    @cython.locals(link=Link)
     cpdef list changed_links(self)
     @cython.locals(link=Link)
     cdef Person _linked(self, tuple key)

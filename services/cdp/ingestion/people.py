@@ -235,11 +235,7 @@ class People:
 
     def changed_links(self) -> list[Link]:
         """To be written."""
-        changed = []
-        for link in self._links.values():
-            if link.changed:
-                changed.append(link)
-        return changed
+        return list(self._links.values())
 
     def changed_personless(self) -> list[Personless]:
         """To be written."""
@@ -277,6 +273,7 @@ class People:
         return self._links.get(key) or self._known_links.get(key)
 
     def _link(self, key: PersonKey) -> Link | None:
+        """To be changed."""
         link = self._links.get(key)
         if link is None and (known := self._known_links.get(key)) is not None:
             link = self._links[key] = known.copy()
