@@ -48,13 +48,15 @@ class Loaded:
     owners: Sequence[Person | None] = ()
 
 
-@dataclass(slots=True)
 class Personless:
     """A row of posthog_personlessdistinctid to write. stored: its is_merged now, None when there is no row."""
 
-    key: PersonKey
-    is_merged: bool
-    stored: bool | None
+    __slots__ = ("is_merged", "key", "stored")
+
+    def __init__(self, key: PersonKey, is_merged: bool, stored: bool | None):
+        self.key = key
+        self.is_merged = is_merged
+        self.stored = stored
 
 
 class People:
@@ -62,14 +64,15 @@ class People:
 
     def __init__(self, loaded: Loaded):
         self._loaded = loaded
-        self._persons, self._known_links = loaded.persons, loaded.links
-        # ours, in place of loaded ones and those that were made
-        self._copies: dict[PersonId, Person] = {}
+        self._persons, self._known_links, self._known_personless = loaded.persons, loaded.links, loaded.personless
+        # what has become of each that was touched: of one that was loaded our copy, of ours itself, of one that came
+        # back to life its successor. By the objects: these are hashed in no time, their names are not.
+        self._current: dict[Person, Person] = {}
+        self._made: dict[PersonId, Person] = {}
         self._links: dict[PersonKey, Link] = {}
-        # by place: the persons that distinct ids are linked to, as loaded while they are not in `_replaced`
+        # by place: the persons that distinct ids are linked to, as they were before `_current`
         self._places = loaded.places
         self._owners = list(loaded.owners)
-        self._replaced: dict[Person, Person] = {}
         # made when it is first asked for: most batches merge few
         self._by_person: defaultdict[PersonId, set[PersonKey]] | None = None
         self._personless: dict[PersonKey, Personless] = {}
@@ -79,17 +82,26 @@ class People:
 
     # --- looking
 
-    def owner(self, key: PersonKey) -> Person | None:
-        """The living person of a distinct id."""
+    def owner(self, key: PersonKey, place: int = 0) -> Person | None:
+        """The living person of a distinct id. place: that of the distinct id, 0 when it is not known."""
+        person = self._owners[place] if place < len(self._owners) else None
+        if person is not None:
+            person = self._ours(person)
+            if not person.is_deleted:
+                return person
         person = self._linked(key) or self._person((key[0], person_uuid(*key).int))
         return None if person is None or person.is_deleted else person
+
+    def place(self, key: PersonKey) -> int:
+        """Where a distinct id stands in what was loaded; 0 when it does not."""
+        return self._places.get(key, 0)
 
     def at(self, place: int) -> Person | None:
         """The living person of the distinct id of this place, to be looked at only; None: it has to be looked up."""
         person = self._owners[place] if place < len(self._owners) else None
         if person is None:
             return None
-        person = self._replaced.get(person, person)
+        person = self._current.get(person, person)
         return None if person.is_deleted else person
 
     def near(self, place: int) -> int:
@@ -100,10 +112,6 @@ class People:
         """Have the properties of the person of this place brought near."""
         person = self._owners[place] if place < len(self._owners) else None
         return 0 if person is None else person.properties.warm()
-
-    def seen_personless(self, key: PersonKey) -> bool:
-        """Whether events of this distinct id were stored under a made-up person."""
-        return key in self._personless or key in self._loaded.personless
 
     def keys_of(self, person: Person) -> set[PersonKey]:
         """All distinct ids of a person, if a merge may move them; else those that are new."""
@@ -120,8 +128,12 @@ class People:
         """A new person, with this distinct id. One that was deleted comes back to life under its old uuid."""
         made = self.imagined(key, happened, properties)
         made.is_identified = identified
-        self._copies[made.id] = made
-        self._retold_persons.pop(made.id, None)
+        name = made.id
+        for before in (self._persons.get(name), self._person(name)):
+            if before is not None:
+                self._current[before] = made
+        self._made[name] = self._current[made] = made
+        self._retold_persons.pop(name, None)
         self.give(key, made)
         return made
 
@@ -139,9 +151,12 @@ class People:
             person.version += 1
             person.changed = True
 
-    def give(self, key: PersonKey, person: Person, at_least: int = 0) -> None:
+    def give(self, key: PersonKey, person: Person, at_least: int = 0, place: int = 0) -> None:
         """Make a distinct id this person's. at_least: the lowest version that may get, 1 when events of it were
-        stored under another uuid."""
+        stored under another uuid. place: as for `owner`."""
+        before = self._owners[place] if place < len(self._owners) else None
+        if before is not None and self._current.get(before) is person:
+            return
         seen = self._seen_link(key)
         if seen is not None and not seen.is_deleted and seen.person.int == person.uuid.int:
             return
@@ -179,12 +194,14 @@ class People:
         other.is_deleted, other.changed, other.properties = True, True, nothing()
         return fits
 
-    def note_personless(self, key: PersonKey, is_merged: bool) -> None:
-        """Remember that a distinct id has been seen without a person, or that a merge has met it."""
-        stored = self._loaded.personless.get(key)
-        before = self._personless[key].is_merged if key in self._personless else stored
+    def note_personless(self, key: PersonKey, is_merged: bool) -> bool:
+        """Remember that a distinct id has been seen without a person, or that a merge has met it. Whether that had
+        been so before."""
+        stored, noted = self._known_personless.get(key), self._personless.get(key)
+        before = stored if noted is None else noted.is_merged
         if before is None or (is_merged and not before):
             self._personless[key] = Personless(key, is_merged, stored)
+        return before is not None
 
     # --- telling again
 
@@ -210,26 +227,28 @@ class People:
 
     def changed_persons(self) -> list[Person]:
         """To be written."""
-        return [person for person in self._copies.values() if person.changed]
+        changed = []
+        for before, person in self._current.items():
+            if before is person and person.changed:
+                changed.append(person)
+        return changed
 
     def changed_links(self) -> list[Link]:
         """To be written."""
-        return [link for link in self._links.values() if link.changed]
+        return list(self._links.values())
 
     def changed_personless(self) -> list[Personless]:
         """To be written."""
         return list(self._personless.values())
 
-    def told_persons(self) -> Iterable[Person]:
-        """To be told of downstream, each once."""
-        changed = self.changed_persons()
+    def told_persons(self, changed: list[Person]) -> Iterable[Person]:
+        """To be told of downstream, each once: besides those that changed the ones to be told of again."""
         if not self._retold_persons:
             return changed
         return {**self._retold_persons, **{person.id: person for person in changed}}.values()
 
-    def told_links(self) -> Iterable[Link]:
-        """To be told of downstream, each once."""
-        changed = self.changed_links()
+    def told_links(self, changed: list[Link]) -> Iterable[Link]:
+        """To be told of downstream, each once: besides those that changed the ones to be told of again."""
         if not self._retold_links:
             return changed
         return {**self._retold_links, **{link.key: link for link in changed}}.values()
@@ -254,6 +273,7 @@ class People:
         return self._links.get(key) or self._known_links.get(key)
 
     def _link(self, key: PersonKey) -> Link | None:
+        """To be changed."""
         link = self._links.get(key)
         if link is None and (known := self._known_links.get(key)) is not None:
             link = self._links[key] = known.copy()
@@ -264,7 +284,12 @@ class People:
             self._owners[place] = person
 
     def _person(self, identity: PersonId) -> Person | None:
-        person = self._copies.get(identity)
-        if person is None and (known := self._persons.get(identity)) is not None:
-            person = self._copies[identity] = self._replaced[known] = known.copy()
-        return person
+        known = self._persons.get(identity)
+        return self._made.get(identity) if known is None else self._ours(known)
+
+    def _ours(self, person: Person) -> Person:
+        current = self._current.get(person)
+        if current is None:
+            current = person.copy()
+            self._current[person] = self._current[current] = current
+        return current

@@ -13,6 +13,7 @@ cdef class Person:
         _members.Members properties
         bint is_deleted, is_identified, changed
 
+    @cython.locals(mine=Person)
     cpdef Person copy(self)
 
 

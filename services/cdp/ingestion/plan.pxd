@@ -88,11 +88,11 @@ cdef class _Planner:
     cdef object _update(self, _Taken taken, Person person)
     @cython.locals(person=Person)
     cdef Person _merge(self, _Taken taken)
-    @cython.locals(ours=Person, theirs=Person, person=Person)
+    @cython.locals(ours=Person, theirs=Person, person=Person, at=Py_ssize_t, other_at=Py_ssize_t)
     cdef Person _merged(self, _Taken taken, object asked, tuple target, tuple other)
     @cython.locals(person=Person)
     cdef Person _made_of_both(self, _Taken taken, tuple target, tuple other)
-    cdef object _met(self, tuple key)
+    cdef int _met(self, tuple key) except -1
     @cython.locals(person=Person)
     cdef Owner _personless_owner(self, _Taken taken)
     cdef object _take_groups(self, _Taken taken, object properties)

@@ -282,21 +282,22 @@ class _Planner:
     def finished(self) -> Plan:
         """The plan, with what is to be written and told."""
         people, groups = self._people, self._groups
+        persons, links = people.changed_persons(), people.changed_links()
         if self._rows:
             self._plan.rows = RecordBlock(*self._rows.taken())
         if self._ok:
             self._plan.outcomes["ok", ""] += self._ok
         self._plan.writes = Writes(
-            people.changed_persons(),
-            people.changed_links(),
+            persons,
+            links,
             people.changed_personless(),
             groups.new_types(),
             groups.changed(),
         )
         self._plan.findings = self._finder.findings
         self._plan.updates = {
-            PERSONS.name: person_records(people.told_persons()),
-            DISTINCT_IDS.name: link_records(people.told_links()),
+            PERSONS.name: person_records(people.told_persons(persons)),
+            DISTINCT_IDS.name: link_records(people.told_links(links)),
             GROUPS.name: [group_record(group) for group in groups.told()],
             AI_EVENTS.name: RecordBlock(*self._ai.taken()),
         }
@@ -353,7 +354,7 @@ class _Planner:
 
     def _owner(self, taken: _Taken) -> Owner:
         merged = self._merge(taken) if taken.event.event in MERGES else None
-        person = self._people.owner(taken.key) if merged is None else merged
+        person = self._people.owner(taken.key, taken.event.place) if merged is None else merged
         if not taken.fresh:
             self._people.retell(taken.key)
             if person is None:  # only for this row, since a record emitted again writes no persons
@@ -363,7 +364,7 @@ class _Planner:
             person = self._created(taken, taken.key, False)
         else:
             self._update(taken, person)
-            self._people.give(taken.key, person)
+            self._people.give(taken.key, person, 0, taken.event.place)
         return Owner(person, person.properties, "full", taken.said.set)
 
     def _created(self, taken: _Taken, key: PersonKey, identified: bool) -> Person:
@@ -402,18 +403,23 @@ class _Planner:
 
     def _merged(self, taken: _Taken, asked: Merge, target: PersonKey, other: PersonKey) -> Person:
         people = self._people
-        ours, theirs = people.owner(target), people.owner(other)
+        at, other_at = taken.event.place, people.place(other)
+        ours, theirs = people.owner(target, at), people.owner(other, other_at)
         if ours is None and theirs is None:
             return self._made_of_both(taken, target, other)
         if ours is None or theirs is None:
-            person, missing = (ours, other) if ours is not None else (theirs, target)
+            person = theirs if ours is None else ours
             assert person is not None  # noqa: S101
             # the one that has a person may have it by its uuid alone
-            people.give(target if missing == other else other, person)
-            people.give(missing, person, self._met(missing))
+            if ours is None:
+                people.give(other, person, 0, other_at)
+                people.give(target, person, self._met(target), at)
+            else:
+                people.give(target, person, 0, at)
+                people.give(other, person, self._met(other), other_at)
             return person
         if ours is theirs:
-            people.give(other, ours)
+            people.give(other, ours, 0, other_at)
             return ours
         if theirs.is_identified and not asked.forced:
             self._warn_of_merge(
@@ -429,8 +435,8 @@ class _Planner:
             raise MergeLimitExceeded
         if not people.absorb(ours, theirs):
             self._warn(taken.team, taken.event, "person_properties_size_violation", "persons")
-        people.give(target, ours)
-        people.give(other, ours, 1)
+        people.give(target, ours, 0, at)
+        people.give(other, ours, 1, other_at)
         return ours
 
     def _made_of_both(self, taken: _Taken, target: PersonKey, other: PersonKey) -> Person:
@@ -444,9 +450,7 @@ class _Planner:
 
     def _met(self, key: PersonKey) -> int:
         """1 when events of this distinct id were stored without a person, else 0. From now on it has one."""
-        seen = self._people.seen_personless(key)
-        self._people.note_personless(key, True)
-        return int(seen)
+        return int(self._people.note_personless(key, True))
 
     def _personless_owner(self, taken: _Taken) -> Owner:
         """An existing person lends its uuid; otherwise a fake one, which is never written."""
