@@ -115,6 +115,7 @@ FROM_IP, FROM_SENT_AT, FROM_SET, FROM_SET_ONCE = -1, -2, -3, -4
 members: Callable[[bytes], Members | None] = _members.members
 members_of: Callable[[Mapping[str, Raw | bytes]], Members] = _members.members_of
 near: Callable[[list[Any], int], int] = _members.near
+near_text: Callable[[bytes], int] = _members.near_text
 event_line: Callable[[bytes, bytes], bytes | None] = _members.line
 event_head: Callable[[bytes], "Head | None"] = _members.head
 event_block: Callable[

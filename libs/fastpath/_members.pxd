@@ -102,6 +102,7 @@ cdef class Captured:
         Members properties
 
 cpdef int near(list objects, Py_ssize_t place) except -1
+cpdef int near_text(bytes text) except -1
 
 
 cdef class Layout(Places):

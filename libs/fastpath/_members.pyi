@@ -17,3 +17,4 @@ from libs.fastpath._members_py import line as line
 from libs.fastpath._members_py import members as members
 from libs.fastpath._members_py import members_of as members_of
 from libs.fastpath._members_py import near as near
+from libs.fastpath._members_py import near_text as near_text

@@ -11,6 +11,7 @@ from cpython.datetime cimport (
     datetime_year, import_datetime
 )
 from cpython.list cimport PyList_GET_SIZE
+from cpython.long cimport PyLong_AsUnsignedLongLongMask
 from cpython.mem cimport PyMem_Free, PyMem_Malloc, PyMem_Realloc
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_DECREF, Py_INCREF, Py_REFCNT, Py_XDECREF
@@ -89,6 +90,7 @@ cdef enum:
     PLAIN_NUMBER = 300
     CACHE_LINE = 64
     WARM_TEXT = 1024  # bytes of an event's properties, mostly
+    TEXT_LINES = 20  # of a record, mostly
     OBJECT_LINES = 3  # of an event or a person
     UUID_SIZE = 36
 
@@ -120,6 +122,14 @@ cpdef int near(list objects, Py_ssize_t place) except -1:
         p = <const uint8_t*>PyList_GET_ITEM_(objects, place)
         for line in range(OBJECT_LINES):
             prefetched(p + line * CACHE_LINE)
+    return 0
+
+cpdef int near_text(bytes text) except -1:
+    """See `_members_py.near_text`. A usual length, as for `Members.warm`."""
+    cdef const uint8_t* p = <const uint8_t*>PyBytes_AS_STRING(text)
+    cdef int line
+    for line in range(TEXT_LINES):
+        prefetched(p + line * CACHE_LINE)
     return 0
 
 include "_members_shapes.pxi"

@@ -322,6 +322,11 @@ def near(objects: list[Any], place: int) -> int:
     return 0
 
 
+def near_text(text: bytes) -> int:
+    """Say that this text will be read soon; here, nothing. Returns 0."""
+    return 0
+
+
 class Layout:
     """What becomes of events of one Shape, decided from their names; `RowBlock.add_laid_out` follows it.
 

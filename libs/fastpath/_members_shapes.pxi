@@ -43,10 +43,9 @@ cdef class Shape:
         return self._digest
 
     cpdef object decision(self, object decide):
-        found = self.decided.get(decide)
-        if found is None:
-            found = decide(self)
-            self.decided[decide] = found
+        found = self.decided.get(decide, self)  # itself: there is none; None is an answer
+        if found is self:
+            found = self.decided[decide] = decide(self)
         return found
 
     def picker(self, pairs, given=None):

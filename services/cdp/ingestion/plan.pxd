@@ -1,11 +1,11 @@
 # The C types of plan.py when it is compiled.
 cimport cython
 cimport libs.fastpath._members as _members
-from libs.fastpath._members cimport near
+from libs.fastpath._members cimport near, near_text
 from services.cdp.ingestion.definitions cimport Finder
 from services.cdp.ingestion.merging cimport merge_asked
 from services.cdp.ingestion.ordinary cimport Form, form_of, said_of
-from services.cdp.ingestion.parse cimport Incoming
+from services.cdp.ingestion.parse cimport Incoming, parse
 from services.cdp.ingestion.people cimport People
 from services.cdp.ingestion.persons cimport Change, Person, changed_properties, first_properties
 from services.cdp.ingestion.properties cimport Normalised
@@ -43,7 +43,8 @@ cdef class _Terms:
         bint anonymize_ips, opted_out, known
 
 
-cpdef list parsed(object records)
+@cython.locals(events=list, number=Py_ssize_t)
+cpdef list parsed(list records)
 @cython.locals(planner=_Planner, number=Py_ssize_t, taken=Incoming, partition="long long", fresh="long long")
 cpdef object plan(list events, object known, object fresh_from, set refused, object now)
 

@@ -5,11 +5,11 @@ Events are taken in order, one after the other; what one changes about a person 
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from libs.fastpath import RowBlock, near
+from libs.fastpath import RowBlock, near, near_text
 from libs.kit.contracts import ai_events, capture_warnings
 from libs.kit.contracts.events import PersonMode
 from libs.kit.contracts.topics import AI_EVENTS, DISTINCT_IDS, GROUPS, PERSONS
@@ -123,9 +123,15 @@ class _Taken:
         self.key = (team.id, event.distinct_id)
 
 
-def parsed(records: Iterable[Record]) -> list[Incoming | Rejected]:
+def parsed(records: list[Record]) -> list[Incoming | Rejected]:
     """Every record as an event or as a dead letter."""
-    return [parse(record) for record in records]
+    events = []
+    for number, record in enumerate(records):
+        near(records, number + 2)
+        if number + 1 < len(records):
+            near_text(records[number + 1].value)
+        events.append(parse(record))
+    return events
 
 
 def plan(

@@ -238,7 +238,7 @@ class Ingestion:
         in this lane: whatever waits for room here would keep the log full."""
         if self._topic != EVENTS.name or not self._restrictions.may_overflow:
             return frozenset()
-        records = (record for batch in batches for record in batch.records)
+        records = [record for batch in batches for record in batch.records]
         moved = overflowing(parsed(records), self._restrictions.rules)
         async for attempt in until_settled(self._clock, self._loop.stop, on_retry=self._loop.retried):
             with attempt:
@@ -255,7 +255,7 @@ class Ingestion:
             with attempt, metrics.CONSUMER_STEP_SECONDS.labels(WORKER, "commit").time():
                 ours = [batch for batch in batches if still_ours(self._consumer, batch, owned)]
                 try:
-                    return await self._decided(parsed(record for batch in ours for record in batch.records), moved)
+                    return await self._decided(parsed([record for batch in ours for record in batch.records]), moved)
                 except (Fenced, Conflict, OutcomeUnknown) as exc:
                     # Look before anything is done again: the position says whether this batch is committed, by us
                     # (the answer was lost) or by an owner that was here before us.
@@ -277,7 +277,8 @@ class Ingestion:
             return first.joined(await self._decided(events[middle:], moved))
 
     async def _commit(self, events: Events, moved: AbstractSet[Place], *, refused: set[str]) -> Output:
-        positions = await self._stand(sorted({event.record.partition for event in events}))
+        ends = _ends(events)
+        positions = await self._stand(sorted(ends))
         teams = await self._teams.by_tokens(event.token for event in events if isinstance(event, Incoming))
         now = self._clock.now()
         kept = ruled(events, teams, self._restrictions.rules, moved)
@@ -289,7 +290,7 @@ class Ingestion:
         if decided.findings:
             await self._store.define(decided.findings)
         self._catalogue.remember(decided.findings)
-        moves = _moves(events, positions)
+        moves = _moves(ends, positions)
         if moves:
             crash_point("ingestion.before_commit")
             assert self._source is not None  # noqa: S101
@@ -369,11 +370,17 @@ class Ingestion:
         return False
 
 
-def _moves(events: Events, positions: Mapping[int, int]) -> dict[int, Move]:
-    """Where each partition stands once these events are committed; nothing for one that is there already."""
+def _ends(events: Events) -> dict[int, int]:
+    """By partition, the offset behind the last of these events."""
     ends: dict[int, int] = {}
     for event in events:
-        ends[event.record.partition] = event.record.offset + 1
+        at = event if isinstance(event, Incoming) else event.record
+        ends[at.partition] = at.offset + 1
+    return ends
+
+
+def _moves(ends: Mapping[int, int], positions: Mapping[int, int]) -> dict[int, Move]:
+    """Where each partition stands once all up to these ends is committed; nothing for one that is there already."""
     return {partition: Move(positions[partition], end) for partition, end in ends.items() if end > positions[partition]}
 
 

@@ -33,7 +33,7 @@ class OneWorker:
         self.conflicts = 0
 
     async def settle(self, records: Sequence[Record], loaded: Callable[[], Awaitable[object]] | None = None) -> None:
-        events = parsed(records)
+        events = parsed(list(records))
         position = {self._partition: self._position}
         await self._store.positions(SOURCE, position)
         while True:

@@ -47,7 +47,7 @@ def planned(
     links = {} if unlinked else {key: Link(key, one.uuid, 0, 0) for key, one in known.items()}
     keys_of = {one.id: [key for key in links if known[key].id == one.id] for one in known.values()}
     people = Loaded({one.id: one for one in known.values()}, links, keys_of=keys_of)
-    events = parsed(records)
+    events = parsed(list(records))
     people = with_owners(people, needs(events, TEAMS, fresh_from or {}))
     return plan(events, Known(TEAMS, people, merge_limit=merge_limit), fresh_from or {}, refused or set(), NOW)
 
