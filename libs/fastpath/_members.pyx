@@ -11,7 +11,6 @@ from cpython.datetime cimport (
     datetime_year, import_datetime
 )
 from cpython.list cimport PyList_GET_SIZE
-from cpython.long cimport PyLong_AsUnsignedLongLongMask
 from cpython.mem cimport PyMem_Free, PyMem_Malloc, PyMem_Realloc
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_DECREF, Py_INCREF, Py_REFCNT, Py_XDECREF

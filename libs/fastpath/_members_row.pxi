@@ -105,18 +105,16 @@ cdef int _add_time(Buffer* out, moment, bint milliseconds) except -1:
 cdef int _put_uuid(uint8_t* into, identity) except -1:
     """Its 36 characters."""
     cdef const char* digits = b"0123456789abcdef"
-    number = identity.int  # its bytes would be made by a function in Python
-    cdef uint64_t half = number >> 64
+    cdef bytes raw = identity.bytes
+    cdef const uint8_t* p = <const uint8_t*>PyBytes_AS_STRING(raw)
     cdef int at
-    for at in range(32):
-        if at == 8 or at == 12 or at == 16 or at == 20:
+    for at in range(16):
+        if at == 4 or at == 6 or at == 8 or at == 10:
             into[0] = c'-'
             into += 1
-        if at == 16:
-            half = PyLong_AsUnsignedLongLongMask(number)
-        into[0] = digits[half >> 60]
-        half <<= 4
-        into += 1
+        into[0] = digits[p[at] >> 4]
+        into[1] = digits[p[at] & 15]
+        into += 2
     return 0
 
 
